@@ -1,0 +1,57 @@
+# Every target is one thing a person does; continuous integration and pre-commit call the same ones.
+PYTHON ?= python3
+BIN := .venv/bin
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+          --no-annotate --custom-compile-command "make lock" --extra airflow --group local
+
+.PHONY: help demo up down status source test lint types format check bench lock clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/runtime: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python %d.%d is not 3.11 to 3.13; set PYTHON=python3.12 or another" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/runtime ## install, start, load a month of flights and show it
+	@$(BIN)/python -m local demo
+
+up: .venv/runtime ## start everything in the background
+	@$(BIN)/python -m local up
+
+down: ## stop everything; nothing is lost
+	@test ! -x $(BIN)/python || $(BIN)/python -m local down
+
+status: .venv/runtime ## what runs
+	@$(BIN)/python -m local status
+
+source: .venv/runtime ## lay out a year of flights as raw files
+	@$(BIN)/python examples/make_source.py
+
+test: .venv/dev ## all tests
+	@$(BIN)/pytest
+
+lint: .venv/dev ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/dev ## mypy
+	@$(BIN)/mypy
+
+format: .venv/dev ## mend what ruff can mend
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+check: lint types ## all that needs no test run
+
+bench: .venv/dev ## time a year beside plain DuckDB
+	@$(BIN)/python benchmarks/year.py
+
+lock: .venv/dev ## renew the locked requirements
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.txt
+	$(COMPILE) $(UPGRADE) --group dev pyproject.toml -o requirements-dev.txt

@@ -1,0 +1,79 @@
+"""
+### Who asks for partitions
+
+Turns every way of asking into accepted requests, and wakes the tables concerned.
+
+* **By the clock**: once a day, yesterday of every table with `daily = true`, and the days missed since the last time.
+* **By a file**: drop a JSON file into `landing/`, and the doorbell wakes this DAG within a second:
+
+      {"table": "flights", "start_date": "2013-01-01", "end_date": "2013-01-31", "reason": "late files"}
+
+* **By hand**: *Trigger* opens a form. Mode `daily` does what the clock does; `custom` asks for the days you name.
+
+The one task checks each request, moves the good ones to `landing/accepted/` and the bad ones to `landing/rejected/` with a
+sentence that says what to change, and emits an event with the date range on `requested/<table>` for each.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param, task
+
+from reloads.airflow import REQUESTED, origin_of, plain_errors, requested
+from reloads.events import announcement
+from reloads.intake import ask_by_hand, ask_daily, take_in
+from reloads.sensors.doorbell import Doorbell
+from reloads.settings import Settings
+from reloads.table import table_names
+
+settings = Settings.from_environment(os.environ)
+doorbell = Doorbell(
+    landing=str(settings.landing),
+    observer=settings.observer,
+    rescan_seconds=settings.rescan_seconds,
+    settle_seconds=settings.settle_seconds,
+)
+landing = Asset("landing", group="reloads", watchers=[AssetWatcher(name="doorbell", trigger=doorbell)])
+
+with DAG(
+    "request_partitions",
+    doc_md=__doc__,
+    description="The clock, a dropped file or a form: who asks for partitions",
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable(settings.daily_schedule, timezone=settings.time_zone), assets=[landing]
+    ),
+    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["reloads"],
+    default_args={
+        "retries": settings.retries,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=5),
+    },
+    params={
+        "mode": Param("daily", enum=["daily", "custom"], description="`daily`: what the clock asks for every day"),
+        "table": Param(None, type=["null", "string"], enum=[None, *table_names(settings.tables)], title="Table"),
+        "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
+        "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),
+        "reason": Param(None, type=["null", "string"], maxLength=1000, title="Reason"),
+    },
+):
+
+    @task(outlets=[REQUESTED])
+    def request(*, dag_run=None, params=None, outlet_events=None, **context):
+        """Accept what is asked for and announce it."""
+        now, origin, asked = datetime.now(UTC), origin_of(dag_run), []
+        with plain_errors():
+            if dag_run.run_type == "manual" and params["mode"] == "custom":
+                form = {name: params[name] for name in ("table", "start_date", "end_date", "reason")}
+                asked = ask_by_hand(settings, form, now=now, origin=origin)
+            elif dag_run.run_type != "asset_triggered":
+                asked = ask_daily(settings, at=dag_run.logical_date or dag_run.run_after, now=now, origin=origin)
+            for record in take_in(settings, now=now, asked=asked).announce:
+                outlet_events[REQUESTED].add(requested(record.table), extra=announcement(record))
+
+    request()

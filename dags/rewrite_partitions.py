@@ -1,0 +1,90 @@
+"""
+### Rewrite the partitions asked for
+
+One DAG per table, all made by this file. An event on `requested/<table>` wakes it; what it does then depends on what is
+outstanding in `landing/accepted/`, not on the event, so no request is lost and no day is rewritten twice for two requests.
+
+1. **plan** takes the outstanding days, daily loads first, then the newest, and cuts them into batches.
+2. **rewrite** runs the table's query for one batch and publishes one Parquet file a day, each by a rename.
+3. **settle** runs whatever happened: it records progress, moves finished requests to `done/` or `failed/`, tells who
+   reads `warehouse/<table>`, and wakes the next run if something is left.
+
+A run is red when a batch failed. The partitions that were published stay published; the others keep their old files.
+*Trigger* with a first and a last day asks for them by hand; without days it works off what is outstanding.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, AssetAlias, Param, task
+
+from reloads.airflow import origin_of, plain_errors, published, request_event, requested
+from reloads.events import accept_foreign, announcement, publication, read_from
+from reloads.intake import ask_by_hand
+from reloads.settings import Settings
+from reloads.table import TABLE_NAME, table_names
+from reloads.table_run import plan_batches, rewrite_one, settle_batches
+
+settings = Settings.from_environment(os.environ)
+
+for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
+    outcome = AssetAlias(f"rewritten/{table}", group="reloads")
+
+    with DAG(
+        f"rewrite_{table}",
+        doc_md=__doc__,
+        description=f"Rewrite the partitions of {table} that somebody asked for",
+        schedule=[requested(table)],
+        start_date=datetime(2024, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        tags=["reloads"],
+        default_args={
+            "retries": settings.retries,
+            "retry_delay": timedelta(seconds=10),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=5),
+        },
+        params={
+            "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
+            "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),
+            "reason": Param(None, type=["null", "string"], maxLength=1000, title="Reason"),
+        },
+    ):
+
+        @task(inlets=[requested(table)])
+        def plan(table, *, dag_run=None, params=None, inlet_events=None, **context):
+            """Cut what is outstanding into batches."""
+            now = datetime.now(UTC)
+            with plain_errors():
+                if params["start_date"] or params["end_date"]:
+                    ask_by_hand(settings, {"table": table, **params}, now=now, origin=origin_of(dag_run))
+                events = inlet_events[requested(table)].after(read_from(settings, table, now=now))
+                accept_foreign(settings, table, map(request_event, events), now=now)
+                return [batch.to_json() for batch in plan_batches(settings, table)]
+
+        @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
+        def rewrite(table, batch, *, ti=None, run_id=None, **context):
+            """Rewrite and publish one batch."""
+            with plain_errors():
+                outcome = rewrite_one(settings, table, batch, run=run_id, now=datetime.now(UTC))
+                ti.xcom_push("outcome", outcome.to_json())
+                outcome.raise_failures()
+
+        @task(outlets=[outcome])
+        def settle(table, batches, *, ti=None, run_id=None, outlet_events=None, **context):
+            """Record what came of it, and tell who waits for it."""
+            outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome") or []
+            with plain_errors():
+                settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
+            if settled.published:
+                outlet_events[outcome].add(published(table), extra=publication(table, settled.published))
+            for record in settled.outstanding[:1]:
+                outlet_events[outcome].add(requested(table), extra=announcement(record))
+
+        batches = plan(table)
+        rewritten = rewrite.partial(table=table).expand(batch=batches)
+        # A teardown runs whatever happened before it and leaves the colour of the run to the task before it.
+        rewritten >> settle(table, batches).as_teardown(on_failure_fail_dagrun=True)

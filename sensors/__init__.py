@@ -1,0 +1,1 @@
+"""What Airflow listens to: the doorbell at the drop folder."""

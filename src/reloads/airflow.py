@@ -1,0 +1,47 @@
+"""What Airflow sees of this package: the assets, and errors as tasks show them. No other module imports Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from reloads.errors import OperatorError, ReloadsError
+from reloads.events import RequestEvent
+
+REQUESTED = AssetAlias("requested", group="reloads")
+"""Through it one task emits as many events on as many ``requested/<table>`` assets as it needs."""
+
+
+def requested(table: str) -> Asset:
+    """An event on it asks for the days that its extra names: ``start_date`` and ``end_date``."""
+    return Asset(f"requested/{table}", group="reloads")
+
+
+def published(table: str) -> Asset:
+    """An event on it says that partitions of the table were published; its extra names them."""
+    return Asset(f"warehouse/{table}", group="reloads")
+
+
+def origin_of(dag_run: Any) -> str:
+    """What identifies an act of asking: the same for a retry of the task, another one when its run is cleared."""
+    return f"{dag_run.dag_id}/{dag_run.run_id}/{getattr(dag_run, 'clear_number', 0) or 0}"
+
+
+def request_event(event: Any) -> RequestEvent:
+    """An asset event as the core reads it."""
+    return RequestEvent(timestamp=event.timestamp, origin=f"event/{event.id}", extra=event.extra or {})
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Show our errors as their one sentence; only those of the environment are worth another try."""
+    try:
+        yield
+    except OperatorError as error:
+        raise AirflowException(str(error)) from None
+    except ReloadsError as error:
+        raise AirflowFailException(str(error)) from None

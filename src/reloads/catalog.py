@@ -1,0 +1,40 @@
+"""All tables of a folder at once: the good ones, and why the others are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from reloads.errors import RequestError, TableError, one_line
+from reloads.table import Table, load_table, table_names
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables that can be asked for, and the error of each folder that defines none."""
+
+    tables: dict[str, Table]
+    broken: dict[str, TableError]
+
+    @classmethod
+    def load(cls, folder: Path) -> Catalog:
+        """Read every table folder; one broken table does not hide the others."""
+        tables: dict[str, Table] = {}
+        broken: dict[str, TableError] = {}
+        for name in table_names(folder):
+            try:
+                tables[name] = load_table(folder, name)
+            except TableError as error:
+                broken[name] = error
+        return cls(tables, broken)
+
+    def __getitem__(self, name: str) -> Table:
+        """The table of that name; raises ``RequestError`` with the known names, nearest first."""
+        if name in self.tables:
+            return self.tables[name]
+        if name in self.broken:
+            raise RequestError(f"table '{name}' is broken ({one_line(self.broken[name])}); ask again once it is mended")
+        nearest = sorted(self.tables, key=lambda known: -SequenceMatcher(None, known, name).ratio())
+        known = ", ".join(nearest[:10]) + (", …" if len(nearest) > 10 else "")
+        raise RequestError(f"table {name!r} is unknown; known tables are {known or 'none yet'}")

@@ -1,0 +1,118 @@
+"""Days, date ranges and sets of days: the only date convention of the project.
+
+A day is a ``datetime.date`` with the text form ``YYYY-MM-DD`` and no other. A range includes both its ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from reloads.errors import RequestError
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def parse_day(text: object, *, field: str = "day") -> date:
+    """The day that ``text`` names.
+
+    Raises ``RequestError`` for anything but ``YYYY-MM-DD``: other forms that ISO 8601 allows (``20130101``,
+    ``2013-W01-1``), times, numbers and null are refused, because a guess would rewrite the wrong days.
+    """
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
+        shown = "null" if text is None else repr(text)
+        raise RequestError(f"{field} {shown} is not a day of the form YYYY-MM-DD; write it like '2013-01-31'")
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise RequestError(f"{field} '{text}' is not in the calendar; write a day that exists") from error
+
+
+@dataclass(frozen=True, order=True)
+class DateRange:
+    """First and last day, both included. The text form is ``first..last``, or the day alone where they are one."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise RequestError(f"end_date {self.last} is before start_date {self.first}; swap them")
+
+    def __len__(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + timedelta(days=n) for n in range(len(self)))
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
+
+    @classmethod
+    def parse(cls, text: str) -> DateRange:
+        """The inverse of ``str(range)``."""
+        first, dots, last = text.partition("..")
+        return cls(parse_day(first), parse_day(last if dots else first))
+
+
+@dataclass(frozen=True)
+class Days:
+    """A set of days, held as sorted ranges that neither overlap nor touch, so that equal sets are equal values."""
+
+    ranges: tuple[DateRange, ...] = ()
+
+    @classmethod
+    def of(cls, days: Iterable[date]) -> Days:
+        """The set of the given days, in any order, duplicates welcome."""
+        ordinals = sorted({day.toordinal() for day in days})
+        ranges: list[DateRange] = []
+        start = 0
+        for i, ordinal in enumerate(ordinals):
+            if i + 1 == len(ordinals) or ordinals[i + 1] != ordinal + 1:
+                ranges.append(DateRange(date.fromordinal(ordinals[start]), date.fromordinal(ordinal)))
+                start = i + 1
+        return cls(tuple(ranges))
+
+    @classmethod
+    def between(cls, first: date, last: date) -> Days:
+        """All days of the range, both ends included."""
+        return cls((DateRange(first, last),))
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> Days:
+        """The inverse of ``texts()``."""
+        return cls.of(day for text in texts for day in DateRange.parse(text))
+
+    def texts(self) -> list[str]:
+        """The ranges as texts, for JSON."""
+        return [str(r) for r in self.ranges]
+
+    def __iter__(self) -> Iterator[date]:
+        return (day for r in self.ranges for day in r)
+
+    def __len__(self) -> int:
+        return sum(len(r) for r in self.ranges)
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and any(r.first <= day <= r.last for r in self.ranges)
+
+    def __or__(self, other: Days) -> Days:
+        return Days.of([*self, *other])
+
+    def __sub__(self, other: Days) -> Days:
+        return Days.of(set(self) - set(other))
+
+    def __and__(self, other: Days) -> Days:
+        return Days.of(set(self) & set(other))
+
+    def __str__(self) -> str:
+        return ", ".join(self.texts()) or "no days"
+
+    def cut(self, pieces: int) -> list[Days]:
+        """At most ``pieces`` sets of consecutive days of this set, sizes differing by one at most, none empty."""
+        days = list(self)
+        count = min(pieces, len(days))
+        bounds = [len(days) * i // count for i in range(count + 1)] if count else [0]
+        return [Days.of(days[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]

@@ -1,0 +1,63 @@
+"""DuckDB as the engine: a connection with bounded memory and threads, and the sources that queries read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reloads.errors import QueryError, one_line
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from reloads.settings import Settings
+    from reloads.table import Table
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one batch may use of the machine."""
+
+    threads: int
+    memory_mb: int
+
+    @classmethod
+    def of(cls, settings: Settings, *, batches: int) -> Share:
+        """The share of one of ``batches`` batches of a run.
+
+        Memory is shared by as many tasks as may run at once, batches of other tables too, because memory that is
+        promised twice ends a process; threads that are promised twice only take turns.
+        """
+        sharing = max(1, min(batches, settings.tasks_at_once))
+        return cls(
+            threads=max(1, settings.threads // sharing), memory_mb=max(64, settings.memory_mb // settings.tasks_at_once)
+        )
+
+
+@contextmanager
+def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that knows the sources; what does not fit into memory goes to the folder ``spill``."""
+    import duckdb
+
+    config = {
+        "threads": share.threads,
+        "memory_limit": f"{share.memory_mb}MB",
+        "temp_directory": str(spill),
+        # The order of rows is given by order_by or by nobody; keeping an accidental one costs memory.
+        "preserve_insertion_order": bool(table.settings.order_by),
+    }
+    with duckdb.connect(":memory:", config=config) as db:
+        db.execute("set variable source = $1", [str(source)])
+        try:
+            db.execute(table.sources)
+        except duckdb.Error as error:
+            raise QueryError(f"tables/sources.sql: {message(error)}") from error
+        yield db
+
+
+def message(error: duckdb.Error) -> str:
+    """The database's own words on one line, without the picture of the statement."""
+    return one_line(str(error).partition("\n\nLINE ")[0])

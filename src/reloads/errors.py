@@ -1,0 +1,35 @@
+"""The errors a person can meet. Each message is one sentence: the value, the rule, the cure.
+
+    ReloadsError
+    ├── RequestError      the requester changes the request
+    ├── TableError        the engineer mends a folder below ``tables/``
+    ├── QueryError        the engineer mends a query or its data; the days concerned keep their files
+    └── OperatorError     the operator mends the environment (disk, permission, setting); it is tried again
+"""
+
+from __future__ import annotations
+
+
+class ReloadsError(Exception):
+    """Root of all errors of this package; ``str(error)`` is the sentence to show."""
+
+
+class RequestError(ReloadsError):
+    """A request that cannot be accepted as it is."""
+
+
+class TableError(ReloadsError):
+    """A table folder that does not define a table."""
+
+
+class QueryError(ReloadsError):
+    """The database refused a table's query, or its result cannot be published."""
+
+
+class OperatorError(ReloadsError):
+    """The environment does not let the work be done now."""
+
+
+def one_line(text: object) -> str:
+    """The text on one line, without a trailing full stop, so that it fits into a sentence."""
+    return " ".join(str(text).split()).removesuffix(".")

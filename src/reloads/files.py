@@ -1,0 +1,54 @@
+"""Files that are whole or not there: written beside, flushed, renamed over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+from reloads.errors import OperatorError
+
+MAX_NAME_BYTES = 255
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write ``text`` so that readers see the old content or the new one, also after a power cut."""
+    beside = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        with beside.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` outlast a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def free_name(folder: Path, name: str, *, endings: tuple[str, ...]) -> str:
+    """A stem like that of ``name`` such that no file ``stem + ending`` exists in ``folder``, for any of the endings.
+
+    Names are cut to what a file system takes: a name of 255 bytes leaves no room for another ending.
+    """
+    stem = os.fsencode(Path(name).stem)[: MAX_NAME_BYTES - max(map(len, endings)) - 6]
+    for count in range(1, 100_000):
+        tried = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
+        if not any(os.path.lexists(folder / f"{tried}{ending}") for ending in endings):
+            return tried
+    raise OperatorError(f"{folder} holds too many files named like {printable(name)}; move some of them away")
+
+
+def printable(name: str) -> str:
+    """A file name that fits on one line of any log: unprintable characters and stray bytes are escaped."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,81 @@
+"""Intake: the one step of the upstream DAG. Whoever asks, what comes out are accepted requests to announce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from reloads.bookmark import read_bookmark, write_bookmark
+from reloads.catalog import Catalog
+from reloads.daily import due_days
+from reloads.days import parse_day
+from reloads.landing import Taken, take_files
+from reloads.queue import Queue
+from reloads.record import Record, new_record
+from reloads.request import ReloadRequest, check_request, parse_request
+from reloads.settings import Settings
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What one wake-up came to: the files taken, and the requests that consumers are to be told of."""
+
+    files: Taken
+    announce: tuple[Record, ...]
+
+
+def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake:
+    """Take all request files, and collect what is to be announced: ``asked``, the new, and whatever was neglected."""
+    queue = Queue(settings.landing)
+    files = take_files(
+        queue,
+        catalog=Catalog.load(settings.tables),
+        now=now,
+        today=settings.day_of(now),
+        settle_seconds=settings.settle_seconds,
+    )
+    new = [*asked, *files.accepted]
+    known = {record.id for record in new}
+    neglected = queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds))
+    queue.attend(neglected)
+    return Intake(files, (*new, *(record for record in neglected if record.id not in known)))
+
+
+def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -> list[Record]:
+    """Request the day before ``at`` of every daily table, and the days missed since its last daily request."""
+    queue = Queue(settings.landing)
+    yesterday = settings.day_of(at) - timedelta(days=1)
+    asked = []
+    for table in Catalog.load(settings.tables).tables.values():
+        if not table.settings.daily:
+            continue
+        last = read_bookmark(settings.landing, "daily", table.name)
+        days = due_days(
+            yesterday=yesterday,
+            last=parse_day(last) if last else None,
+            first_day=table.settings.first_day,
+            at_most=settings.catch_up_days,
+        )
+        if days:
+            request = ReloadRequest(table=table.name, start_date=days.ranges[0].first, end_date=yesterday)
+            record = new_record(request, table.name, mode="daily", origin=origin, now=now)
+            asked += [record] if queue.add(record) else _still_open(queue, record)
+            write_bookmark(settings.landing, "daily", table.name, max(last or "", str(yesterday)))
+    return asked
+
+
+def ask_by_hand(settings: Settings, fields: Mapping[str, Any], *, now: datetime, origin: str) -> list[Record]:
+    """Request what a form says: its empty fields are left out. Raises ``RequestError``."""
+    queue = Queue(settings.landing)
+    request = parse_request({name: value for name, value in fields.items() if value not in (None, "", [])})
+    check_request(request, catalog=Catalog.load(settings.tables), today=settings.day_of(now))
+    records = [new_record(request, table, mode="manual", origin=origin, now=now) for table in request.tables]
+    return [record for new in records for record in ([new] if queue.add(new) else _still_open(queue, new))]
+
+
+def _still_open(queue: Queue, record: Record) -> list[Record]:
+    """A request of an earlier try of the same run: announced again unless it has ended."""
+    found = queue.find(record.id)
+    return [record] if found and found[0] == "accepted" else []

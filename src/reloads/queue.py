@@ -1,0 +1,141 @@
+"""The queue of accepted requests: folders are states and renames are transitions.
+
+    landing/accepted/<id>.json    accepted; holds the frozen request and its progress
+    landing/done/<id>.json        every day asked for was published
+    landing/failed/<id>.json      some days were not, and why
+
+The content of a record is written by one process only: whoever accepts it, then the ``settle`` step of its table. The
+modification time of a record in ``accepted/`` says when somebody last took care of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from reloads.errors import OperatorError, one_line
+from reloads.files import sync_folder, write_whole
+from reloads.record import Outcome, Record
+
+STATES = ("accepted", "done", "failed", "rejected", "cancelled")
+State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
+LONGEST_WAIT = timedelta(minutes=10)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The folders of one drop folder that hold accepted requests."""
+
+    landing: Path
+
+    def folder(self, state: State) -> Path:
+        """The folder of that state, made if it is missing."""
+        folder = self.landing / state
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OperatorError(f"{folder} cannot be made ({error.strerror}); grant access to {self.landing}") from error
+        return folder
+
+    def add(self, record: Record) -> bool:
+        """Accept ``record``; False where this act of asking was accepted before, whatever came of it."""
+        if self.find(record.id):
+            return False
+        write_whole(self.folder("accepted") / f"{record.id}.json", record.to_json())
+        return True
+
+    def find(self, record_id: str) -> tuple[State, Path] | None:
+        """Where the record of that id is now."""
+        # In the order in which records move, so that one that moves meanwhile is met all the same.
+        for state in ("accepted", "done", "failed", "cancelled"):
+            if (path := self.landing / state / f"{record_id}.json").is_file():
+                return state, path
+        return None
+
+    def records(self, state: State) -> list[Record]:
+        """The records in that state, oldest first. A file that is no record is reported in the log and left alone."""
+        found = []
+        for path in sorted((self.landing / state).glob("*.json")):
+            try:
+                found.append(read_record(path))
+            except FileNotFoundError:
+                continue
+            except OperatorError as error:
+                log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
+        return sorted(found, key=lambda record: (record.accepted_at, record.id))
+
+    def outstanding(self, table: str) -> list[Record]:
+        """The accepted requests of ``table``, oldest first."""
+        return [record for record in self.records("accepted") if record.table == table]
+
+    def settle(self, record_id: str, outcome: Outcome, *, run: str, now: datetime) -> Record | None:
+        """Write down what a run came to, and move the record on if nothing of it is outstanding.
+
+        A failed request whose task was cleared in Airflow and succeeded moves on to ``done/``. None if there is no
+        such request any more.
+        """
+        found = self.find(record_id)
+        if found is None or found[0] not in ("accepted", "failed"):
+            return None
+        state, path = found
+        record = read_record(path)
+        after = record.after(outcome, run=run, now=now)
+        if after != record:
+            write_whole(path, after.to_json())
+        target: State = state if after.outstanding else "failed" if after.failed else "done"
+        if target != state:
+            path.rename(self.folder(target) / path.name)
+            sync_folder(self.folder(target))
+        return after
+
+    def file_away(self, record: Record) -> Path:
+        """Write a finished record that never was in ``accepted/``."""
+        path = self.folder("failed" if record.failed else "done") / f"{record.id}.json"
+        write_whole(path, record.to_json())
+        return path
+
+    def attend(self, records: Iterable[Record]) -> None:
+        """Note that somebody takes care of these records now."""
+        for record in records:
+            try:
+                os.utime(self.landing / "accepted" / f"{record.id}.json")
+            except FileNotFoundError:
+                continue
+
+    def neglected(self, *, now: datetime, after: timedelta) -> list[Record]:
+        """The accepted requests that nobody took care of for a while.
+
+        The while is ``after`` for a young request and grows with its age to ten minutes, so that a table that is
+        paused for a week is not announced every minute of it. A time of attention in the future (another machine's
+        clock is ahead) counts as none.
+        """
+        return [record for record in self.records("accepted") if self._is_neglected(record, now, after)]
+
+    def _is_neglected(self, record: Record, now: datetime, after: timedelta) -> bool:
+        try:
+            touched = os.stat(self.landing / "accepted" / f"{record.id}.json").st_mtime
+        except FileNotFoundError:
+            return False
+        idle = abs(now.timestamp() - touched)
+        wait = after + min((now - record.accepted_at) / 20, max(LONGEST_WAIT, after))
+        return idle >= wait.total_seconds()
+
+
+def read_record(path: Path) -> Record:
+    """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is no record."""
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValidationError, ValueError) as error:
+        reason = one_line(str(error).splitlines()[0])
+        raise OperatorError(f"{path} is no record ({reason}); mend it, or move it out of the folder") from error

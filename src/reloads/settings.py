@@ -1,0 +1,106 @@
+"""Settings, read from environment variables that start with ``RELOADS_``; this module is where they are defined.
+
+Every setting has a default that works in a fresh clone. The README lists them from the descriptions below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import pendulum
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from reloads.errors import OperatorError, one_line
+
+PREFIX = "RELOADS_"
+
+
+def _known_time_zone(name: object) -> object:
+    if not isinstance(name, str) or name not in pendulum.timezones():
+        raise ValueError("it is no IANA time zone; write one like Europe/Berlin or UTC")
+    return name
+
+
+class Settings(BaseModel):
+    """What one deployment decides. Paths are absolute; relative ones are taken from ``home``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    home: Path = Field(Path(), description="folder that holds the folders below; default: the working directory")
+    landing: Path = Field(Path("landing"), description="drop folder")
+    warehouse: Path = Field(Path("warehouse"), description="folder of the Parquet tables")
+    tables: Path = Field(Path("tables"), description="folder of the table definitions")
+    source: Path = Field(Path(".local/source"), description="folder of the raw files, `getvariable('source')` in SQL")
+    time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = Field(
+        "UTC", description="IANA time zone that decides when a day begins"
+    )
+    daily_schedule: str = Field("0 2 * * *", description="cron expression of the daily load, in that time zone")
+    catch_up_days: int = Field(31, ge=1, le=4000, description="missed daily loads made up for after an outage, at most")
+    rescan_seconds: float = Field(60, gt=0, description="how often the doorbell looks at the folders whatever it heard")
+    settle_seconds: float = Field(1, gt=0, description="a file that does not parse counts as complete after this rest")
+    observer: Literal["auto", "polling"] = Field(
+        "auto", description="`polling` where the file system tells nothing (NFS, Docker Desktop mounts)"
+    )
+    tasks_at_once: int = Field(
+        0, ge=0, description="batches that run at once on a machine and share it; default: its cores"
+    )
+    threads: int = Field(0, ge=0, description="threads of all batches of a run together; default: the cores")
+    memory_mb: int = Field(0, ge=0, description="memory of all batches together; default: 60 % of the machine's")
+    retries: int = Field(3, ge=0, le=20, description="how often a task that met a broken environment is tried again")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings that ``environment`` holds; raises ``OperatorError`` for an unknown name or a bad value."""
+        given = {k.removeprefix(PREFIX).lower(): v for k, v in environment.items() if k.startswith(PREFIX)}
+        home = Path(given.get("home", ".")).absolute()
+        try:
+            settings = cls(**_typed(given | {"home": str(home)}))
+        except ValidationError as error:
+            raise OperatorError(_sentence(error, given)) from error
+        folders = {name: home / getattr(settings, name) for name in ("landing", "warehouse", "tables", "source")}
+        return settings.model_copy(update=folders | _machine(settings))
+
+    def day_of(self, moment: datetime) -> date:
+        """The calendar day of an aware ``moment`` in the configured time zone."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def _typed(given: dict[str, str]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value != "" or name not in Settings.model_fields}
+
+
+def _machine(settings: Settings) -> dict[str, int]:
+    """The settings whose default is what the machine has."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {
+        "tasks_at_once": settings.tasks_at_once or cores,
+        "threads": settings.threads or cores,
+        "memory_mb": settings.memory_mb or int(_memory_bytes() * 0.6) // 2**20,
+    }
+
+
+def _memory_bytes() -> int:
+    """The machine's memory, or the container's where that is less (cgroup v2, then v1)."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            text = (Path("/sys/fs/cgroup") / name).read_text().strip()
+        except OSError:
+            continue
+        found += [int(text)] if text.isdigit() else []
+    return min(found)
+
+
+def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
+    first = error.errors()[0]
+    field = str(first["loc"][0])
+    name = PREFIX + field.upper()
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(PREFIX + known.upper() for known in Settings.model_fields)
+        return f"{name} is no setting; remove it or write one of {known}"
+    return f"{name}={given.get(field)!r} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"
