@@ -23,8 +23,8 @@ HEADER = (
     "origin,dest,air_time,distance,hour,minute,time_hour\n"
 )
 
-# No flight left an hour early, none arrived two hours early, and none was 22 hours late: so two clock times are enough to
-# tell the delay, midnight between them or not.
+# No flight left an hour early, none arrived two hours early, and none was 22 hours late: so two clock times are enough
+# to tell the delay, midnight between them or not.
 MACROS = """
 create temp macro minute_of_day(hhmm) as hhmm // 100 * 60 + hhmm % 100;
 create temp macro delay(actual, scheduled, earliest) as

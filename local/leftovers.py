@@ -1,59 +1,81 @@
-"""Processes of a stack whose supervisor is gone, and the tasks it never knew of: found by their environment."""
+"""Processes of a stack whose supervisor is gone, and tasks it never knew of; they are known by their environment."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from contextlib import suppress
 
 import psutil
 
 from local.folders import Folders
+from local.waiting import wait_until
 
 
 def find_leftovers(folders: Folders) -> list[psutil.Process]:
-    """Every process that was started for this home folder, whoever its parent is; never the caller or its parents."""
+    """Every process started for this home folder, whoever its parent is; never the caller or the caller's parents."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    found: dict[int, psutil.Process] = {}
-    for process in psutil.process_iter():
-        if process.pid not in ours and _belongs_to(process, folders):
-            found[process.pid] = process
-    return list(found.values())
+    return [process for process in psutil.process_iter() if process.pid not in ours and _belongs(process, folders)]
 
 
-def _belongs_to(process: psutil.Process, folders: Folders) -> bool:
-    try:
-        if not is_alive(process):
-            return False
-        if process.environ().get("AIRFLOW_HOME") == str(folders.airflow):
-            return True
-        # PostgreSQL's sessions overwrite their environment with a title, but live in the data folder.
-        return process.cwd() == str(folders.postgres)
-    except (psutil.Error, OSError):
-        return False
+def end_leftovers(folders: Folders) -> int:
+    """End them all, the database last; how many there were."""
+    found = find_leftovers(folders)
+    database = [process for process in found if _lives_in(process, folders.postgres)]
+    rest = [process for process in found if process not in database]
+    # supervisor first: it would start again what ends before it.
+    rest.sort(key=_is_supervisor, reverse=True)
+    _end(rest, signal.SIGTERM, seconds=3)
+    # The server's fast shutdown ends its sessions too.
+    _end([process for process in database if _parent(process) not in database], signal.SIGINT, seconds=6)
+    while late := find_leftovers(folders):
+        _end(late, signal.SIGKILL, seconds=1)
+    return len(found)
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still does something; the entry of an ended one stays where nobody asks for its exit code."""
+    """Whether it still does something: in a container an ended process can stay listed until the container ends."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def end_leftovers(folders: Folders, *, seconds: float = 3) -> int:
-    """End them all, the database last; how many there were."""
-    found = find_leftovers(folders)
-    database = [process for process in found if _is_database(process, folders)]
-    rest = [process for process in found if process not in database]
-    # supervisor first: it would start again what ends before it.
-    rest.sort(key=_is_supervisor, reverse=True)
-    _end(rest, signal.SIGTERM, seconds=seconds)
-    parents = [process for process in database if _parent(process) not in {p.pid for p in database}]
-    _end(parents, signal.SIGINT, seconds=2 * seconds)
-    _end(find_leftovers(folders), signal.SIGKILL, seconds=seconds)
-    return len(found)
+def _end(processes: list[psutil.Process], number: signal.Signals, *, seconds: float) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    if not wait_until(lambda: not any(map(is_alive, processes)), seconds=seconds, every=0.05):
+        for process in filter(is_alive, processes):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
-def _end(processes: Iterable[psutil.Process], number: signal.Signals, *, seconds: float) -> None:
-    """Send the signal, wait, and kill what is left of them."""
+def _belongs(process: psutil.Process, folders: Folders) -> bool:
+    # The sessions of PostgreSQL put their title where their environment was; they are known by where they live.
+    try:
+        is_marked = process.environ().get("AIRFLOW_HOME") == str(folders.airflow)
+    except (psutil.Error, OSError):
+        is_marked = False
+    return (is_marked or _lives_in(process, folders.postgres)) and is_alive(process)
+
+
+def _lives_in(process: psutil.Process, folder: os.PathLike[str]) -> bool:
+    try:
+        return process.cwd() == os.path.realpath(folder)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _parent(process: psutil.Process) -> psutil.Process | None:
+    try:
+        return process.parent()
+    except psutil.Error:
+        return None
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    try:
+        return "supervisor.supervisord" in process.cmdline()
+    except psutil.Error:
+        return False

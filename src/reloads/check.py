@@ -34,12 +34,10 @@ def check_tables(settings: Settings) -> list[str]:
 
 
 def _bind(table: Table, settings: Settings, spill: Path) -> None:
-    import duckdb
-
-    try:
-        with connect(table, source=settings.source, spill=spill, share=SMALL) as db:
-            check_day_column(db, table)
-    except QueryError as error:
-        # Files that are not there yet are no fault of the query: sources come and go.
-        if not isinstance(error.__cause__, duckdb.IOException):
-            raise
+    with connect(table, source=settings.source, spill=spill, share=SMALL) as engine:
+        try:
+            check_day_column(engine, table)
+        except QueryError:
+            # Files that are not there yet are no fault of the query: sources come and go.
+            if not engine.missing_sources:
+                raise

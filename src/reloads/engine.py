@@ -37,9 +37,21 @@ class Share:
         )
 
 
+@dataclass(frozen=True)
+class Engine:
+    """An open database, and the sources that are not there: a query that does not read them is not held up."""
+
+    db: duckdb.DuckDBPyConnection
+    missing_sources: tuple[str, ...]
+
+    def because(self, error: duckdb.Error) -> str:
+        """The database's own words, and the source that may be why."""
+        return "; ".join([message(error), *(f"tables/sources.sql: {text}" for text in self.missing_sources)])
+
+
 @contextmanager
-def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that knows the sources; what does not fit into memory goes to the folder ``spill``."""
+def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterator[Engine]:
+    """A database that knows the sources; what does not fit into memory goes to the folder ``spill``."""
     import duckdb
 
     config = {
@@ -51,11 +63,25 @@ def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterato
     }
     with duckdb.connect(":memory:", config=config) as db:
         db.execute("set variable source = $1", [str(source)])
-        try:
-            db.execute(table.sources)
-        except duckdb.Error as error:
-            raise QueryError(f"tables/sources.sql: {message(error)}") from error
-        yield db
+        yield Engine(db, _create_sources(db, table.sources))
+
+
+def _create_sources(db: duckdb.DuckDBPyConnection, sources: str) -> tuple[str, ...]:
+    """Run the statements one by one, because a view over files that are not there cannot even be created."""
+    import duckdb
+
+    missing: list[str] = []
+    try:
+        for statement in duckdb.extract_statements(sources):
+            try:
+                db.execute(statement)
+            except (duckdb.IOException, duckdb.CatalogException) as error:
+                if isinstance(error, duckdb.CatalogException) and not missing:
+                    raise
+                missing.append(message(error))
+    except duckdb.Error as error:
+        raise QueryError(f"tables/sources.sql: {message(error)}; mend that statement") from error
+    return tuple(missing)
 
 
 def message(error: duckdb.Error) -> str:

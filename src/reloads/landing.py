@@ -93,7 +93,7 @@ def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, se
 
 
 def _take(queue: Queue, path: Path, taken: Taken, *, catalog: Catalog, now: datetime, today: date) -> None:
-    raw, status = _read(path)
+    raw, status = read_file(path)
     requests = read_requests(raw, catalog=catalog, today=today)
     drop = f"{path.name}\0{status.st_ino}\0{status.st_ctime_ns}\0{sha256(raw).hexdigest()}"
     for number, (request, fields) in enumerate(requests):
@@ -112,8 +112,8 @@ def _take(queue: Queue, path: Path, taken: Taken, *, catalog: Catalog, now: date
     _leave(path, status)
 
 
-def _read(path: Path) -> tuple[bytes, os.stat_result]:
-    """The content of a regular file and what it was when it was read."""
+def read_file(path: Path) -> tuple[bytes, os.stat_result]:
+    """The content of a regular file, and its status when it was read; raises ``RequestError`` for anything else."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reloads.days import Days
-from reloads.engine import Share, connect, message
+from reloads.engine import Engine, Share, connect, message
 from reloads.errors import OperatorError, QueryError, ReloadsError
 from reloads.record import Failure, Outcome
 from reloads.staging import staging_folder
@@ -79,9 +79,9 @@ def rewrite_batch(
     try:
         with staging_folder(warehouse, table.name) as folder, connect(
             table, source=source, spill=folder / "spill", share=share
-        ) as db:
-            batch = _Batch(table, target, provenance.footer(table), db, folder)
-            check_day_column(db, table)
+        ) as engine:
+            check_day_column(engine, table)
+            batch = _Batch(table, target, provenance.footer(table), engine.db, folder)
             outcome = _rewrite(batch, days)
     except ReloadsError as error:
         outcome = _failed(days, error)
@@ -157,15 +157,15 @@ def _is_environment(error: duckdb.Error, staging: Path) -> bool:
     return isinstance(error, duckdb.IOException) and ("No space left" in text or str(staging) in text)
 
 
-def check_day_column(db: duckdb.DuckDBPyConnection, table: Table) -> None:
+def check_day_column(engine: Engine, table: Table) -> None:
     """Raise ``QueryError`` unless the query binds and its result has the day column, as a DATE."""
     import duckdb
 
     file, column = f"tables/{table.name}/query.sql", table.settings.day_column
     try:
-        types = {row[0]: row[1] for row in db.execute(f"describe\n{table.query}").fetchall()}
+        types = {row[0]: row[1] for row in engine.db.execute(f"describe\n{table.query}").fetchall()}
     except duckdb.Error as error:
-        raise QueryError(f"{file}: {message(error)}") from error
+        raise QueryError(f"{file}: {engine.because(error)}") from error
     if column not in types:
         raise QueryError(f"{file} has no column {column}, only {', '.join(types)}; select it or change day_column")
     if types[column] != "DATE":

@@ -1,6 +1,6 @@
--- Generated events of an imaginary shop: events_per_partition (1,000) random rows for any day, always the same ones for the
--- same day. The randomness is the MD5 of day and number, four slices of eight hexadecimal digits: random() repeats on one
--- thread only, and what hash() returns may change from one version to the next.
+-- Generated events of an imaginary shop: events_per_partition (1,000) random rows for any day, always the same ones for
+-- the same day. The randomness is the MD5 of day and number, four slices of eight hexadecimal digits: random() repeats
+-- on one thread only, and what hash() returns may change from one version to the next.
 with draws as (
     select
         event_date,

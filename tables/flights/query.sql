@@ -7,7 +7,8 @@ select
     origin,
     dest,
     -- Clock times stay the numbers that were delivered (517 is 5:17, local at that airport). They do not say which day
-    -- it was: 2400 occurs beside 1, flights leave and land after midnight, and the time zone of dest is not in this source.
+    -- it was: 2400 occurs beside 1, flights leave and land after midnight, and the time zone of dest is not in this
+    -- source.
     sched_dep_time as scheduled_departure_hhmm,
     dep_time as departure_hhmm,
     dep_delay as departure_delay_minutes,
