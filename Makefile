@@ -1,6 +1,7 @@
 # Every target is one thing a person does; continuous integration and pre-commit call the same ones.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock" --extra airflow --group local
 
@@ -11,13 +12,15 @@ help: ## what there is
 
 .venv/runtime: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python %d.%d is not 3.11 to 3.13; set PYTHON=python3.12 or another" % sys.version_info[:2])'
+	@echo "installing into .venv, about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@echo "installing what tests and checks need"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
 demo: .venv/runtime ## install, start, load a month of flights and show it
@@ -50,7 +53,7 @@ format: .venv/dev ## mend what ruff can mend
 check: lint types ## all that needs no test run
 
 bench: .venv/dev ## time a year beside plain DuckDB
-	@$(BIN)/python benchmarks/year.py
+	@$(BIN)/python -m benchmarks.year
 
 lock: .venv/dev ## renew the locked requirements
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.txt

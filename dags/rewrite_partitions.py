@@ -1,7 +1,7 @@
 """
 ### Rewrite the partitions asked for
 
-One DAG per table, all made by this file. An event on `requested/<table>` wakes it; what it does then depends on what is
+One DAG per table, all made by this file. An event on `requested/<table>` wakes it; what it does depends on what is
 outstanding in `landing/accepted/`, not on the event, so no request is lost and no day is rewritten twice for two requests.
 
 1. **plan** takes the outstanding days, daily loads first, then the newest, and cuts them into batches.
@@ -18,9 +18,9 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, AssetAlias, Param, task
+from airflow.sdk import DAG, Param, task
 
-from reloads.airflow import origin_of, plain_errors, published, request_event, requested
+from reloads.airflow import origin_of, plain_errors, published, request_event, requested, rewritten
 from reloads.events import accept_foreign, announcement, publication, read_from
 from reloads.intake import ask_by_hand
 from reloads.settings import Settings
@@ -30,8 +30,6 @@ from reloads.table_run import plan_batches, rewrite_one, settle_batches
 settings = Settings.from_environment(os.environ)
 
 for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
-    outcome = AssetAlias(f"rewritten/{table}", group="reloads")
-
     with DAG(
         f"rewrite_{table}",
         doc_md=__doc__,
@@ -73,18 +71,18 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 ti.xcom_push("outcome", outcome.to_json())
                 outcome.raise_failures()
 
-        @task(outlets=[outcome])
-        def settle(table, batches, *, ti=None, run_id=None, outlet_events=None, **context):
+        @task(outlets=[rewritten(table)])
+        def settle(table, *, ti=None, run_id=None, outlet_events=None, **context):
             """Record what came of it, and tell who waits for it."""
-            outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome") or []
+            batches = ti.xcom_pull(task_ids="plan") or []
+            outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))
             with plain_errors():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
             if settled.published:
-                outlet_events[outcome].add(published(table), extra=publication(table, settled.published))
+                outlet_events[rewritten(table)].add(published(table), extra=publication(table, settled.published))
             for record in settled.outstanding[:1]:
-                outlet_events[outcome].add(requested(table), extra=announcement(record))
+                outlet_events[rewritten(table)].add(requested(table), extra=announcement(record))
 
-        batches = plan(table)
-        rewritten = rewrite.partial(table=table).expand(batch=batches)
+        batches = rewrite.partial(table=table).expand(batch=plan(table))
         # A teardown runs whatever happened before it and leaves the colour of the run to the task before it.
-        rewritten >> settle(table, batches).as_teardown(on_failure_fail_dagrun=True)
+        batches >> settle(table).as_teardown(on_failure_fail_dagrun=True)

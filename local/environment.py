@@ -90,13 +90,15 @@ def _options(
         "api_auth": {"jwt_secret": passwords.jwt_secret},
         "scheduler": {
             # Each hop of an event waits for the next loop: half of this on average.
-            "scheduler_idle_sleep_time": "0.5",
+            "scheduler_idle_sleep_time": "0.25",
             # A task that a killed scheduler left is taken up again after these seconds, not after five minutes.
             "orphaned_tasks_check_interval": "15",
             "scheduler_health_check_threshold": "20",
             "task_instance_heartbeat_timeout": "60",
             "enable_health_check": "False",
         },
+        # A task's process that is not gone yet when its pipes close keeps its slot for this long (Airflow 3.3.2).
+        "workers": {"min_heartbeat_interval": "1"},
         "triggerer": {"triggerer_health_check_threshold": "20"},
         "dag_processor": {
             # A new table is in the user interface after these seconds.

@@ -68,9 +68,11 @@ def configuration(database: list[str], *, port: int, password: str, umask: int, 
     # SIGINT to the server alone is its fast shutdown; its sessions would take it for a cancelled query.
     programs = [_program(DATABASE, database, autostart=True, stopsignal="INT", stopwaitsecs=20, stopasgroup=False)]
     for name, command in AIRFLOW.items():
-        # The scheduler hears of the end alone: its tasks get these seconds to finish.
-        as_group = name != "scheduler"
-        programs.append(_program(name, command, autostart=False, stopsignal="TERM", stopwaitsecs=6, stopasgroup=as_group))
+        # These two are told alone: their children are tasks, which may finish, and triggers, which they end.
+        stopasgroup = name not in ("scheduler", "triggerer")
+        stopwaitsecs = 6 if name == "scheduler" else 10
+        ending = {"stopsignal": "TERM", "stopwaitsecs": stopwaitsecs, "stopasgroup": stopasgroup}
+        programs.append(_program(name, command, autostart=False, **ending))
     return head + "".join(programs)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import psutil
 
 from local.files import only_one
@@ -11,6 +13,9 @@ from local.processes import AIRFLOW
 from local.stack import Stack
 from local.supervisor_client import Supervisor
 from local.waiting import wait_until
+
+BEFORE_API_SERVER = ("scheduler", "triggerer", "dag-processor")
+PATIENCE_SECONDS = 3
 
 
 def stop(folders: Folders) -> bool:
@@ -31,13 +36,20 @@ def stop(folders: Folders) -> bool:
 def _stop_in_order(supervisor: Supervisor) -> None:
     """The API server outlives the tasks, which report to it; the database outlives all."""
     process = psutil.Process(supervisor.pid())
-    _stop_programs(supervisor, [name for name in AIRFLOW if name != "api-server"])
-    _stop_programs(supervisor, ["api-server"])
+
+    def left(names: Iterable[str]) -> list[str]:
+        return [p.name for p in supervisor.programs() if p.name in names and not p.is_stopped]
+
+    for name in BEFORE_API_SERVER:
+        supervisor.stop(name)
+    if not wait_until(lambda: not left(BEFORE_API_SERVER), seconds=PATIENCE_SECONDS, every=0.1):
+        # Asked twice, they give up on tasks and triggers and sign off in the database; then supervisor may kill them.
+        # Killed before, they would count as alive there, and hold their work, until somebody misses their heartbeat.
+        for name in left(BEFORE_API_SERVER):
+            supervisor.insist(name)
+        # The triggerer then needs 5 seconds to notice that its child is gone (Airflow 3.3.2); the rest goes on.
+        wait_until(lambda: not left(["scheduler"]), seconds=15, every=0.1)
+    supervisor.stop("api-server")
+    wait_until(lambda: not left(AIRFLOW), seconds=15, every=0.1)
     supervisor.shut_down()
     wait_until(lambda: not is_alive(process), seconds=30, every=0.05)
-
-
-def _stop_programs(supervisor: Supervisor, names: list[str]) -> None:
-    for name in names:
-        supervisor.stop(name)
-    wait_until(lambda: all(p.is_stopped for p in supervisor.programs() if p.name in names), seconds=15, every=0.1)

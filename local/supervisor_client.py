@@ -76,6 +76,10 @@ class Supervisor:
         """Ask a program to end, without waiting; supervisor kills it when its time is up."""
         self._call_unless(Faults.NOT_RUNNING, "stopProcess", name, False)
 
+    def insist(self, name: str) -> None:
+        """Ask a program that is about to end once more."""
+        self._call_unless(Faults.NOT_RUNNING, "signalProcess", name, "TERM")
+
     def shut_down(self) -> None:
         """End all programs and supervisor, without waiting."""
         self._call_unless(Faults.SHUTDOWN_STATE, "shutdown")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ class Doorbell(BaseEventTrigger):
     """
 
     def __init__(self, *, landing: str, observer: str, rescan_seconds: float, settle_seconds: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.landing = landing
         self.observer = observer
         self.rescan_seconds = rescan_seconds
@@ -58,7 +59,7 @@ class Doorbell(BaseEventTrigger):
         try:
             while True:
                 try:
-                    await asyncio.to_thread(ear.listen, lambda call: loop.call_soon_threadsafe(call))
+                    await asyncio.to_thread(ear.listen, loop.call_soon_threadsafe)
                     finished = ear.forget()
                     files = await asyncio.to_thread(_signatures, Path(self.landing))
                     ring = {"files": attention.look(files, finished=finished, now=loop.time())[:SHOWN]}
@@ -66,20 +67,25 @@ class Doorbell(BaseEventTrigger):
                         next_rescan = loop.time() + self.rescan_seconds
                         ring["neglected"] = await asyncio.to_thread(self._neglected)
                     if any(ring.values()):
-                        yield TriggerEvent({name: names for name, names in ring.items() if names})
+                        yield _event({name: names for name, names in ring.items() if names})
                 except (ReloadsError, OSError) as error:
                     log.error("the drop folder cannot be watched, it is tried again: %s", error)  # noqa: TRY400
+                    next_rescan = loop.time() + self.rescan_seconds
                 pause = min(attention.seconds_to_next_look(now=loop.time()), max(0.05, next_rescan - loop.time()))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ear.heard.wait(), timeout=pause)
         finally:
             # Joined in a thread, because the observer's own thread may be in the middle of a slow stat.
-            await asyncio.shield(asyncio.to_thread(ear.stop))
+            await asyncio.shield(asyncio.to_thread(ear.close))
 
     def _neglected(self) -> list[str]:
         after = timedelta(seconds=self.rescan_seconds)
         records = Queue(Path(self.landing)).neglected(now=datetime.now(UTC), after=after)
         return [record.id for record in records[:SHOWN]]
+
+
+def _event(payload: dict[str, list[str]]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
 
 def _signatures(landing: Path) -> dict[str, Signature]:
@@ -102,18 +108,29 @@ class _Ear(FileSystemEventHandler):
         self._finished: set[str] = set()
         self._observer: BaseObserver | None = None
         self._inode = 0
-        self._tell: Callable[[Callable[[], None]], object] = lambda call: None
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._tell: Callable[[Callable[[], None]], object] = lambda _: None
 
     def listen(self, tell: Callable[[Callable[[], None]], object]) -> None:
         """Start listening, or start again where the observer died or the folder is another one than before."""
-        self._landing.mkdir(parents=True, exist_ok=True)
-        inode = self._landing.stat().st_ino
-        if self._observer is not None and self._observer.is_alive() and inode == self._inode:
-            return
-        self.stop()
-        self._tell = tell
-        self._observer = self._started(PollingObserver if self._polling else Observer)
-        self._inode = inode
+        # A task that is cancelled while this runs closes the ear meanwhile, in another thread.
+        with self._lock:
+            if self._is_closed:
+                return
+            self._landing.mkdir(parents=True, exist_ok=True)
+            inode = self._landing.stat().st_ino
+            if self._is_listening() and inode == self._inode:
+                return
+            self._stop()
+            self._tell = tell
+            self._observer = self._started(PollingObserver if self._polling else Observer)
+            self._inode = inode
+
+    def _is_listening(self) -> bool:
+        # An emitter ends with its folder while the observer lives on, and a new folder may get the old one's inode.
+        observer = self._observer
+        return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
 
     def _started(self, kind: Callable[[], BaseObserver]) -> BaseObserver:
         observer = kind()
@@ -134,8 +151,13 @@ class _Ear(FileSystemEventHandler):
         finished, self._finished = self._finished, set()
         return finished
 
-    def stop(self) -> None:
-        """End the observer's thread and wait until it has ended."""
+    def close(self) -> None:
+        """End the observer's thread for good and wait until it has ended."""
+        with self._lock:
+            self._is_closed = True
+            self._stop()
+
+    def _stop(self) -> None:
         if self._observer is not None and self._observer.is_alive():
             self._observer.stop()
             self._observer.join()
@@ -144,7 +166,7 @@ class _Ear(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called in the observer's thread; reading a file makes events too, which are none of ours."""
         if isinstance(event, FileClosedEvent | FileMovedEvent):
-            self._tell(lambda: self._note(os.path.basename(os.fsdecode(event.dest_path or event.src_path))))
+            self._tell(lambda: self._note(Path(os.fsdecode(event.dest_path or event.src_path)).name))
         elif isinstance(event, FileCreatedEvent):
             self._tell(self.heard.set)
 

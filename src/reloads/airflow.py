@@ -26,6 +26,11 @@ def published(table: str) -> Asset:
     return Asset(f"warehouse/{table}", group="reloads")
 
 
+def rewritten(table: str) -> AssetAlias:
+    """Through it the last task of a run says what was published, and wakes the next run if something is left."""
+    return AssetAlias(f"rewritten/{table}", group="reloads")
+
+
 def origin_of(dag_run: Any) -> str:
     """What identifies an act of asking: the same for a retry of the task, another one when its run is cleared."""
     return f"{dag_run.dag_id}/{dag_run.run_id}/{getattr(dag_run, 'clear_number', 0) or 0}"

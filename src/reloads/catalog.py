@@ -9,6 +9,9 @@ from pathlib import Path
 from reloads.errors import RequestError, TableError, one_line
 from reloads.table import Table, load_table, table_names
 
+SHOWN = 10
+"""As many names as fit into a sentence."""
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -29,12 +32,17 @@ class Catalog:
                 broken[name] = error
         return cls(tables, broken)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a folder of that name, be it good or broken."""
+        return name in self.tables or name in self.broken
+
     def __getitem__(self, name: str) -> Table:
         """The table of that name; raises ``RequestError`` with the known names, nearest first."""
         if name in self.tables:
             return self.tables[name]
         if name in self.broken:
             raise RequestError(f"table '{name}' is broken ({one_line(self.broken[name])}); ask again once it is mended")
-        nearest = sorted(self.tables, key=lambda known: -SequenceMatcher(None, known, name).ratio())
-        known = ", ".join(nearest[:10]) + (", …" if len(nearest) > 10 else "")
-        raise RequestError(f"table {name!r} is unknown; known tables are {known or 'none yet'}")
+        nearest = sorted(self.tables, key=lambda known: -SequenceMatcher(None, known, name[:80]).ratio())
+        known = ", ".join(nearest[:SHOWN]) + (", …" if len(nearest) > SHOWN else "")
+        shown = repr(name) if len(name) <= 80 else f"{name[:80]!r}…"
+        raise RequestError(f"table {shown} is unknown; known tables are {known or 'none yet'}")

@@ -63,7 +63,7 @@ def main() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="a request file; without one, all table folders are checked")] = None,
+    file: Annotated[Path | None, typer.Argument(help="a request file; without one, all tables are checked")] = None,
     *,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of request files")] = False,
 ) -> None:
@@ -103,7 +103,7 @@ def request(
 
 @app.command()
 def status(
-    request_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="an id or the name of a dropped file")] = None,
+    request_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="an id or a dropped file's name")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="the ended ones too, not only the last ten")] = False,
 ) -> None:
@@ -138,11 +138,8 @@ def run(
 ) -> None:
     """Rewrite here and now, without Airflow."""
     settings = _settings()
-    if first is None:
-        requests = _requests_of(settings, Path(what))
-    else:
-        requests = [_asked(settings, what, first, last, reason)]
-    _report([record for asked in requests for record in run_here(settings, asked, now=datetime.now(UTC))])
+    asked_here = [_asked(settings, what, first, last, reason)] if first else _requests_of(settings, Path(what))
+    _report([record for asked in asked_here for record in run_here(settings, asked, now=datetime.now(UTC))])
 
 
 def _settings() -> Settings:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
-from reloads.errors import RequestError
+from reloads.errors import RequestError, cut
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -22,7 +23,7 @@ def parse_day(text: object, *, field: str = "day") -> date:
     ``2013-W01-1``), times, numbers and null are refused, because a guess would rewrite the wrong days.
     """
     if not isinstance(text, str) or not _DAY.fullmatch(text):
-        shown = "null" if text is None else repr(text)
+        shown = "null" if text is None else cut(repr(text))
         raise RequestError(f"{field} {shown} is not a day of the form YYYY-MM-DD; write it like '2013-01-31'")
     try:
         return date.fromisoformat(text)
@@ -83,7 +84,14 @@ class Days:
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Days:
         """The inverse of ``texts()``."""
-        return cls.of(day for text in texts for day in DateRange.parse(text))
+        # By arithmetic: a file can name the same million days a thousand times.
+        ranges: list[DateRange] = []
+        for found in sorted(map(DateRange.parse, texts)):
+            if ranges and (found.first - ranges[-1].last).days <= 1:
+                ranges[-1] = DateRange(ranges[-1].first, max(ranges[-1].last, found.last))
+            else:
+                ranges.append(found)
+        return cls(tuple(ranges))
 
     def texts(self) -> list[str]:
         """The ranges as texts, for JSON."""
@@ -115,4 +123,4 @@ class Days:
         days = list(self)
         count = min(pieces, len(days))
         bounds = [len(days) * i // count for i in range(count + 1)] if count else [0]
-        return [Days.of(days[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [Days.of(days[a:b]) for a, b in pairwise(bounds)]

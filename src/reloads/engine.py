@@ -54,7 +54,7 @@ def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterato
     """A database that knows the sources; what does not fit into memory goes to the folder ``spill``."""
     import duckdb
 
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "threads": share.threads,
         "memory_limit": f"{share.memory_mb}MB",
         "temp_directory": str(spill),

@@ -33,3 +33,8 @@ class OperatorError(ReloadsError):
 def one_line(text: object) -> str:
     """The text on one line, without a trailing full stop, so that it fits into a sentence."""
     return " ".join(str(text).split()).removesuffix(".")
+
+
+def cut(text: str, length: int = 80) -> str:
+    """The text, or as much of it as fits into a sentence."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

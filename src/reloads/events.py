@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from reloads.bookmark import read_bookmark, write_bookmark
 from reloads.catalog import Catalog
 from reloads.days import Days
-from reloads.errors import RequestError
-from reloads.files import free_name, write_whole
+from reloads.errors import RequestError, cut
+from reloads.files import write_whole
 from reloads.queue import Queue
 from reloads.record import Record, new_record
 from reloads.request import NOT_YET, ReloadRequest, check_request, parse_request
@@ -58,8 +59,7 @@ def publication(table: str, days: Days) -> dict[str, Any]:
 
 def read_from(settings: Settings, table: str, *, now: datetime) -> datetime:
     """The time from which on events of ``table`` may not have been seen yet."""
-    bookmark = read_bookmark(settings.landing, "events", table)
-    return (datetime.fromisoformat(bookmark) if bookmark else now - timedelta(days=1)) - LOOK_BACK
+    return (_seen(settings, table) or now - timedelta(days=1)) - LOOK_BACK
 
 
 def accept_foreign(settings: Settings, table: str, events: Iterable[RequestEvent], *, now: datetime) -> list[Record]:
@@ -81,13 +81,21 @@ def accept_foreign(settings: Settings, table: str, events: Iterable[RequestEvent
         if queue.add(record):
             accepted.append(record)
     if newest:
-        write_bookmark(queue.landing, "events", table, newest.isoformat())
+        write_bookmark(queue.landing, "events", table, max(newest, _seen(settings, table) or newest).isoformat())
     return accepted
+
+
+def _seen(settings: Settings, table: str) -> datetime | None:
+    """The time of the newest event seen."""
+    bookmark = read_bookmark(settings.landing, "events", table)
+    return datetime.fromisoformat(bookmark) if bookmark else None
 
 
 def _request(table: str, extra: Mapping[str, Any]) -> ReloadRequest:
     if extra.get("table", table) != table:
-        raise RequestError(f"table {extra['table']!r} is not the one whose asset the event is on; emit it on that one")
+        raise RequestError(
+            f"table {cut(repr(extra['table']))} is not the one whose asset the event is on; emit it on that one"
+        )
     known = (*ReloadRequest.model_fields, *NOT_YET)
     fields = {name: value for name, value in extra.items() if name in known}
     return parse_request(fields | {"table": table})
@@ -96,7 +104,7 @@ def _request(table: str, extra: Mapping[str, Any]) -> ReloadRequest:
 def _reject(queue: Queue, table: str, event: RequestEvent, error: RequestError) -> None:
     """Leave the sentence where rejected files have theirs; the event itself stays in Airflow's log."""
     folder = queue.folder("rejected")
-    label = f"event-{table}-{event.timestamp:%Y%m%dT%H%M%S%f}"
+    label = f"event-{table}-{event.timestamp:%Y%m%dT%H%M%S}-{sha256(event.origin.encode()).hexdigest()[:8]}"
     sentence = f"event on requested/{table} of {event.timestamp.isoformat()} by {event.origin}: {error}\n"
     if not (folder / f"{label}.error.txt").exists():
-        write_whole(folder / f"{free_name(folder, label, endings=('.error.txt',))}.error.txt", sentence)
+        write_whole(folder / f"{label}.error.txt", sentence)

@@ -13,7 +13,7 @@ from reloads.daily import due_days
 from reloads.days import parse_day
 from reloads.landing import Taken, take_files
 from reloads.queue import Queue
-from reloads.record import Record, new_record
+from reloads.record import Failure, Outcome, Record, new_record
 from reloads.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings
 
@@ -27,11 +27,14 @@ class Intake:
 
 
 def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake:
-    """Take all request files, and collect what is to be announced: ``asked``, the new, and whatever was neglected."""
-    queue = Queue(settings.landing)
+    """Take all request files, and collect what is to be announced: ``asked``, the new, and whatever was neglected.
+
+    A neglected request of a table that no longer exists fails: nobody is left to do it.
+    """
+    queue, catalog = Queue(settings.landing), Catalog.load(settings.tables)
     files = take_files(
         queue,
-        catalog=Catalog.load(settings.tables),
+        catalog=catalog,
         now=now,
         today=settings.day_of(now),
         settle_seconds=settings.settle_seconds,
@@ -39,8 +42,12 @@ def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake
     new = [*asked, *files.accepted]
     known = {record.id for record in new}
     neglected = queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds))
-    queue.attend(neglected)
-    return Intake(files, (*new, *(record for record in neglected if record.id not in known)))
+    for orphan in (record for record in neglected if not catalog.has(record.table)):
+        gone = Failure(days=orphan.outstanding, error=f"the table '{orphan.table}' no longer exists; ask for another")
+        queue.settle(orphan.id, Outcome(failed=(gone,)), run="intake", now=now)
+    alive = [record for record in neglected if catalog.has(record.table)]
+    queue.attend(alive)
+    return Intake(files, (*new, *(record for record in alive if record.id not in known)))
 
 
 def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -> list[Record]:

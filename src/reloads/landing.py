@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from reloads.catalog import Catalog
-from reloads.errors import OperatorError, ReloadsError, RequestError, one_line
+from reloads.errors import OperatorError, RequestError
 from reloads.files import free_name, printable, sync_folder, write_whole
 from reloads.queue import Queue
-from reloads.record import Record, asked_again, new_record
-from reloads.request import MAX_FILE_BYTES, ReloadRequest, check_request, parse_json, parse_request
+from reloads.record import Record, asked_again, fault, new_record
+from reloads.request import EXAMPLE, MAX_FILE_BYTES, ReloadRequest, check_request, parse_json, parse_request
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +78,20 @@ def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, se
     for entry in candidates(queue.landing):
         path, name = Path(entry.path), printable(entry.name)
         try:
-            _take(queue, path, taken, catalog=catalog, now=now, today=today)
+            try:
+                _take(queue, path, taken, catalog=catalog, now=now, today=today)
+            except RequestError as error:
+                if _age(path, now) < settle_seconds:
+                    taken.waiting[name] = f"{name} may still be being written ({error})"
+                    continue
+                _reject(queue, path, f"{name}: {error}")
+                taken.rejected[name] = f"{name}: {error}"
         except FileNotFoundError:
             continue
-        except RequestError as error:
-            if _age(path, now) < settle_seconds:
-                taken.waiting[name] = "is still being written"
-                continue
-            taken.rejected[name] = f"{name}: {error}"
-            _reject(queue, path, taken.rejected[name])
         except OSError as error:
-            taken.waiting[name] = f"{name} cannot be read ({error.strerror}); grant access to it, it is tried again"
-            write_whole(_note(path), taken.waiting[name] + "\n")
+            reason = f"{name} cannot be read or moved ({error.strerror}); grant access to it, it is tried again"
+            taken.waiting[name] = reason
+            write_whole(_note(path), reason + "\n")
     return taken
 
 
@@ -96,19 +99,28 @@ def _take(queue: Queue, path: Path, taken: Taken, *, catalog: Catalog, now: date
     raw, status = read_file(path)
     requests = read_requests(raw, catalog=catalog, today=today)
     drop = f"{path.name}\0{status.st_ino}\0{status.st_ctime_ns}\0{sha256(raw).hexdigest()}"
-    for number, (request, fields) in enumerate(requests):
-        for table in request.tables:
-            record = new_record(
-                request,
-                table,
-                mode="landing",
-                origin=f"{drop}\0{number}",
-                now=now,
-                file=printable(path.name),
-                dropped=fields,
-            )
-            if queue.add(record):
-                taken.accepted.append(record)
+    records = [
+        new_record(
+            request,
+            table,
+            mode="landing",
+            origin=f"{drop}\0{number}",
+            now=now,
+            file=printable(path.name),
+            dropped=fields,
+        )
+        for number, (request, fields) in enumerate(requests)
+        for table in request.tables
+    ]
+    try:
+        for record in records:
+            record.to_json()
+    except PydanticSerializationError as error:
+        raise RequestError(f"it is nested too deeply to be kept; write an object like {EXAMPLE}") from error
+    for record in records:
+        if queue.add(record):
+            taken.accepted.append(record)
+            log.info("accepted %s: %s (%d days)", record.id, record.days, len(record.days))
     _leave(path, status)
 
 
@@ -122,12 +134,13 @@ def read_file(path: Path) -> tuple[bytes, os.stat_result]:
         if error.errno == errno.ENXIO:
             raise RequestError("it is no regular file; drop a file") from error
         raise
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        # Before a file object is made of it: for a folder that fails, and leaves the handle open.
+        os.close(handle)
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise RequestError(f"it is {what}; drop the request files themselves")
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
-            raise RequestError("it is a folder; drop the files in it one by one")
-        if not stat.S_ISREG(status.st_mode):
-            raise RequestError("it is no regular file; drop a file")
         return file.read(MAX_FILE_BYTES + 1), status
 
 
@@ -145,7 +158,11 @@ def _reject(queue: Queue, path: Path, sentence: str) -> None:
     stem = free_name(folder, path.name, endings=(".json", ".error.txt"))
     # The sentence first: a crash in between leaves a file that is rejected once more, not one without a reason.
     write_whole(folder / f"{stem}.error.txt", sentence + "\n")
-    path.rename(folder / f"{stem}.json")
+    try:
+        path.rename(folder / f"{stem}.json")
+    except OSError:
+        (folder / f"{stem}.error.txt").unlink()
+        raise
     _note(path).unlink(missing_ok=True)
     log.warning("rejected %s", sentence)
 
@@ -155,12 +172,15 @@ def _note(path: Path) -> Path:
 
 
 def _age(path: Path, now: datetime) -> float:
+    # The time of change, not of modification: a copy may bring that along, from years ago or ahead.
     status = path.stat(follow_symlinks=False)
-    return now.timestamp() - max(status.st_mtime, status.st_ctime) if stat.S_ISREG(status.st_mode) else float("inf")
+    return now.timestamp() - status.st_ctime if stat.S_ISREG(status.st_mode) else float("inf")
 
 
 def _as_request(fields: dict[str, Any]) -> dict[str, Any]:
     try:
         return asked_again(fields) or fields
-    except (ValidationError, ReloadsError, TypeError, IndexError) as error:
-        raise RequestError(f"it looks like a record but is none ({one_line(str(error).splitlines()[0])})") from error
+    except ValidationError as error:
+        raise RequestError(
+            f"it looks like a record but is none ({fault(error)}); mend it or write a request like {EXAMPLE}"
+        ) from error

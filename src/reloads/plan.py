@@ -22,8 +22,8 @@ class Plan:
 def make_plan(records: Sequence[Record], *, partitions_per_run: int, parallelism: int, days_per_batch: int) -> Plan:
     """Take each outstanding day once: those of daily requests first, then the newest, up to ``partitions_per_run``.
 
-    The days taken are cut into at most ``parallelism`` batches of consecutive days, and into fewer where a batch would
-    hold less than ``days_per_batch``.
+    The days taken are cut into at most ``parallelism`` batches of consecutive days, and into no more of them than it
+    takes to hold ``days_per_batch`` each.
     """
     daily = _outstanding(record for record in records if record.mode == "daily")
     others = _outstanding(records) - daily

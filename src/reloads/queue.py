@@ -20,9 +20,9 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from reloads.errors import OperatorError, one_line
+from reloads.errors import OperatorError, cut
 from reloads.files import sync_folder, write_whole
-from reloads.record import Outcome, Record
+from reloads.record import Outcome, Record, fault
 
 STATES = ("accepted", "done", "failed", "rejected", "cancelled")
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
@@ -43,7 +43,9 @@ class Queue:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OperatorError(f"{folder} cannot be made ({error.strerror}); grant access to {self.landing}") from error
+            raise OperatorError(
+                f"{folder} cannot be made ({error.strerror}); grant access to {self.landing}"
+            ) from error
         return folder
 
     def add(self, record: Record) -> bool:
@@ -122,20 +124,26 @@ class Queue:
 
     def _is_neglected(self, record: Record, now: datetime, after: timedelta) -> bool:
         try:
-            touched = os.stat(self.landing / "accepted" / f"{record.id}.json").st_mtime
+            touched = (self.landing / "accepted" / f"{record.id}.json").stat().st_mtime
         except FileNotFoundError:
             return False
         idle = abs(now.timestamp() - touched)
-        wait = after + min((now - record.accepted_at) / 20, max(LONGEST_WAIT, after))
+        age = max(now - record.accepted_at, timedelta())
+        wait = after + min(age / 20, max(LONGEST_WAIT, after))
         return idle >= wait.total_seconds()
 
 
 def read_record(path: Path) -> Record:
     """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is no record."""
     try:
-        return Record.model_validate_json(path.read_bytes())
+        record = Record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise
-    except (OSError, ValidationError, ValueError) as error:
-        reason = one_line(str(error).splitlines()[0])
-        raise OperatorError(f"{path} is no record ({reason}); mend it, or move it out of the folder") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
+    except ValidationError as error:
+        raise OperatorError(f"{path} is no record ({fault(error)}); mend it, or move it out of the folder") from error
+    if record.id != path.stem:
+        # Under another name its progress would not be found again, and its days would be rewritten for ever.
+        raise OperatorError(f"{path} holds the record {cut(record.id)!r}; give it that name, or move it out")
+    return record

@@ -12,17 +12,24 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from reloads.days import Days
-from reloads.errors import OperatorError, QueryError
+from reloads.errors import OperatorError, QueryError, RequestError, cut, one_line
 from reloads.request import ReloadRequest
 
 Mode = Literal["daily", "landing", "manual", "event", "command"]
 
 
 def _as_days(value: object) -> object:
-    return value if isinstance(value, Days) else Days.parse(value)  # type: ignore[arg-type]
+    if isinstance(value, Days):
+        return value
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("it is no list of days")
+    try:
+        return Days.parse(value)
+    except RequestError as error:
+        raise ValueError(str(error)) from error
 
 
 DaysField = Annotated[Days, BeforeValidator(_as_days), PlainSerializer(Days.texts, when_used="json")]
@@ -58,6 +65,11 @@ class Outcome(BaseModel):
         """A small value for XCom."""
         return self.model_dump(mode="json")
 
+    def summary(self) -> str:
+        """What was published, in a few words."""
+        rows, size = sum(self.rows.values()), sum(self.bytes.values()) / 1e6
+        return f"{len(self.published)} partitions, {rows:,} rows, {size:,.1f} MB in {self.seconds:.1f} s"
+
     def raise_failures(self) -> None:
         """Raise what went wrong, if anything: ``OperatorError`` if trying again may help, else ``QueryError``."""
         if not self.failed:
@@ -86,7 +98,7 @@ class Record(BaseModel):
     mode: Mode
     table: str
     days: DaysField = Field(description="the days asked for")
-    accepted_at: datetime
+    accepted_at: AwareDatetime
     file: str | None = Field(None, description="name of the dropped file")
     dropped: dict[str, Any] | None = Field(None, description="the request as it was dropped")
     reason: str | None = None
@@ -97,7 +109,7 @@ class Record(BaseModel):
     bytes: int = 0
     seconds: float = Field(0, description="time spent rewriting, in all batches that held days of this request")
     runs: tuple[str, ...] = ()
-    finished_at: datetime | None = None
+    finished_at: AwareDatetime | None = None
 
     @property
     def outstanding(self) -> Days:
@@ -127,9 +139,22 @@ class Record(BaseModel):
         )
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
+    def progress(self) -> str:
+        """Where the request stands, in a few words."""
+        failed = sum(len(failure.days) for failure in self.failed)
+        state = f"has {len(self.outstanding)} days left" if self.outstanding else "failed" if failed else "is done"
+        return f"{self.id} {state}: {len(self.published)} of {len(self.days)} days published, {failed} failed"
+
     def to_json(self) -> str:
         """The content of the record's file."""
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+def fault(error: ValidationError) -> str:
+    """What is wrong with a file that should hold a record, in a few words."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "its content"
+    return f"{cut(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
 
 
 def _minus(failures: tuple[Failure, ...], days: Days) -> tuple[Failure, ...]:
@@ -137,16 +162,14 @@ def _minus(failures: tuple[Failure, ...], days: Days) -> tuple[Failure, ...]:
     return tuple(failure for failure in rest if failure.days)
 
 
-def new_record(
-    request: ReloadRequest, table: str, *, mode: Mode, origin: str, now: datetime, **more: object
-) -> Record:
+def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, now: datetime, **more: object) -> Record:
     """The record of ``request`` for one of its tables.
 
     ``origin`` identifies the act of asking (this file dropped at that moment, this run, this event): the id is derived
     from it, so that taking the same act twice after a crash makes the same record and not a second one.
     """
     label = re.sub(r"[^a-z0-9]+", "-", str(more.get("file") or mode).removesuffix(".json").lower()).strip("-")[:40]
-    digest = sha256(f"{origin}\0{table}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    digest = sha256(f"{origin}\0{table}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return Record(
         id=f"{label or mode}-{table}-{digest}",
         mode=mode,
@@ -168,6 +191,8 @@ def asked_again(fields: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     record = Record.model_validate(fields)
     wanted = record.days - record.published if record.failed else record.days
+    if not wanted:
+        raise RequestError("the record asks for no days; write a request with a start_date")
     first, last = wanted.ranges[0].first, wanted.ranges[-1].last
     excluded = [str(day) for day in Days.between(first, last) - wanted]
     request = {"table": record.table, "start_date": str(first), "end_date": str(last), "exclude_dates": excluded}

@@ -10,11 +10,20 @@ import json
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from reloads.catalog import Catalog
 from reloads.days import DateRange, Days, parse_day
-from reloads.errors import RequestError, one_line
+from reloads.errors import RequestError, cut, one_line
 
 MAX_FILE_BYTES = 2**20
 NOT_YET = ("keys", "only", "cascade", "parameters")
@@ -26,7 +35,7 @@ def _day(value: object, info: ValidationInfo) -> date:
 
 def _days(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, list | tuple):
-        raise RequestError(f"{info.field_name} {value!r} is no list; write a list of days like ['2013-01-05']")
+        raise RequestError(f"{info.field_name} {_shown(value)} is no list; write a list of days like ['2013-01-05']")
     return tuple(_day(item, info) for item in value)
 
 
@@ -66,7 +75,7 @@ class ReloadRequest(BaseModel):
         excluded = Days.of(self.exclude_dates)
         whole = Days.between(self.start_date, self.end_date)
         if strangers := excluded - whole:
-            raise RequestError(f"exclude_dates {strangers} is outside {whole}; remove it or widen the range")
+            raise RequestError(f"exclude_dates {cut(str(strangers))} is outside {whole}; remove it or widen the range")
         if not (days := whole - excluded):
             raise RequestError(f"exclude_dates leaves no day of {whole}; exclude fewer days")
         return days
@@ -114,11 +123,14 @@ def parse_json(raw: bytes) -> list[dict[str, Any]]:
         raise RequestError(f"the file has more than {MAX_FILE_BYTES} bytes; split it into smaller ones")
     try:
         parsed = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise RequestError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise RequestError(f"the file is not JSON ({error.msg} at {where}); mend it, like {EXAMPLE}") from error
+    except UnicodeEncodeError as error:
+        raise RequestError("a text holds half of a surrogate pair; write whole characters") from error
     except (ValueError, RecursionError) as error:
         raise RequestError(f"the file is no request ({one_line(error)}); write it like {EXAMPLE}") from error
     items = parsed if isinstance(parsed, list) else [parsed]
@@ -175,5 +187,4 @@ def _sentence(error: ValidationError) -> str:
 
 def _shown(value: object) -> str:
     """A value as JSON, cut to a length that fits into a sentence; never with a raw control character."""
-    text = json.dumps(value, ensure_ascii=True, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}…"
+    return cut(json.dumps(value, ensure_ascii=True, default=str))

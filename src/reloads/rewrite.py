@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reloads.days import Days
 from reloads.engine import Engine, Share, connect, message
@@ -114,7 +114,10 @@ def _stage(batch: _Batch, days: Days) -> dict[date, Staged]:
     where = " or ".join(f"{column} between ? and ?" for _ in days.ranges)
     query = f"select * from (\n{batch.table.query}\n) where {where}"
     if batch.table.settings.order_by:
-        query += f" order by {order}"
+        # Threads that write side by side keep no order between them (seen in DuckDB 2.0); numbering rows makes one stream.
+        number = quoted("reloads row")
+        query = f"select *, row_number() over () as {number} from (\n{query} order by {order}\n)"
+        query = f"select * exclude ({number}) from (\n{query}\n) where {number} > 0"
     folder = batch.folder / f"{days.ranges[0].first}-{len(days)}"
     written = _copy(batch, query, ranges, folder, f"partition_by ({column}),")
     staged: dict[date, Staged] = {}
@@ -130,13 +133,16 @@ def _stage_empty(batch: _Batch, column: str, days: list[date], folder: Path) -> 
     if not days:
         return {}
     model = folder / "empty.parquet"
-    folder.mkdir(exist_ok=True)
     query = f"select * exclude ({column}) from (\n{batch.table.query}\n) where false"
-    [(_, rows, size, *_)] = _copy(batch, query, [], model, "")
-    return {day: Staged(Path(shutil.copyfile(model, folder / f"{day}.parquet")), rows, size) for day in days}
+    try:
+        folder.mkdir(exist_ok=True)
+        [(_, rows, size, *_)] = _copy(batch, query, [], model, "")
+        return {day: Staged(Path(shutil.copyfile(model, folder / f"{day}.parquet")), rows, size) for day in days}
+    except OSError as error:
+        raise OperatorError(f"{folder} cannot be written ({error.strerror}); make room or grant access") from error
 
 
-def _copy(batch: _Batch, query: str, values: list[date], target: Path, options: str) -> list[tuple[object, ...]]:
+def _copy(batch: _Batch, query: str, values: list[date], target: Path, options: str) -> list[tuple[Any, ...]]:
     import duckdb
 
     footer = ", ".join(f"{literal(key)}: ?" for key in batch.footer)
@@ -170,6 +176,8 @@ def check_day_column(engine: Engine, table: Table) -> None:
         raise QueryError(f"{file} has no column {column}, only {', '.join(types)}; select it or change day_column")
     if types[column] != "DATE":
         raise QueryError(f"{file}: {column} is {types[column]}, not DATE; cast it to date")
+    if len(types) == 1:
+        raise QueryError(f"{file} has no column besides {column}, which is the partition's name; select another")
     if missing := [name for name in table.settings.order_by if name not in types]:
         raise QueryError(f"{file} has no column {missing[0]}, only {', '.join(types)}; select it or change order_by")
 

@@ -31,7 +31,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    home: Path = Field(Path(), description="folder that holds the folders below; default: the working directory")
+    home: Path = Field(
+        Path(), description="folder that holds the folders below; default: the working directory"
+    )
     landing: Path = Field(Path("landing"), description="drop folder")
     warehouse: Path = Field(Path("warehouse"), description="folder of the Parquet tables")
     tables: Path = Field(Path("tables"), description="folder of the table definitions")
@@ -41,16 +43,16 @@ class Settings(BaseModel):
     )
     daily_schedule: str = Field("0 2 * * *", description="cron expression of the daily load, in that time zone")
     catch_up_days: int = Field(31, ge=1, le=4000, description="missed daily loads made up for after an outage, at most")
-    rescan_seconds: float = Field(60, gt=0, description="how often the doorbell looks at the folders whatever it heard")
-    settle_seconds: float = Field(1, gt=0, description="a file that does not parse counts as complete after this rest")
+    rescan_seconds: float = Field(60, gt=0, le=86_400, description="how often the doorbell looks at the folders whatever it heard")
+    settle_seconds: float = Field(1, gt=0, le=86_400, description="a file that does not parse counts as complete after this rest")
     observer: Literal["auto", "polling"] = Field(
         "auto", description="`polling` where the file system tells nothing (NFS, Docker Desktop mounts)"
     )
     tasks_at_once: int = Field(
-        0, ge=0, description="batches that run at once on a machine and share it; default: its cores"
+        0, ge=0, description="batches that run at once on a machine and share its memory; default: its cores"
     )
     threads: int = Field(0, ge=0, description="threads of all batches of a run together; default: the cores")
-    memory_mb: int = Field(0, ge=0, description="memory of all batches together; default: 60 % of the machine's")
+    memory_mb: int = Field(0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's")
     retries: int = Field(3, ge=0, le=20, description="how often a task that met a broken environment is tried again")
 
     @classmethod

@@ -26,7 +26,9 @@ def staging_folder(warehouse: Path, label: str) -> Iterator[Path]:
     root = warehouse / STAGING
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = _lock(root / f"{name}.lock")
+        # Locked before it gets the name that remove_abandoned looks for.
+        lock = _lock(root / f".{name}.tmp")
+        (root / f".{name}.tmp").rename(root / f"{name}.lock")
         folder = root / name
         folder.mkdir()
     except OSError as error:

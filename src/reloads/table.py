@@ -34,7 +34,7 @@ class TableSettings(BaseModel):
     first_day: date = Field(description="no day before it can be asked for")
     daily: bool = Field(False, description="loaded every day for the day before")
     order_by: list[Column] = Field([], description="columns that order the rows within a partition")
-    parallelism: int = Field(0, ge=0, le=1000, description="batches at once; default: RELOADS_TASKS_AT_ONCE")
+    parallelism: int = Field(0, ge=0, le=1000, description="batches at once; default: as many as RELOADS_THREADS")
     days_per_batch: int = Field(31, ge=1, description="fewer days than this are not worth a task of their own")
     partitions_per_run: int = Field(400, ge=1, description="the rest of a longer reload waits for the next run")
     max_days_per_request: int = Field(4000, ge=1, description="a request for more days is refused")
@@ -113,4 +113,17 @@ def _one_select(path: Path) -> str:
         raise TableError(f"{path} does not parse: {one_line(str(error).partition('LINE')[0])}; mend the query") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise TableError(f"{path} must be exactly one SELECT; move views to sources.sql and remove the rest")
-    return statements[0].query.strip().rstrip(";").strip()
+    return _without_end(statements[0].query)
+
+
+def _without_end(query: str) -> str:
+    """The query without the semicolons and comments behind it: none of them can stand in the middle of another query."""
+    import duckdb
+
+    text = query.encode()
+    end = len(text)
+    for start, kind in reversed(duckdb.tokenize(query)):
+        if kind != duckdb.token_type.comment and text[start:end].strip() != b";":
+            break
+        end = start
+    return text[:end].decode().strip()

@@ -6,6 +6,7 @@ repeats work and loses nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,10 @@ from reloads.rewrite import Provenance, rewrite_batch
 from reloads.settings import Settings
 from reloads.staging import remove_abandoned
 from reloads.table import load_table
+
+
+SHOWN_RANGES = 3
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,19 @@ def plan_batches(settings: Settings, table: str) -> list[Batch]:
     plan = make_plan(
         records,
         partitions_per_run=limits.partitions_per_run,
-        parallelism=limits.parallelism or settings.tasks_at_once,
+        parallelism=limits.parallelism or min(settings.threads, settings.tasks_at_once),
         days_per_batch=limits.days_per_batch,
     )
     queue.attend(records)
+    wanted = sum(len(days) for days in plan.batches)
+    log.info("%s: %d partitions in %d batches, %d left for the next run", table, wanted, len(plan.batches), plan.left)
     return [Batch(days, _wanting(records, days), len(plan.batches)) for days in plan.batches]
 
 
 def rewrite_one(settings: Settings, table: str, batch: dict[str, Any], *, run: str, now: datetime) -> Outcome:
     """Rewrite and publish one batch; whatever went wrong stands in the outcome."""
     todo = Batch.from_json(batch)
-    return rewrite_batch(
+    outcome = rewrite_batch(
         todo.days,
         table=load_table(settings.tables, table),
         warehouse=settings.warehouse,
@@ -77,6 +84,10 @@ def rewrite_one(settings: Settings, table: str, batch: dict[str, Any], *, run: s
         share=Share.of(settings, batches=todo.of),
         provenance=Provenance(requests=todo.requests, run=run, written_at=now),
     )
+    log.info("%s: published %s", table, outcome.summary())
+    for failure in outcome.failed:
+        log.error("%s: %s kept the published files: %s", table, failure.days, failure.error)
+    return outcome
 
 
 def settle_batches(
@@ -103,7 +114,9 @@ def settle_batches(
     requests = {request for batch in planned for request in batch.requests}
     finished = (record.id for record in queue.outstanding(table) if not record.outstanding)
     for record_id in sorted(requests.union(finished)):
-        queue.settle(record_id, outcome if record_id in requests else Outcome(), run=run, now=now)
+        record = queue.settle(record_id, outcome if record_id in requests else Outcome(), run=run, now=now)
+        if record:
+            log.info("request %s", record.progress())
     outstanding = tuple(queue.outstanding(table))
     queue.attend(outstanding)
     return Settled(outcome.published, outcome.failed, outstanding)
@@ -111,7 +124,7 @@ def settle_batches(
 
 def label(days: Days) -> str:
     """The days in a few words."""
-    shown = ", ".join(days.texts()[:3]) + (", …" if len(days.ranges) > 3 else "")
+    shown = ", ".join(days.texts()[:SHOWN_RANGES]) + (", …" if len(days.ranges) > SHOWN_RANGES else "")
     return shown if len(days) == 1 else f"{shown} ({len(days)} days)"
 
 

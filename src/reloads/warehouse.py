@@ -39,9 +39,9 @@ class TableFolder:
         Raises ``QueryError`` before anything is touched if a partition holds files of somebody else, ``OperatorError``
         if the file system refuses.
         """
-        for day in staged:
-            self._refuse_strangers(self.partition(day).parent)
         try:
+            for day in staged:
+                self._refuse_strangers(self.partition(day).parent)
             flush(self.warehouse)
             for day, file in staged.items():
                 target = self.partition(day)

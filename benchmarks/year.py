@@ -1,0 +1,141 @@
+"""What a year costs: 36.5 million rows, 365 partitions, by plain DuckDB, `reloads run` and a dropped request.
+
+    python -m benchmarks.year [--rounds 3]
+
+Each round rewrites the year once by each of the three, one after the other, so that a machine that gets slower meanwhile
+slows all of them. Times are seconds of wall clock: of a whole process for the first two, from the drop of the request
+file to its record in `done/` for the third, through both DAGs of an Airflow that is up and idle. Prints the table for
+`benchmarks/RESULTS.md`; everything is written below `.local/bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import duckdb
+
+from local.folders import Folders
+from local.shutdown import stop
+from local.stack import Stack
+from local.startup import start
+
+CLONE = Path(__file__).resolve().parent.parent
+HOME = CLONE / ".local" / "bench"
+REQUEST = '{"table": "readings", "start_date": "2025-01-01", "end_date": "2025-12-31", "reason": "benchmark"}'
+ROWS = 36_500_000
+PATIENCE_SECONDS = 600
+SOURCE = """
+copy (
+    select
+        date '2025-01-01' + (i // 100_000)::integer as reading_date,
+        (hash(i) % 5_000)::integer as sensor_id,
+        timestamp '2025-01-01' + to_milliseconds(i * 864) as reading_at,
+        (hash(i, 42) % 1_000_000) / 1_000.0 as value,
+        ['ok', 'ok', 'ok', 'late', 'suspect'][1 + (hash(i, 43) % 5)::bigint] as status
+    from range({rows}) as r(i)
+) to '{file}' (format parquet)
+"""
+PLAIN = (
+    "import duckdb; duckdb.sql('set enable_progress_bar = false'); "
+    "duckdb.sql(\"copy (select * from read_parquet('{source}/readings.parquet')) "
+    "to '{target}' (format parquet, partition_by (reading_date))\")"
+)
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    _prepare()
+    folders = Folders(home=HOME, clone=CLONE)
+    os.environ["RELOADS_DAILY_SCHEDULE"] = "0 0 29 2 *"
+    stack = start(folders, say=print)
+    times: dict[str, list[float]] = {"plain DuckDB COPY": [], "reloads run": [], "dropped request, both DAGs": []}
+    try:
+        for number in range(1, rounds + 1):
+            shutil.rmtree(HOME / "plain", ignore_errors=True)
+            os.sync()
+            ways: list[Callable[[], None]] = [_plain, partial(_run, stack), partial(_drop, number)]
+            for name, way in zip(times, ways, strict=True):
+                times[name].append(_timed(way))
+                print(f"round {number}: {name} {times[name][-1]:.1f} s", flush=True)
+    finally:
+        stop(folders)
+    _check()
+    print(_table(times))
+
+
+def _prepare() -> None:
+    source = HOME / ".local" / "source"
+    source.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(CLONE / "benchmarks" / "tables", HOME / "tables", dirs_exist_ok=True)
+    if not (source / "readings.parquet").exists():
+        print(f"making {ROWS:,} rows", flush=True)
+        duckdb.sql("set enable_progress_bar = false")
+        duckdb.sql(SOURCE.format(rows=ROWS, file=source / "readings.part"))
+        (source / "readings.part").rename(source / "readings.parquet")
+
+
+def _timed(way: Callable[[], None]) -> float:
+    begun = time.monotonic()
+    way()
+    return time.monotonic() - begun
+
+
+def _plain() -> None:
+    code = PLAIN.format(source=HOME / ".local" / "source", target=HOME / "plain")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _run(stack: Stack) -> None:
+    command = [sys.executable, "-m", "reloads.cli", "run", "readings", "2025-01-01", "2025-12-31"]
+    subprocess.run(command, check=True, env=stack.environment, stdout=subprocess.DEVNULL)
+
+
+def _drop(number: int) -> None:
+    landing = HOME / "landing"
+    before = set(landing.glob("*/*.json"))
+    name = f"year-{number}-{time.time_ns()}"
+    (landing / f".{name}").write_text(REQUEST)
+    (landing / f".{name}").rename(landing / f"{name}.json")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        ended = [p for p in landing.glob(f"*/{name}*.json") if p.parent.name != "accepted" and p not in before]
+        if ended:
+            if ended[0].parent.name != "done":
+                raise SystemExit(f"{ended[0]} is not done; read it")
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"{name}.json was not done after {PATIENCE_SECONDS} s; read {HOME / '.local' / 'logs'}")
+
+
+def _check() -> None:
+    """The three ways must have written the same rows, or the times say nothing."""
+    sums = "select count(*), count(distinct reading_date), sum(sensor_id) from read_parquet('{}/*/*.parquet')"
+    folders = (HOME / "plain", HOME / "warehouse" / "readings")
+    plain, ours = (duckdb.execute(sums.format(folder)).fetchall() for folder in folders)
+    if plain != ours or plain[0][0] != ROWS:
+        raise SystemExit(f"plain DuckDB wrote {plain}, reloads {ours}; they should be the same")
+
+
+def _table(times: dict[str, list[float]]) -> str:
+    base = statistics.median(times["plain DuckDB COPY"])
+    lines = ["", "| | median s | min to max s | × plain |", "|---|---|---|---|"]
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        lines.append(f"| {name} | {median:.1f} | {min(seconds):.1f} to {max(seconds):.1f} | {median / base:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

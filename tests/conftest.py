@@ -1,0 +1,92 @@
+"""What several modules of tests share: a home with two tables, and settings and a queue of that home."""
+
+import atexit
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import hypothesis
+import pytest
+
+from reloads.catalog import Catalog
+from reloads.queue import Queue
+from reloads.settings import Settings
+
+# Airflow makes folders in its home as soon as it is imported.
+os.environ["AIRFLOW_HOME"] = mkdtemp(prefix="reloads-airflow-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("fast")
+
+THREE_ROWS_A_DAY = """
+    select cast(midnight as date) as day, n as sale_id, n * 1.5 as amount
+    from generate_series(date '2024-01-01', date '2026-12-31', interval 1 day) as d(midnight)
+    cross join generate_series(1, 3) as numbers(n)
+"""
+
+DefineTable = Callable[..., Path]
+
+
+def define_table(tables: Path, name: str, query: str, toml: str = "", *, first_day: str = "2024-01-01") -> Path:
+    """Write a table folder, or write it anew."""
+    folder = tables / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "query.sql").write_text(query)
+    (folder / "table.toml").write_text(f'day_column = "day"\nfirst_day = {first_day}\n{toml}\n')
+    return folder
+
+
+@pytest.fixture
+def sales_tables(tmp_path: Path) -> Path:
+    """Two tables with three rows a day: ``sales``, loaded daily, and ``visits``."""
+    folder = tmp_path / "tables"
+    define_table(folder, "sales", THREE_ROWS_A_DAY, 'order_by = ["sale_id"]\ndaily = true')
+    define_table(folder, "visits", THREE_ROWS_A_DAY, 'order_by = ["sale_id"]')
+    return folder
+
+
+@pytest.fixture
+def define(sales_tables: Path) -> DefineTable:
+    """``define(name, query, toml)`` writes a table folder, or writes it anew."""
+
+    def write(name: str, query: str, toml: str = "") -> Path:
+        return define_table(sales_tables, name, query, toml)
+
+    return write
+
+
+@pytest.fixture
+def sales_settings(tmp_path: Path, sales_tables: Path) -> Settings:
+    """Settings of a home in ``tmp_path``, in UTC."""
+    assert sales_tables.is_relative_to(tmp_path)
+    (tmp_path / "landing").mkdir()
+    return Settings.from_environment({"RELOADS_HOME": str(tmp_path), "RELOADS_TIME_ZONE": "UTC"})
+
+
+@pytest.fixture
+def queue(sales_settings: Settings) -> Queue:
+    """The queue of that home, still empty."""
+    return Queue(sales_settings.landing)
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """Tables for whoever needs no folder: ``flights`` from 2013 on, ``events`` from 2020, ``archive`` from 1700."""
+    folder = tmp_path_factory.mktemp("catalog")
+    for name, first_day in (("flights", "2013-01-01"), ("events", "2020-01-01"), ("archive", "1700-01-01")):
+        define_table(folder, name, THREE_ROWS_A_DAY, first_day=first_day)
+    return Catalog.load(folder)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left_behind() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(timeout=2)
+    assert not [thread.name for thread in left if thread.is_alive()], "the test left threads behind"
