@@ -84,5 +84,6 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 outlet_events[rewritten(table)].add(requested(table), extra=announcement(record))
 
         batches = rewrite.partial(table=table).expand(batch=plan(table))
-        # A teardown runs whatever happened before it and leaves the colour of the run to the task before it.
-        batches >> settle(table).as_teardown(on_failure_fail_dagrun=True)
+        # A teardown runs whatever happened before it and leaves the colour of the run to the task before it; one that
+        # may fail the run (on_failure_fail_dagrun) would be the only task that counts.
+        batches >> settle(table).as_teardown()

@@ -32,6 +32,9 @@ def main() -> int:
     except (LocalError, ReloadsError) as error:
         console.print(f"error: {error}", style="red", markup=False)
         return 1
+    except OSError as error:
+        console.print(f"error: {error}; make room, grant access or put back what is missing", style="red", markup=False)
+        return 1
     except KeyboardInterrupt:
         console.print("\ninterrupted; `make down` ends what runs by now")
         return 130
@@ -45,9 +48,7 @@ def up(folders: Folders) -> int:
 
 def demo(folders: Folders) -> int:
     """Start all of it, drop two requests, and show what comes of them."""
-    stack = _start(folders)
-    show(stack, console)
-    _print_access(stack)
+    show(_start(folders), console)
     return 0
 
 

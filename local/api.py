@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 from local.errors import LocalError
 
 PAGE = 100
+TRIES = 5
+SECONDS_PER_TRY = 20
 READ_LOG = "read .local/logs/api-server.log"
 # The names of the health report, and of the programs.
 COMPONENTS = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "dag-processor"}
@@ -42,7 +45,7 @@ class Api:
     def silent_components(self, since: datetime) -> list[str]:
         """The programs that gave no sign of life after ``since``; the API server alone if it does not answer."""
         try:
-            health = self._send("GET", "/api/v2/monitor/health", token="")
+            health = self._send("GET", "/api/v2/monitor/health")
         except (OSError, HTTPException, ValueError):
             return ["api-server"]
         if health["metadatabase"]["status"] != "healthy":
@@ -63,6 +66,7 @@ class Api:
         return {error["filename"]: (error["stack_trace"].strip().splitlines() or [""])[-1] for error in errors}
 
     def unpause(self, dag_id: str) -> None:
+        """Switch a DAG on; one that is on stays so."""
         self._call("PATCH", f"/api/v2/dags/{quote(dag_id)}", {"is_paused": False})
 
     def active_runs(self) -> int:
@@ -80,19 +84,35 @@ class Api:
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         try:
-            self._token = self._token or self._send("POST", "/auth/token", self._login, token="")["access_token"]
-            return self._send(method, path, body, token=self._token)
+            if not self._token:
+                self._token = self._try("POST", "/auth/token", self._login)["access_token"]
+            return self._try(method, path, body)
         except HTTPError as error:
+            error.close()
             if error.code == HTTPStatus.UNAUTHORIZED:
-                raise LocalError(f"{self.url} is another program's and refuses our password; run down, then up") from error
+                raise LocalError(f"{self.url} refuses our password: it is another's; run down, then up") from error
             raise LocalError(f"{method} {path} is answered with {error.code}; {READ_LOG}") from error
         except (OSError, HTTPException, ValueError) as error:
             raise LocalError(f"{self.url} does not answer ({error}); {READ_LOG}") from error
 
-    def _send(self, method: str, path: str, body: object = None, *, token: str) -> Any:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    def _try(self, method: str, path: str, body: object) -> Any:
+        """Send it, more than once if need be: all we ask for can be repeated, and a busy machine takes its time."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._send(method, path, body)
+            except HTTPError:
+                raise
+            except (OSError, HTTPException):
+                time.sleep(1)
+        return self._send(method, path, body)
+
+    def _send(self, method: str, path: str, body: object = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
-        with _open(Request(self.url + path, data, headers, method=method), timeout=10) as answer:
+        request = Request(self.url + path, data, headers, method=method)  # noqa: S310 - our own http address
+        with _open(request, timeout=SECONDS_PER_TRY) as answer:
             return json.load(answer)
 
 

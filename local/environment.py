@@ -55,9 +55,7 @@ def api_url(ports: Ports) -> str:
     return f"http://{HOST}:{ports.api}"
 
 
-def _options(
-    folders: Folders, ports: Ports, passwords: Passwords, *, parallelism: str
-) -> dict[str, dict[str, str]]:
+def _options(folders: Folders, ports: Ports, passwords: Passwords, *, parallelism: str) -> dict[str, dict[str, str]]:
     return {
         "core": {
             "dags_folder": str(folders.clone / "dags"),
@@ -102,8 +100,8 @@ def _options(
         "triggerer": {"triggerer_health_check_threshold": "20"},
         "dag_processor": {
             # A new table is in the user interface after these seconds.
-            "min_file_process_interval": "15",
-            "refresh_interval": "15",
+            "min_file_process_interval": "20",
+            "refresh_interval": "20",
             "dag_bundle_storage_path": str(folders.airflow / "bundles"),
         },
         "logging": {

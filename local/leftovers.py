@@ -36,7 +36,7 @@ def end_leftovers(folders: Folders) -> int:
 def is_alive(process: psutil.Process) -> bool:
     """Whether it still does something: in a container an ended process can stay listed until the container ends."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
@@ -62,7 +62,7 @@ def _belongs(process: psutil.Process, folders: Folders) -> bool:
 
 def _lives_in(process: psutil.Process, folder: os.PathLike[str]) -> bool:
     try:
-        return process.cwd() == os.path.realpath(folder)
+        return bool(process.cwd() == os.path.realpath(folder))
     except (psutil.Error, OSError):
         return False
 

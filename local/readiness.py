@@ -13,21 +13,23 @@ from local.stack import Stack
 from local.waiting import wait_until
 from reloads.table import table_names
 
-HEALTH_SECONDS = 180
+HEALTH_SECONDS = 300
 DAGS_SECONDS = 90
+MANY_STARTS = 3
 UPSTREAM = "request_partitions"
 
 
 def await_health(stack: Stack, *, since: datetime) -> None:
     """Return when every component has given a sign of life after ``since``."""
-    api, starts = stack.api, defaultdict(set)
+    api = stack.api
+    starts: defaultdict[str, set[int]] = defaultdict(set)
     silent: list[str] = []
 
     def is_healthy() -> bool:
         nonlocal silent
         for program in stack.supervisor.programs():
             starts[program.name] |= {program.started_at} - {0}
-            if program.state == "FATAL" or len(starts[program.name]) > 3:
+            if program.state == "FATAL" or len(starts[program.name]) > MANY_STARTS:
                 raise LocalError(_read(stack, program.name, "ends again and again"))
         silent = api.silent_components(since)
         return not silent

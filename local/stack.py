@@ -38,18 +38,22 @@ class Stack:
 
     @property
     def url(self) -> str:
+        """Where the user interface is."""
         return api_url(self.ports)
 
     @property
     def database_url(self) -> str:
+        """Where Airflow's database is."""
         return database_url(self.ports, self.passwords)
 
     @property
     def api(self) -> Api:
+        """Airflow, logged in to."""
         return Api(self.url, user=USER, password=self.passwords.admin)
 
     @property
     def supervisor(self) -> Supervisor:
+        """Who keeps the processes running."""
         return Supervisor(self.ports.supervisor, self.passwords.supervisor)
 
     @property

@@ -8,9 +8,10 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 from xmlrpc.client import Error, Fault, ServerProxy, Transport
 
-from supervisor.xmlrpc import Faults
-
 from local.ports import HOST
+
+# supervisor's fault codes: what was asked for is so already.
+SHUTDOWN_STATE, ALREADY_STARTED, NOT_RUNNING = 6, 60, 70
 
 
 class _ImpatientTransport(Transport):
@@ -34,10 +35,12 @@ class Program:
 
     @property
     def is_running(self) -> bool:
+        """Whether it has been up for the seconds it takes to count."""
         return self.state == "RUNNING"
 
     @property
     def is_stopped(self) -> bool:
+        """Whether it has ended and stays so."""
         return self.state in ("STOPPED", "EXITED", "FATAL")
 
 
@@ -59,6 +62,7 @@ class Supervisor:
             return False
 
     def pid(self) -> int:
+        """The process id of supervisor itself."""
         return int(self._call("getPID"))
 
     def programs(self) -> list[Program]:
@@ -70,19 +74,19 @@ class Supervisor:
 
     def start(self, name: str) -> None:
         """Start a program, without waiting; one that runs is left alone."""
-        self._call_unless(Faults.ALREADY_STARTED, "startProcess", name, False)
+        self._call_unless(ALREADY_STARTED, "startProcess", name, False)
 
     def stop(self, name: str) -> None:
         """Ask a program to end, without waiting; supervisor kills it when its time is up."""
-        self._call_unless(Faults.NOT_RUNNING, "stopProcess", name, False)
+        self._call_unless(NOT_RUNNING, "stopProcess", name, False)
 
     def insist(self, name: str) -> None:
         """Ask a program that is about to end once more."""
-        self._call_unless(Faults.NOT_RUNNING, "signalProcess", name, "TERM")
+        self._call_unless(NOT_RUNNING, "signalProcess", name, "TERM")
 
     def shut_down(self) -> None:
         """End all programs and supervisor, without waiting."""
-        self._call_unless(Faults.SHUTDOWN_STATE, "shutdown")
+        self._call_unless(SHUTDOWN_STATE, "shutdown")
 
     def _call_unless(self, fault: int, method: str, *arguments: object) -> None:
         try:

@@ -44,7 +44,7 @@ class Attention:
         due = [name for name, seen in self._sightings.items() if self._is_due(seen, name in finished, now)]
         for name in due:
             seen = self._sightings[name]
-            # The exponent is bounded too: a file that lies there for months is rung for more often than a float can double.
+            # The exponent is bounded: in some weeks a file that stays is rung for more often than a float can double.
             pause = min(self.rescan_seconds * 2 ** min(seen.rings, 16), max(LONGEST_PAUSE_SECONDS, self.rescan_seconds))
             seen.again_at, seen.rings = now + pause, seen.rings + 1
         return due

@@ -104,7 +104,8 @@ def test_two_bad_events_of_one_moment_are_both_told(sales_settings: Settings, qu
 
 
 def test_events_are_read_from_a_little_before_the_newest_seen(sales_settings: Settings) -> None:
-    accept(sales_settings, event(JUNE, at=NOW - 30 * MINUTE), event({}, at=NOW - 20 * MINUTE, number=2))
+    older, newer = event({}, at=NOW - 30 * MINUTE), event(JUNE, at=NOW - 20 * MINUTE, number=2)
+    accept(sales_settings, newer, older)
     assert read_from(sales_settings, "sales", now=NOW) == NOW - 20 * MINUTE - LOOK_BACK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,22 @@ def test_a_request_nobody_works_on_is_announced_again_and_then_left_for_a_while(
 def test_a_request_accepted_before_a_crash_is_announced_later(sales_settings: Settings, queue: Queue) -> None:
     [record] = ask_by_hand(sales_settings, FORM, now=datetime.now(UTC), origin="run that was killed")
     assert take_in_after(sales_settings, 300).announce == (record,)
+    assert queue.records("accepted") == [record]
+
+
+def test_a_request_of_a_table_that_is_gone_fails_and_says_why(sales_settings: Settings, queue: Queue) -> None:
+    [record] = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
+    shutil.rmtree(sales_settings.tables / "visits")
+    assert take_in_after(sales_settings, 3600).announce == ()
+    [failed] = queue.records("failed")
+    assert failed.failed[0].days == record.days
+    assert "the table 'visits' no longer exists" in failed.failed[0].error
+
+
+def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_settings: Settings, queue: Queue) -> None:
+    [record] = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
+    (sales_settings.tables / "visits" / "query.sql").write_text("selec")
+    take_in_after(sales_settings, 3600)
     assert queue.records("accepted") == [record]
 
 

@@ -242,8 +242,9 @@ def test_a_request_is_neglected_if_nobody_came_for_a_while_that_grows(
 
 
 def test_a_slow_rescan_is_not_outrun_by_its_own_patience(queue: Queue) -> None:
-    hour = timedelta(hours=1)
-    assert is_neglected(queue, age=timedelta(days=7), idle=2.1 * hour, after=hour)
+    hour, week = timedelta(hours=1), timedelta(days=7)
+    assert not is_neglected(queue, age=week, idle=1.9 * hour, after=hour)
+    assert is_neglected(queue, age=week, idle=2.1 * hour, after=hour)
 
 
 def test_who_is_attended_to_is_not_neglected(queue: Queue) -> None:

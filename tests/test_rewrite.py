@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import polars
+import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
@@ -216,7 +216,7 @@ def test_duckdb_arrow_and_polars_read_the_same_totals(home: Home, define: Define
     day_column = arrow["day"].to_pylist()
     assert (arrow.num_rows, sum(arrow["amount"].to_pylist()), min(day_column), max(day_column)) == expected
 
-    frame = polars.read_parquet(home.warehouse / "sales/*/*.parquet", hive_partitioning=True)
+    frame = pl.read_parquet(home.warehouse / "sales/*/*.parquet", hive_partitioning=True)
     assert (len(frame), frame["amount"].sum(), frame["day"].min(), frame["day"].max()) == expected
 
 
@@ -450,7 +450,8 @@ import duckdb
 found = set()
 with duckdb.connect() as db:
     for file in sys.argv[2:] * int(sys.argv[1]):
-        [(count, least, greatest)] = db.execute("select count(*), min(g), max(g) from read_parquet($1)", [file]).fetchall()
+        query = "select count(*), min(g), max(g) from read_parquet($1)"
+        [(count, least, greatest)] = db.execute(query, [file]).fetchall()
         assert (count, least) == (1000 + least, greatest), f"{file} holds {count} rows of {least} to {greatest}"
         found.add(least)
 print(json.dumps(sorted(found)))

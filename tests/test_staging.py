@@ -44,9 +44,13 @@ def test_it_is_empty_outside_every_table_and_gone_at_the_end(tmp_path: Path) -> 
 
 
 def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), staging_folder(tmp_path, "sales") as folder:
-        (folder / "half.parquet").write_bytes(b"PAR1")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with staging_folder(tmp_path, "sales") as folder:
+            (folder / "half.parquet").write_bytes(b"PAR1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert list((tmp_path / ".staging").iterdir()) == []
 
 

@@ -12,6 +12,8 @@ from reloads.table import Table, load_table, table_names
 SHOWN = 10
 """As many names as fit into a sentence."""
 
+SHOWN_CHARACTERS = 80
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -42,7 +44,7 @@ class Catalog:
             return self.tables[name]
         if name in self.broken:
             raise RequestError(f"table '{name}' is broken ({one_line(self.broken[name])}); ask again once it is mended")
-        nearest = sorted(self.tables, key=lambda known: -SequenceMatcher(None, known, name[:80]).ratio())
+        nearest = sorted(self.tables, key=lambda known: -SequenceMatcher(None, known, name[:SHOWN_CHARACTERS]).ratio())
         known = ", ".join(nearest[:SHOWN]) + (", …" if len(nearest) > SHOWN else "")
-        shown = repr(name) if len(name) <= 80 else f"{name[:80]!r}…"
+        shown = repr(name[:SHOWN_CHARACTERS]) + ("…" if len(name) > SHOWN_CHARACTERS else "")
         raise RequestError(f"table {shown} is unknown; known tables are {known or 'none yet'}")

@@ -91,7 +91,7 @@ def rewrite_batch(
 def _rewrite(batch: _Batch, days: Days) -> Outcome:
     try:
         staged = _stage(batch, days)
-        batch.target.publish({day: file.path for day, file in staged.items()})
+        kept = batch.target.publish({day: file.path for day, file in staged.items()})
     except OperatorError as error:
         return _failed(days, error)
     except QueryError as error:
@@ -99,10 +99,12 @@ def _rewrite(batch: _Batch, days: Days) -> Outcome:
             return _failed(days, error)
         first, second = days.cut(2)
         return _rewrite(batch, first) + _rewrite(batch, second)
+    published = days - Days.of(kept)
     return Outcome(
-        published=days,
-        rows={str(day): file.rows for day, file in staged.items()},
-        bytes={str(day): file.bytes for day, file in staged.items()},
+        published=published,
+        failed=tuple(Failure(days=Days.of([day]), error=error, transient=True) for day, error in kept.items()),
+        rows={str(day): staged[day].rows for day in published},
+        bytes={str(day): staged[day].bytes for day in published},
     )
 
 
@@ -114,7 +116,7 @@ def _stage(batch: _Batch, days: Days) -> dict[date, Staged]:
     where = " or ".join(f"{column} between ? and ?" for _ in days.ranges)
     query = f"select * from (\n{batch.table.query}\n) where {where}"
     if batch.table.settings.order_by:
-        # Threads that write side by side keep no order between them (seen in DuckDB 2.0); numbering rows makes one stream.
+        # Threads that write side by side keep no order (seen in DuckDB 2.0); numbering the rows makes one stream.
         number = quoted("reloads row")
         query = f"select *, row_number() over () as {number} from (\n{query} order by {order}\n)"
         query = f"select * exclude ({number}) from (\n{query}\n) where {number} > 0"

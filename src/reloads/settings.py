@@ -43,8 +43,12 @@ class Settings(BaseModel):
     )
     daily_schedule: str = Field("0 2 * * *", description="cron expression of the daily load, in that time zone")
     catch_up_days: int = Field(31, ge=1, le=4000, description="missed daily loads made up for after an outage, at most")
-    rescan_seconds: float = Field(60, gt=0, le=86_400, description="how often the doorbell looks at the folders whatever it heard")
-    settle_seconds: float = Field(1, gt=0, le=86_400, description="a file that does not parse counts as complete after this rest")
+    rescan_seconds: float = Field(
+        60, gt=0, le=86_400, description="how often the doorbell looks at the folders whatever it heard"
+    )
+    settle_seconds: float = Field(
+        1, gt=0, le=86_400, description="a file that does not parse counts as complete after this rest"
+    )
     observer: Literal["auto", "polling"] = Field(
         "auto", description="`polling` where the file system tells nothing (NFS, Docker Desktop mounts)"
     )

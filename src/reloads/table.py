@@ -117,7 +117,7 @@ def _one_select(path: Path) -> str:
 
 
 def _without_end(query: str) -> str:
-    """The query without the semicolons and comments behind it: none of them can stand in the middle of another query."""
+    """The query without the semicolons and comments behind it, which cannot stand within another query."""
     import duckdb
 
     text = query.encode()

@@ -1,0 +1,210 @@
+"""The DAG files: which DAGs there are and what shape they have, parsed as Airflow parses them, without a database."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DAGS = Path(__file__).resolve().parents[1] / "dags"
+FILES = {"request_partitions.py", "rewrite_partitions.py", "broken_tables.py"}
+
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+
+def assets(dag):
+    return [asset.name for asset in dag.timetable.asset_condition.objects]
+
+def task(task):
+    return {
+        "after": sorted(task.upstream_task_ids),
+        "mapped": task.is_mapped,
+        "teardown": task.is_teardown,
+        "reddens the run": task.on_failure_fail_dagrun,
+        "retries": task.retries,
+        "inlets": [inlet.name for inlet in task.inlets],
+        "outlets": [outlet.name for outlet in task.outlets],
+    }
+
+def dag(dag):
+    return {
+        "tasks": {t.task_id: task(t) for t in dag.tasks},
+        "assets": assets(dag),
+        "params": {name: dag.params.get_param(name).schema for name in dag.params},
+        "max_active_runs": dag.max_active_runs,
+        "catchup": dag.catchup,
+        "doc": dag.doc_md,
+    }
+
+heavy = {"duckdb", "pyarrow", "polars", "pandas", "reloads.check"}
+found = {"dags": {}, "errors": {}, "heavy": {}}
+for file in sys.argv[1:]:
+    bag = DagBag(file)
+    found["dags"] |= {name: dag(d) for name, d in bag.dags.items()}
+    found["errors"] |= {path.rpartition("/")[2]: error for path, error in bag.import_errors.items()}
+    found["heavy"][file.rpartition("/")[2]] = sorted(heavy & sys.modules.keys())
+    for d in bag.dags.values():
+        if d.dag_id == "request_partitions":
+            [asset] = d.timetable.asset_condition.objects
+            [watcher] = asset.watchers
+            cron = d.timetable.timetable
+            found["clock"] = [cron.expression, cron.timezone]
+            found["doorbell"] = watcher.trigger.serialize()
+print(json.dumps(found, default=str))
+"""
+
+
+def parse(home: Path, **environment: str) -> Any:
+    """What Airflow finds in the DAG files, opened one after another; those that import more come later."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("RELOADS_", "AIRFLOW"))}
+    files = [str(DAGS / name) for name in sorted(FILES, reverse=True)]
+    run = subprocess.run(
+        [sys.executable, "-c", PARSE, *files],
+        env=given | {"RELOADS_HOME": str(home), "AIRFLOW_HOME": str(home / "airflow")} | environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def make_table(home: Path, name: str, query: str = "select date '2025-01-01' as day, 1 as n") -> None:
+    folder = home / "tables" / name
+    folder.mkdir(parents=True)
+    (folder / "query.sql").write_text(query)
+    (folder / "table.toml").write_text('day_column = "day"\nfirst_day = 2024-01-01\n')
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    home = tmp_path_factory.mktemp("good")
+    make_table(home, "sales")
+    make_table(home, "visits")
+    return parse(
+        home,
+        RELOADS_TIME_ZONE="Europe/Berlin",
+        RELOADS_DAILY_SCHEDULE="15 4 * * *",
+        RELOADS_OBSERVER="polling",
+        RELOADS_RETRIES="5",
+    )
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    home = tmp_path_factory.mktemp("broken")
+    make_table(home, "sales")
+    make_table(home, "typo", "selec 1")
+    make_table(home, "unbound", "from nowhere")
+    make_table(home, "Bad Name")
+    (home / "tables" / "empty").mkdir()
+    return parse(home)
+
+
+def test_every_dag_file_is_one_that_is_tested_here() -> None:
+    assert {path.name for path in DAGS.rglob("*.py")} == FILES
+
+
+def test_there_is_one_dag_that_asks_and_one_for_each_table(good: Any) -> None:
+    assert good["errors"] == {}
+    assert sorted(good["dags"]) == ["request_partitions", "rewrite_sales", "rewrite_visits"]
+
+
+def test_parsing_imports_nothing_heavy(good: Any) -> None:
+    assert good["heavy"]["request_partitions.py"] == []
+    assert good["heavy"]["rewrite_partitions.py"] == []
+
+
+def test_every_dag_explains_itself_and_runs_once_at_a_time(good: Any) -> None:
+    for dag in good["dags"].values():
+        assert dag["doc"].strip().startswith("###")
+        assert (dag["max_active_runs"], dag["catchup"]) == (1, False)
+
+
+def test_request_partitions_is_one_task_that_announces(good: Any) -> None:
+    [(name, task)] = good["dags"]["request_partitions"]["tasks"].items()
+    assert name == "request"
+    assert task["outlets"] == ["requested"]
+    assert task["retries"] == 5
+
+
+def test_request_partitions_listens_to_the_clock_and_the_doorbell(good: Any) -> None:
+    assert good["dags"]["request_partitions"]["assets"] == ["landing"]
+    assert good["clock"] == ["15 4 * * *", "Europe/Berlin"]
+    path, arguments = good["doorbell"]
+    assert path == "reloads.sensors.doorbell.Doorbell"
+    assert (arguments["observer"], arguments["rescan_seconds"], arguments["settle_seconds"]) == ("polling", 60, 1)
+    assert arguments["landing"].endswith("/landing")
+
+
+def test_request_partitions_has_a_form(good: Any) -> None:
+    params = good["dags"]["request_partitions"]["params"]
+    assert list(params) == ["mode", "table", "start_date", "end_date", "reason"]
+    assert params["mode"]["enum"] == ["daily", "custom"]
+    assert params["table"]["enum"] == [None, "sales", "visits"]
+    assert params["start_date"]["format"] == params["end_date"]["format"] == "date"
+
+
+@pytest.mark.parametrize("table", ["sales", "visits"])
+def test_a_table_is_planned_rewritten_in_mapped_tasks_and_settled_whatever_happens(good: Any, table: str) -> None:
+    dag = good["dags"][f"rewrite_{table}"]
+    tasks = dag["tasks"]
+    assert {name: task["after"] for name, task in tasks.items()} == {
+        "plan": [],
+        "rewrite": ["plan"],
+        "settle": ["rewrite"],
+    }
+    assert [name for name, task in tasks.items() if task["mapped"]] == ["rewrite"]
+    assert [name for name, task in tasks.items() if task["teardown"]] == ["settle"]
+    assert not tasks["settle"]["reddens the run"], "it would be the only task that counts"
+    assert {task["retries"] for task in tasks.values()} == {5}
+
+
+def test_a_table_wakes_for_its_own_events_only(good: Any) -> None:
+    dag = good["dags"]["rewrite_sales"]
+    assert dag["assets"] == ["requested/sales"]
+    assert dag["tasks"]["plan"]["inlets"] == ["requested/sales"]
+    assert dag["tasks"]["settle"]["outlets"] == ["rewritten/sales"]
+    assert dag["tasks"]["rewrite"]["outlets"] == []
+
+
+def test_a_table_can_be_asked_for_by_hand(good: Any) -> None:
+    params = good["dags"]["rewrite_sales"]["params"]
+    assert list(params) == ["start_date", "end_date", "reason"]
+    assert all(None in schema["type"] or "null" in schema["type"] for schema in params.values())
+
+
+def test_broken_tables_are_one_import_error_that_names_each_file_and_rule(broken: Any) -> None:
+    assert list(broken["errors"]) == ["broken_tables.py"]
+    error = broken["errors"]["broken_tables.py"]
+    for sentence in (
+        "tables/typo/query.sql does not parse",
+        "tables/unbound/query.sql: Catalog Error: Table with name nowhere does not exist",
+        "tables/empty/table.toml is missing",
+        "tables/Bad Name: a table's name is lower case",
+    ):
+        assert sentence in error
+
+
+def test_the_other_tables_keep_their_dags(broken: Any) -> None:
+    assert {"request_partitions", "rewrite_sales"} <= broken["dags"].keys()
+    assert "rewrite_Bad Name" not in broken["dags"]
+
+
+def test_a_wrong_setting_is_an_import_error_that_names_it(tmp_path: Path) -> None:
+    make_table(tmp_path, "sales")
+    found = parse(tmp_path, RELOADS_TIME_ZONE="Mars/Base")
+    assert found["dags"] == {}
+    assert set(found["errors"]) == FILES
+    assert all("RELOADS_TIME_ZONE='Mars/Base' is not valid" in error for error in found["errors"].values())
+
+
+def test_parsing_writes_nothing_into_the_home(tmp_path: Path) -> None:
+    make_table(tmp_path, "sales")
+    parse(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"tables", "airflow"}
