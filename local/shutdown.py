@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import psutil
 
+from local.errors import LocalError
 from local.files import only_one
 from local.folders import Folders
 from local.leftovers import end_leftovers, is_alive
@@ -23,14 +24,24 @@ def stop(folders: Folders) -> bool:
 
     Tasks that finish within seconds do so; the others are ended, and run again after the next start.
     """
-    if not (folders.local / "secrets.json").exists():
-        return False
+    if not folders.local.exists():
+        # Somebody may have deleted it while the stack was running.
+        return bool(end_leftovers(folders))
     with only_one(folders.local / "lock"):
-        supervisor = Stack.at(folders).supervisor
-        was_running = supervisor.is_answering()
-        if was_running:
+        supervisor = _running_supervisor(folders)
+        if supervisor:
             _stop_in_order(supervisor)
-        return bool(end_leftovers(folders)) or was_running
+        return bool(end_leftovers(folders)) or bool(supervisor)
+
+
+def _running_supervisor(folders: Folders) -> Supervisor | None:
+    if not (folders.local / "secrets.json").exists():
+        return None
+    try:
+        supervisor = Stack.at(folders).supervisor
+    except LocalError:
+        return None
+    return supervisor if supervisor.is_answering() else None
 
 
 def _stop_in_order(supervisor: Supervisor) -> None:

@@ -18,9 +18,8 @@ from local.folders import Folders
 from local.leftovers import end_leftovers
 from local.ports import choose_ports, is_port_free
 from local.processes import AIRFLOW, DATABASE, configuration, current_umask, start_supervisord
-from local.readiness import await_dags, await_health
+from local.readiness import await_dags, await_database, await_health
 from local.stack import Stack
-from local.waiting import wait_until
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -56,9 +55,7 @@ def _start_database(stack: Stack, say: Callable[[str], None]) -> Stack:
         stack = _start_supervisor(stack)
     say("starting the database")
     stack.supervisor.start(DATABASE)
-    if not wait_until(lambda: postgres.is_answering(stack.database_url), seconds=60):
-        log = stack.log(DATABASE)
-        raise LocalError(f"the database does not answer; mend what {log} says last:\n{last_lines(log)}")
+    await_database(stack)
     return stack
 
 

@@ -255,3 +255,19 @@ def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_sett
 def test_a_request_is_announced_once_at_a_time(sales_settings: Settings) -> None:
     records = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
     assert take_in_after(sales_settings, 3600, records=records).announce == tuple(records)
+
+
+def test_a_bad_file_that_just_came_is_rejected_by_the_same_look(sales_settings: Settings, queue: Queue) -> None:
+    settings = sales_settings.model_copy(update={"settle_seconds": 0.1})
+    (queue.landing / "bad.json").write_text('{"table": "sales"')
+    taken = take_in(settings, now=datetime.now(UTC), asked=[]).files
+    assert list(taken.rejected) == ["bad.json"]
+
+
+def test_a_request_of_a_table_that_is_gone_fails_and_says_so(sales_settings: Settings, queue: Queue) -> None:
+    [record] = ask_by_hand(sales_settings, FORM, now=NOON, origin="form")
+    shutil.rmtree(sales_settings.tables / "visits")
+    assert take_in(sales_settings, now=NOON + DAY, asked=[]).announce == ()
+    [failed] = queue.records("failed")
+    assert failed.id == record.id
+    assert "'visits' no longer exists" in failed.failed[0].error

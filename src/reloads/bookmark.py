@@ -5,20 +5,28 @@ A bookmark is written after what it stands for is safe, so a crash in between re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from reloads.errors import OperatorError, ReloadsError, cut
 from reloads.files import write_whole
 
 Kind = Literal["daily", "events"]
+Place = TypeVar("Place")
 
 
-def read_bookmark(landing: Path, kind: Kind, table: str) -> str | None:
-    """The text last written, or None."""
+def read_bookmark(landing: Path, kind: Kind, table: str, parse: Callable[[str], Place]) -> Place | None:
+    """The place last written, or None; raises ``OperatorError`` if ``parse`` cannot make a place of the text."""
+    path = _path(landing, kind, table)
     try:
-        return _path(landing, kind, table).read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+    try:
+        return parse(text)
+    except (ValueError, ReloadsError) as error:
+        raise OperatorError(f"{path} holds {cut(text)!r}, which is no bookmark; remove it to start afresh") from error
 
 
 def write_bookmark(landing: Path, kind: Kind, table: str, text: str) -> None:

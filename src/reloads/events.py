@@ -87,8 +87,7 @@ def accept_foreign(settings: Settings, table: str, events: Iterable[RequestEvent
 
 def _seen(settings: Settings, table: str) -> datetime | None:
     """The time of the newest event seen."""
-    bookmark = read_bookmark(settings.landing, "events", table)
-    return datetime.fromisoformat(bookmark) if bookmark else None
+    return read_bookmark(settings.landing, "events", table, datetime.fromisoformat)
 
 
 def _request(table: str, extra: Mapping[str, Any]) -> ReloadRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,9 @@ from reloads.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings
 
 
+LOOKS = 3
+
+
 @dataclass(frozen=True)
 class Intake:
     """What one wake-up came to: the files taken, and the requests that consumers are to be told of."""
@@ -32,13 +36,7 @@ def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake
     A neglected request of a table that no longer exists fails: nobody is left to do it.
     """
     queue, catalog = Queue(settings.landing), Catalog.load(settings.tables)
-    files = take_files(
-        queue,
-        catalog=catalog,
-        now=now,
-        today=settings.day_of(now),
-        settle_seconds=settings.settle_seconds,
-    )
+    files = _take_files(settings, queue, catalog, now)
     new = [*asked, *files.accepted]
     known = {record.id for record in new}
     neglected = queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds))
@@ -50,6 +48,25 @@ def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake
     return Intake(files, (*new, *(record for record in alive if record.id not in known)))
 
 
+def _take_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetime) -> Taken:
+    """Take the files, and once more those that may still have been being written: a bad one is told at once then."""
+    taken = Taken()
+    rest = settings.settle_seconds
+    for look in range(LOOKS):
+        more = take_files(
+            queue,
+            catalog=catalog,
+            now=now + timedelta(seconds=look * rest),
+            today=settings.day_of(now),
+            settle_seconds=rest,
+        )
+        taken = Taken(taken.accepted + more.accepted, taken.rejected | more.rejected, more.waiting, more.settling)
+        if not taken.settling or look + 1 == LOOKS:
+            break
+        time.sleep(rest)
+    return taken
+
+
 def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -> list[Record]:
     """Request the day before ``at`` of every daily table, and the days missed since its last daily request."""
     queue = Queue(settings.landing)
@@ -58,10 +75,10 @@ def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -
     for table in Catalog.load(settings.tables).tables.values():
         if not table.settings.daily:
             continue
-        last = read_bookmark(settings.landing, "daily", table.name)
+        last = read_bookmark(settings.landing, "daily", table.name, parse_day)
         days = due_days(
             yesterday=yesterday,
-            last=parse_day(last) if last else None,
+            last=last,
             first_day=table.settings.first_day,
             at_most=settings.catch_up_days,
         )
@@ -69,7 +86,7 @@ def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -
             request = ReloadRequest(table=table.name, start_date=days.ranges[0].first, end_date=yesterday)
             record = new_record(request, table.name, mode="daily", origin=origin, now=now)
             asked += [record] if queue.add(record) else _still_open(queue, record)
-            write_bookmark(settings.landing, "daily", table.name, max(last or "", str(yesterday)))
+            write_bookmark(settings.landing, "daily", table.name, str(max(last or yesterday, yesterday)))
     return asked
 
 

@@ -36,6 +36,8 @@ class Taken:
     accepted: list[Record] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+    settling: bool = False
+    """Whether one of those waiting may be complete in a moment."""
 
 
 def candidates(landing: Path) -> list[os.DirEntry[str]]:
@@ -83,6 +85,7 @@ def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, se
             except RequestError as error:
                 if _age(path, now) < settle_seconds:
                     taken.waiting[name] = f"{name} may still be being written ({error})"
+                    taken.settling = True
                     continue
                 _reject(queue, path, f"{name}: {error}")
                 taken.rejected[name] = f"{name}: {error}"

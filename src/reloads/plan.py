@@ -11,10 +11,9 @@ from reloads.record import Record
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run does: disjoint batches of days, and the requests it works for."""
+    """What one run does: disjoint batches of days."""
 
     batches: tuple[Days, ...]
-    requests: tuple[str, ...]
     left: int
     """Days that stay outstanding for the next run."""
 
@@ -22,17 +21,16 @@ class Plan:
 def make_plan(records: Sequence[Record], *, partitions_per_run: int, parallelism: int, days_per_batch: int) -> Plan:
     """Take each outstanding day once: those of daily requests first, then the newest, up to ``partitions_per_run``.
 
-    The days taken are cut into at most ``parallelism`` batches of consecutive days, and into no more of them than it
-    takes to hold ``days_per_batch`` each.
+    The days taken are cut into at most ``parallelism`` batches of consecutive days, and into fewer where a batch would
+    hold less than ``days_per_batch``.
     """
     daily = _outstanding(record for record in records if record.mode == "daily")
     others = _outstanding(records) - daily
     wanted = [*sorted(daily, reverse=True), *sorted(others, reverse=True)]
     taken = Days.of(wanted[:partitions_per_run])
-    pieces = min(parallelism, -(-len(taken) // days_per_batch))
+    pieces = min(parallelism, max(1, len(taken) // days_per_batch))
     return Plan(
         batches=tuple(taken.cut(pieces)),
-        requests=tuple(record.id for record in records if record.outstanding & taken or not record.outstanding),
         left=len(wanted) - len(taken),
     )
 
