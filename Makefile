@@ -1,6 +1,9 @@
 # Every target is one thing a person does; continuous integration and pre-commit call the same ones.
 PYTHON ?= python3
 BIN := .venv/bin
+# Nothing is written outside the clone, not even what is downloaded.
+export PIP_CACHE_DIR := $(CURDIR)/.local/cache/pip
+export UV_CACHE_DIR := $(CURDIR)/.local/cache/uv
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock" --extra airflow --group local

@@ -1,4 +1,4 @@
-"""What a year costs: 36.5 million rows, 365 partitions, by plain DuckDB, `reloads run` and a dropped request.
+"""What a year costs: 36.5 million rows in 365 days, by plain DuckDB, `reloads run` and a dropped request.
 
     python -m benchmarks.year [--rounds 3]
 

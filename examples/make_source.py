@@ -68,6 +68,7 @@ def make_source(target: Path, *, force: bool = False) -> int:
 
 
 def file_of_day(target: Path, day: date) -> Path:
+    """Where the raw file of that day lies."""
     return target / "flights" / f"flight_date={day}" / "flights.csv"
 
 
@@ -79,6 +80,7 @@ def lines_of_days(days: list[date]) -> Iterator[tuple[date, str]]:
 
 
 def write_over(path: Path, text: str) -> None:
+    """Write the file beside and rename it, so that readers see all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The leading dot and the process id keep it from readers and from a second run at the same time.
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -87,6 +89,7 @@ def write_over(path: Path, text: str) -> None:
 
 
 def main() -> None:
+    """Lay out what is missing and say how much that was."""
     parser = argparse.ArgumentParser(description="Lay the example data out as one raw CSV file a day.")
     parser.add_argument(
         "target",

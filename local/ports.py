@@ -1,11 +1,11 @@
-"""The ports of one stack: free ones, all on the loopback interface, the same as last time where possible."""
+"""The ports of one stack: free ones, all on the loopback interface, the same as last time if possible."""
 
 from __future__ import annotations
 
 import json
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -38,20 +38,16 @@ class Ports:
 
 
 def choose_ports(previous: Ports, *, is_free: Callable[[int], bool]) -> Ports:
-    """The previous ports where they are free; else the next free one from the default on."""
-    first, last = Ports(), previous
-    return Ports(
-        api=_next_free(last.api, first.api, is_free),
-        database=_next_free(last.database, first.database, is_free),
-        supervisor=_next_free(last.supervisor, first.supervisor, is_free),
-    )
+    """The previous ports if they are free; else the next three, as many above the defaults each.
 
-
-def _next_free(previous: int, first: int, is_free: Callable[[int], bool]) -> int:
-    for port in chain([previous], range(first, first + TRIES)):
-        if is_free(port):
-            return port
-    raise LocalError(f"no port from {first} to {first + TRIES - 1} is free on {HOST}; end something that listens there")
+    In step, so that of two stacks that start at once the one that gets supervisor's port, the first to be taken, gets
+    the others too.
+    """
+    steps = (Ports(*(port + step for port in astuple(Ports()))) for step in range(TRIES))
+    for ports in chain([previous], steps):
+        if all(map(is_free, astuple(ports))):
+            return ports
+    raise LocalError(f"none of the ports {Ports().api} to {Ports().api + TRIES - 1} is free on {HOST}; free one")
 
 
 def is_port_free(port: int) -> bool:

@@ -25,6 +25,7 @@ AIRFLOW = {
     "triggerer": [*PYTHON, "airflow", "triggerer", "--skip-serve-logs"],
 }
 
+PORT_TAKEN = "already listening on a port"
 SUPERVISORD = """\
 [supervisord]
 logfile = .local/logs/supervisord.log
@@ -80,8 +81,11 @@ def _program(name: str, command: list[str], **more: object) -> str:
     return PROGRAM.format(name=name, command=shlex.join(command).replace("%", "%%"), **more)
 
 
-def start_supervisord(folders: Folders, environment: Mapping[str, str], configured: str) -> None:
-    """Start supervisor in the background, and by that the database; returns when it can be talked to."""
+def start_supervisord(folders: Folders, environment: Mapping[str, str], configured: str) -> bool:
+    """Start supervisor in the background, and by that the database; returns when it can be talked to.
+
+    False where somebody else has taken its port meanwhile.
+    """
     file = folders.local / "supervisord.conf"
     write_private(file, configured)
     done = subprocess.run(
@@ -92,9 +96,10 @@ def start_supervisord(folders: Folders, environment: Mapping[str, str], configur
         text=True,
         check=False,
     )
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise LocalError(f"supervisor did not start ({said}); run up again")
+    said = " ".join((done.stderr or done.stdout).split())
+    if done.returncode and PORT_TAKEN not in said:
+        raise LocalError(f"supervisor did not start: {said}")
+    return not done.returncode
 
 
 def current_umask() -> int:

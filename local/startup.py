@@ -21,6 +21,7 @@ from local.processes import AIRFLOW, DATABASE, configuration, current_umask, sta
 from local.readiness import await_dags, await_database, await_health
 from local.stack import Stack
 
+TRIES = 5
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -61,19 +62,22 @@ def _start_database(stack: Stack, say: Callable[[str], None]) -> Stack:
 
 def _start_supervisor(stack: Stack) -> Stack:
     folders, passwords = stack.folders, stack.passwords
-    stack = replace(stack, ports=choose_ports(stack.ports, is_free=is_port_free))
-    stack.ports.keep_in(folders.local / "ports.json")
     write_private(folders.airflow / "passwords.json", json.dumps({stack.user: passwords.admin}) + "\n")
     postgres.make_database(folders, password=passwords.database)
-    configured = configuration(
-        postgres.server_command(folders, port=stack.ports.database),
-        port=stack.ports.supervisor,
-        password=passwords.supervisor,
-        umask=current_umask(),
-        is_root=os.geteuid() == 0,
-    )
-    start_supervisord(folders, stack.environment, configured)
-    return stack
+    # Another stack that starts right now may have looked for ports at the same moment.
+    for _ in range(TRIES):
+        stack = replace(stack, ports=choose_ports(stack.ports, is_free=is_port_free))
+        stack.ports.keep_in(folders.local / "ports.json")
+        configured = configuration(
+            postgres.server_command(folders, port=stack.ports.database),
+            port=stack.ports.supervisor,
+            password=passwords.supervisor,
+            umask=current_umask(),
+            is_root=os.geteuid() == 0,
+        )
+        if start_supervisord(folders, stack.environment, configured):
+            return stack
+    raise LocalError(f"port {stack.ports.supervisor} is taken again and again; run up once more")
 
 
 def _make_schema(stack: Stack, say: Callable[[str], None]) -> None:

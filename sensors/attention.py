@@ -41,7 +41,7 @@ class Attention:
     def look(self, files: Mapping[str, Signature], *, finished: Collection[str], now: float) -> list[str]:
         """The files to ring for now; ``finished`` are those whose writer is known to be through. ``now`` is in s."""
         self._sightings = {name: self._sighting(name, signature, now) for name, signature in files.items()}
-        due = [name for name, seen in self._sightings.items() if self._is_due(seen, name in finished, now)]
+        due = [name for name, seen in self._sightings.items() if self._is_due(seen, is_finished=name in finished, now=now)]
         for name in due:
             seen = self._sightings[name]
             # The exponent is bounded: in some weeks a file that stays is rung for more often than a float can double.
@@ -58,7 +58,7 @@ class Attention:
         before = self._sightings.get(name)
         return before if before and before.signature == signature else _Sighting(signature, now)
 
-    def _is_due(self, seen: _Sighting, is_finished: bool, now: float) -> bool:
+    def _is_due(self, seen: _Sighting, *, is_finished: bool, now: float) -> bool:
         if seen.rings:
             return now >= seen.again_at
         return is_finished or now - seen.since >= self.settle_seconds

@@ -1,7 +1,7 @@
 """The doorbell: an Airflow trigger that rings when there is something to do in the drop folder.
 
-It only wakes the upstream DAG; what is to be done stands in the folders, so a ring too many costs a moment and a ring too
-few is made up for by the next look. Airflow's triggerer loads this class by its path, ``reloads.sensors.doorbell``.
+It only wakes the upstream DAG; what is to be done stands in the folders, so a ring too many costs a moment and a ring
+too few is made up for by the next look. Airflow's triggerer loads this class by its path, ``reloads.sensors.doorbell``.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ def test_request_drops_a_file_that_is_accepted(home: Path) -> None:
 
 def test_wait_ends_when_the_request_is_done(home: Path) -> None:
     command = [sys.executable, "-m", "reloads.cli", "request", "clicks", "2024-03-01", "2024-03-03", "--wait"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment(home), text=True, **pipes) as waiting:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(home), text=True, stdout=pipe, stderr=pipe) as waiting:
         assert waiting.stdout
         assert "dropped" in waiting.stdout.readline()
         work_off(home)

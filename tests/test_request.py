@@ -6,7 +6,7 @@ import json
 from datetime import date, timedelta
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,10 +1,10 @@
 """The errors a person can meet. Each message is one sentence: the value, the rule, the cure.
 
-    ReloadsError
-    ├── RequestError      the requester changes the request
-    ├── TableError        the engineer mends a folder below ``tables/``
-    ├── QueryError        the engineer mends a query or its data; the days concerned keep their files
-    └── OperatorError     the operator mends the environment (disk, permission, setting); it is tried again
+ReloadsError
+├── RequestError      the requester changes the request
+├── TableError        the engineer mends a folder below ``tables/``
+├── QueryError        the engineer mends a query or its data; the days concerned keep their files
+└── OperatorError     the operator mends the environment (disk, permission, setting); it is tried again
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from reloads.record import Failure, Outcome, Record, new_record
 from reloads.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings
 
-
 LOOKS = 3
 
 

@@ -77,9 +77,10 @@ def rewrite_batch(
     target = TableFolder(warehouse, table.name, table.settings.day_column)
     begun = time.monotonic()
     try:
-        with staging_folder(warehouse, table.name) as folder, connect(
-            table, source=source, spill=folder / "spill", share=share
-        ) as engine:
+        with (
+            staging_folder(warehouse, table.name) as folder,
+            connect(table, source=source, spill=folder / "spill", share=share) as engine,
+        ):
             check_day_column(engine, table)
             batch = _Batch(table, target, provenance.footer(table), engine.db, folder)
             outcome = _rewrite(batch, days)

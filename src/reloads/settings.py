@@ -31,9 +31,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    home: Path = Field(
-        Path(), description="folder that holds the folders below; default: the working directory"
-    )
+    home: Path = Field(Path(), description="folder that holds the folders below; default: the working directory")
     landing: Path = Field(Path("landing"), description="drop folder")
     warehouse: Path = Field(Path("warehouse"), description="folder of the Parquet tables")
     tables: Path = Field(Path("tables"), description="folder of the table definitions")
@@ -56,7 +54,9 @@ class Settings(BaseModel):
         0, ge=0, description="batches that run at once on a machine and share its memory; default: its cores"
     )
     threads: int = Field(0, ge=0, description="threads of all batches of a run together; default: the cores")
-    memory_mb: int = Field(0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's")
+    memory_mb: int = Field(
+        0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's"
+    )
     retries: int = Field(3, ge=0, le=20, description="how often a task that met a broken environment is tried again")
 
     @classmethod

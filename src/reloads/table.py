@@ -1,8 +1,8 @@
 """A table: one folder below ``tables/`` with a query and its settings.
 
-    tables/sources.sql            views over the raw files, shared by all tables
-    tables/<table>/query.sql      one SELECT that defines all of the table, as a view would
-    tables/<table>/table.toml     day column, first day and limits
+tables/sources.sql            views over the raw files, shared by all tables
+tables/<table>/query.sql      one SELECT that defines all of the table, as a view would
+tables/<table>/table.toml     day column, first day and limits
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def load_table(tables: Path, name: str) -> Table:
     settings = _settings(tables / name / "table.toml")
     query = _one_select(tables / name / "query.sql")
     sources = _read(tables / "sources.sql") if (tables / "sources.sql").exists() else ""
-    version = sha256("\0".join([query, settings.model_dump_json(), sources]).encode()).hexdigest()[:12]
+    version = sha256(f"{query}\0{settings.model_dump_json()}\0{sources}".encode()).hexdigest()[:12]
     return Table(name=name, query=query, settings=settings, sources=sources, version=version)
 
 
@@ -110,7 +110,8 @@ def _one_select(path: Path) -> str:
     try:
         statements = duckdb.extract_statements(text)
     except duckdb.Error as error:
-        raise TableError(f"{path} does not parse: {one_line(str(error).partition('LINE')[0])}; mend the query") from error
+        reason = one_line(str(error).partition("LINE")[0])
+        raise TableError(f"{path} does not parse: {reason}; mend the query") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise TableError(f"{path} must be exactly one SELECT; move views to sources.sql and remove the rest")
     return _without_end(statements[0].query)

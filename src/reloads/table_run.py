@@ -22,7 +22,6 @@ from reloads.settings import Settings
 from reloads.staging import remove_abandoned
 from reloads.table import load_table
 
-
 SHOWN_RANGES = 3
 log = logging.getLogger(__name__)
 

@@ -67,7 +67,7 @@ class TableFolder:
 
     def _refuse_strangers(self, folder: Path) -> None:
         try:
-            names = set(os.listdir(folder)) - {FILE}
+            names = {path.name for path in folder.iterdir()} - {FILE}
         except (FileNotFoundError, NotADirectoryError):
             return
         if strangers := sorted(name for name in names if not name.startswith(".")):
