@@ -2,7 +2,7 @@
 
     python -m benchmarks.year [--rounds 3]
 
-Each round rewrites the year once by each of the three, one after the other, so that a machine that gets slower meanwhile
+Each round rewrites the year once by each of the three, one after the other, so that a machine that gets slower
 slows all of them. Times are seconds of wall clock: of a whole process for the first two, from the drop of the request
 file to its record in `done/` for the third, through both DAGs of an Airflow that is up and idle. Prints the table for
 `benchmarks/RESULTS.md`; everything is written below `.local/bench`.

@@ -41,7 +41,8 @@ class Attention:
     def look(self, files: Mapping[str, Signature], *, finished: Collection[str], now: float) -> list[str]:
         """The files to ring for now; ``finished`` are those whose writer is known to be through. ``now`` is in s."""
         self._sightings = {name: self._sighting(name, signature, now) for name, signature in files.items()}
-        due = [name for name, seen in self._sightings.items() if self._is_due(seen, is_finished=name in finished, now=now)]
+        seen_now = self._sightings.items()
+        due = [name for name, seen in seen_now if self._is_due(seen, is_finished=name in finished, now=now)]
         for name in due:
             seen = self._sightings[name]
             # The exponent is bounded: in some weeks a file that stays is rung for more often than a float can double.

@@ -1,0 +1,121 @@
+"""The ways of asking: files, several of them at once, events of others, the form, and what bad ones get."""
+
+from __future__ import annotations
+
+import json
+
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.tables import ROWS_A_DAY
+
+
+def test_two_requests_that_overlap_are_both_done(pipeline: Pipeline) -> None:
+    pipeline.drop("early.json", table="overlapping", start_date="2024-08-01", end_date="2024-08-04")
+    pipeline.drop("late.json", table="overlapping", start_date="2024-08-03", end_date="2024-08-06")
+
+    for record in pipeline.wait_for_done("early.json", "late.json"):
+        assert record.published == record.days
+        assert record.rows == 4 * ROWS_A_DAY
+    assert pipeline.rows("overlapping") == {f"2024-08-0{n}": ROWS_A_DAY for n in range(1, 7)}
+
+
+def test_one_file_may_ask_for_several_tables_and_hold_several_requests(pipeline: Pipeline) -> None:
+    pipeline.drop("both.json", table=["left", "right"], start_date="2024-08-01")
+    day = {"table": "left", "start_date": "2024-08-10"}
+    span = {"table": "right", "start_date": "2024-08-10", "end_date": "2024-08-12", "exclude_dates": ["2024-08-11"]}
+    pipeline.drop("list.json", [day, span])
+
+    pipeline.wait_for_done("both.json", "list.json", records=4)
+    assert pipeline.rows("left") == {"2024-08-01": ROWS_A_DAY, "2024-08-10": ROWS_A_DAY}
+    assert pipeline.rows("right") == dict.fromkeys(["2024-08-01", "2024-08-10", "2024-08-12"], ROWS_A_DAY)
+
+
+def test_an_event_of_somebody_else_is_served_without_a_file(pipeline: Pipeline) -> None:
+    asset = pipeline.rest.asset_id("requested/foreign")
+    extra = {"start_date": "2024-08-01", "end_date": "2024-08-02", "reason": "upstream was late"}
+    pipeline.rest.post("/assets/events", {"asset_id": asset, "extra": extra})
+
+    def done() -> bool:
+        return bool([r for r in pipeline.records("done") if r.table == "foreign"])
+
+    pipeline.wait_for("a done record of the event", done)
+    [record] = [r for r in pipeline.records("done") if r.table == "foreign"]
+    assert (record.mode, record.reason, record.published) == ("event", "upstream was late", record.days)
+    assert pipeline.rows("foreign") == {"2024-08-01": ROWS_A_DAY, "2024-08-02": ROWS_A_DAY}
+
+
+def test_an_event_of_somebody_else_with_a_bad_range_is_rejected_and_turns_nothing_red(pipeline: Pipeline) -> None:
+    asset = pipeline.rest.asset_id("requested/foreign")
+    extra = {"start_date": "2024-08-31", "end_date": "2024-08-30"}
+    pipeline.rest.post("/assets/events", {"asset_id": asset, "extra": extra})
+
+    rejected = pipeline.landing / "rejected"
+    [note] = pipeline.wait_for("a rejection", lambda: list(rejected.glob("event-foreign-*.error.txt")))
+    assert "end_date 2024-08-30 is before start_date 2024-08-31; swap them" in note.read_text()
+    pipeline.wait_for_quiet("foreign")
+    assert {run["state"] for run in pipeline.rest.runs("rewrite_foreign")} == {"success"}
+
+
+def test_the_form_asks_for_the_days_it_names(pipeline: Pipeline) -> None:
+    form = {"table": "by_hand", "start_date": "2024-08-01", "end_date": "2024-08-03", "reason": "asked on the phone"}
+    run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
+
+    pipeline.wait_for("the days of the form", lambda: [r for r in pipeline.records("done") if r.table == "by_hand"])
+    [record] = [r for r in pipeline.records("done") if r.table == "by_hand"]
+    assert (record.mode, record.reason, record.rows) == ("manual", "asked on the phone", 3 * ROWS_A_DAY)
+    assert pipeline.wait_for_run("request_partitions", run) == "success"
+
+
+def test_a_form_filled_in_wrongly_turns_its_run_red_with_the_sentence_and_changes_nothing(pipeline: Pipeline) -> None:
+    before = pipeline.partitions("by_hand")
+    form = {"table": "by_hand", "start_date": "2024-08-03", "end_date": "2024-08-01"}
+    run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
+
+    assert pipeline.wait_for_run("request_partitions", run) == "failed"
+    said = pipeline.rest.log("request_partitions", run, "request")
+    assert "end_date 2024-08-01 is before start_date 2024-08-03; swap them" in said
+    assert len([r for r in pipeline.records("done") if r.table == "by_hand"]) == 1
+    assert pipeline.partitions("by_hand") == before
+
+
+def test_the_consumer_started_by_hand_rewrites_the_days_it_is_given(pipeline: Pipeline) -> None:
+    run = pipeline.rest.trigger("rewrite_by_hand", start_date="2024-08-20", end_date="2024-08-21")
+
+    assert pipeline.wait_for_run("rewrite_by_hand", run) == "success"
+    assert {"2024-08-20", "2024-08-21"} <= set(pipeline.rows("by_hand"))
+    record = pipeline.records("done")[-1]
+    assert (record.table, record.mode, record.runs) == ("by_hand", "manual", (run,))
+
+
+BAD = {
+    "truncated": ('{"table": "mixed", "start_da', "the file is not JSON"),
+    "unknown table": ('{"table": "mixd", "start_date": "2024-08-01"}', "known tables are mixed, "),
+    'it\'s a "name"\nof two lines': (
+        '{"table": "mixed", "start_date": "2024-8-1"}',
+        "is not a day of the form YYYY-MM-DD",
+    ),
+    "inverted": ('{"table": "mixed", "start_date": "2024-08-02", "end_date": "2024-08-01"}', "swap them"),
+    "twice": ('{"table": "mixed", "table": "mixed", "start_date": "2024-08-01"}', "stands twice"),
+    "not-yet": ('{"table": "mixed", "start_date": "2024-08-01", "only": "missing"}', "'only' is not supported yet"),
+    "empty": ("[]", "the list is empty"),
+}
+
+
+def test_bad_files_are_rejected_each_with_a_sentence_and_the_good_ones_beside_them_are_done(pipeline: Pipeline) -> None:
+    for number, (stem, (text, _)) in enumerate(BAD.items(), start=1):
+        pipeline.drop_text(f"{stem}.json", text)
+        pipeline.drop(f"good {number}.json", table="mixed", start_date=f"2024-08-0{number}")
+    (pipeline.landing / "folder.json").mkdir()
+
+    pipeline.wait_for_done(*(f"good {number}.json" for number in range(1, len(BAD) + 1)))
+    for stem, (text, rule) in BAD.items():
+        assert rule in pipeline.rejection(stem)
+        assert (pipeline.landing / "rejected" / f"{stem}.json").read_text() == text
+    assert "it is a folder" in pipeline.rejection("folder")
+    assert len(pipeline.rows("mixed")) == len(BAD)
+
+
+def test_a_file_written_in_place_is_taken_when_its_writer_closes_it(pipeline: Pipeline) -> None:
+    request = {"table": "mixed", "start_date": "2024-08-31"}
+    (pipeline.landing / "in place.json").write_text(json.dumps(request))
+
+    pipeline.wait_for_done("in place.json")
