@@ -6,12 +6,12 @@ export PIP_CACHE_DIR := $(CURDIR)/.local/cache/pip
 export UV_CACHE_DIR := $(CURDIR)/.local/cache/uv
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-          --no-annotate --custom-compile-command "make lock" --extra airflow --group local
+          --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status source test lint types format check bench lock clean
+.PHONY: help demo up down status source env stack stack-down test lint types format check bench lock
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .venv/runtime: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python %d.%d is not 3.11 to 3.13; set PYTHON=python3.12 or another" % sys.version_info[:2])'
@@ -41,6 +41,15 @@ status: .venv/runtime ## what runs
 source: .venv/runtime ## lay out a year of flights as raw files
 	@$(BIN)/python examples/make_source.py
 
+env: ## write .env with fresh passwords for the containers
+	@$(PYTHON) -m containers env
+
+stack: env ## build and start everything in containers, and wait until it works
+	@$(PYTHON) -m containers up
+
+stack-down: ## stop the containers; all data stays
+	@$(PYTHON) -m containers down
+
 test: .venv/dev ## all tests
 	@$(BIN)/pytest
 
@@ -59,5 +68,7 @@ bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year
 
 lock: .venv/dev ## renew the locked requirements
-	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.txt
-	$(COMPILE) $(UPGRADE) --group dev pyproject.toml -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group local pyproject.toml -o requirements.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group local --group dev --constraints requirements.txt pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --extra airflow --constraints requirements.txt pyproject.toml -o requirements-image.txt
+	$(COMPILE) --group build --constraints requirements.txt -o requirements-build.txt

@@ -61,6 +61,15 @@ stdout_logfile_maxbytes = 5MB
 stdout_logfile_backups = 2
 """
 
+REAPER = """
+[eventlistener:reaper]
+command = {command}
+events = PROCESS_STATE_EXITED
+stderr_logfile = .local/logs/reaper.log
+stderr_logfile_maxbytes = 1MB
+stderr_logfile_backups = 0
+"""
+
 
 def configuration(database: list[str], *, port: int, password: str, umask: int, is_root: bool) -> str:
     """The configuration file; its paths start at the home folder, so that no character in that one can break it."""
@@ -74,11 +83,16 @@ def configuration(database: list[str], *, port: int, password: str, umask: int, 
         stopwaitsecs = 6 if name == "scheduler" else 10
         ending = {"stopsignal": "TERM", "stopwaitsecs": stopwaitsecs, "stopasgroup": stopasgroup}
         programs.append(_program(name, command, autostart=False, **ending))
-    return head + "".join(programs)
+    reaper = [PYTHON[0], "-P", str(Path(__file__).with_name("reaper.py"))]
+    return head + "".join(programs) + REAPER.format(command=_escaped(reaper))
 
 
 def _program(name: str, command: list[str], **more: object) -> str:
-    return PROGRAM.format(name=name, command=shlex.join(command).replace("%", "%%"), **more)
+    return PROGRAM.format(name=name, command=_escaped(command), **more)
+
+
+def _escaped(command: list[str]) -> str:
+    return shlex.join(command).replace("%", "%%")
 
 
 def start_supervisord(folders: Folders, environment: Mapping[str, str], configured: str) -> bool:

@@ -7,6 +7,8 @@ import os
 import re
 import socket
 import stat
+import subprocess
+import sys
 from dataclasses import astuple
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from local.leftovers import find_leftovers
 from local.passwords import Passwords
 from local.ports import HOST, Ports, choose_ports, is_port_free
 from local.processes import AIRFLOW, DATABASE, configuration
+from local.reaper import end_group
 
 FOLDERS = Folders(home=Path("/srv/home"), clone=Path("/srv/clone"))
 PASSWORDS = Passwords.generate()
@@ -200,3 +203,31 @@ def test_two_commands_never_work_on_one_stack_at_once(tmp_path: Path) -> None:
 
 def test_only_the_owner_can_look_into_the_stacks_folder(folders: Folders) -> None:
     assert stat.S_IMODE(folders.local.stat().st_mode) == 0o700
+
+
+# reaper
+
+
+def test_what_a_killed_program_leaves_behind_is_ended() -> None:
+    code = "import subprocess as s; print(s.Popen(['sleep', '600'], stdout=s.DEVNULL).pid, flush=True)"
+    leader = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, process_group=0)
+    out, _ = leader.communicate(timeout=60)
+    left = psutil.Process(int(out))
+    assert left.is_running()
+    end_group(leader.pid)
+    psutil.wait_procs([left], timeout=60)
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_program_that_left_nothing_behind_is_no_trouble() -> None:
+    leader = subprocess.Popen([sys.executable, "-c", ""], process_group=0)
+    leader.wait(timeout=60)
+    end_group(leader.pid)
+
+
+def test_supervisor_is_told_of_the_reaper() -> None:
+    parsed = configparser.RawConfigParser()
+    parsed.read_string(configuration(["postgres"], port=1, password="x", umask=0o022, is_root=False))
+    listener = parsed["eventlistener:reaper"]
+    assert listener["events"] == "PROCESS_STATE_EXITED"
+    assert Path(listener["command"].split()[-1]).name == "reaper.py"

@@ -51,6 +51,7 @@ def test_a_relative_home_is_taken_from_the_working_directory(tmp_path: Path, mon
     [
         ("TIME_ZONE", "Europe/Berlni"),
         ("TIME_ZONE", "+01:00"),
+        ("DAILY_SCHEDULE", "at noon"),
         ("CATCH_UP_DAYS", "0"),
         ("CATCH_UP_DAYS", "4001"),
         ("CATCH_UP_DAYS", "a week"),

@@ -98,6 +98,7 @@ def _rewrite(batch: _Batch, days: Days) -> Outcome:
     except QueryError as error:
         if len(days) == 1:
             return _failed(days, error)
+        shutil.rmtree(_folder(batch, days), ignore_errors=True)
         first, second = days.cut(2)
         return _rewrite(batch, first) + _rewrite(batch, second)
     published = days - Days.of(kept)
@@ -121,7 +122,7 @@ def _stage(batch: _Batch, days: Days) -> dict[date, Staged]:
         number = quoted("reloads row")
         query = f"select *, row_number() over () as {number} from (\n{query} order by {order}\n)"
         query = f"select * exclude ({number}) from (\n{query}\n) where {number} > 0"
-    folder = batch.folder / f"{days.ranges[0].first}-{len(days)}"
+    folder = _folder(batch, days)
     written = _copy(batch, query, ranges, folder, f"partition_by ({column}),")
     staged: dict[date, Staged] = {}
     for name, rows, size, _, _, keys, _ in written:
@@ -130,6 +131,10 @@ def _stage(batch: _Batch, days: Days) -> dict[date, Staged]:
             raise QueryError(f"{batch.table.name} of {day} came out as more than one file or unasked")
         staged[day] = Staged(Path(name), rows, size)
     return staged | _stage_empty(batch, column, [day for day in days if day not in staged], folder)
+
+
+def _folder(batch: _Batch, days: Days) -> Path:
+    return batch.folder / f"{days.ranges[0].first}-{len(days)}"
 
 
 def _stage_empty(batch: _Batch, column: str, days: list[date], folder: Path) -> dict[date, Staged]:
@@ -186,7 +191,10 @@ def check_day_column(engine: Engine, table: Table) -> None:
 
 
 def _failed(days: Days, error: ReloadsError) -> Outcome:
-    transient = isinstance(error, OperatorError)
+    import duckdb
+
+    # A source that cannot be read now may be there in a minute; a query that is wrong stays wrong.
+    transient = isinstance(error, OperatorError) or isinstance(error.__cause__, duckdb.IOException)
     return Outcome(failed=(Failure(days=days, error=str(error), transient=transient),))
 
 

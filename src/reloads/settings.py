@@ -18,12 +18,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from reloads.errors import OperatorError, one_line
 
 PREFIX = "RELOADS_"
+CRON_FIELDS = 5
 
 
 def _known_time_zone(name: object) -> object:
     if not isinstance(name, str) or name not in pendulum.timezones():
         raise ValueError("it is no IANA time zone; write one like Europe/Berlin or UTC")
     return name
+
+
+def _cron(expression: object) -> object:
+    fields = len(expression.split()) if isinstance(expression, str) else 0
+    if fields != CRON_FIELDS and not str(expression).startswith("@"):
+        raise ValueError(f"it has {fields} fields and a cron expression five; write one like '0 2 * * *'")
+    return expression
 
 
 class Settings(BaseModel):
@@ -39,7 +47,9 @@ class Settings(BaseModel):
     time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = Field(
         "UTC", description="IANA time zone that decides when a day begins"
     )
-    daily_schedule: str = Field("0 2 * * *", description="cron expression of the daily load, in that time zone")
+    daily_schedule: Annotated[str, BeforeValidator(_cron)] = Field(
+        "0 2 * * *", description="cron expression of the daily load, in that time zone"
+    )
     catch_up_days: int = Field(31, ge=1, le=4000, description="missed daily loads made up for after an outage, at most")
     rescan_seconds: float = Field(
         60, gt=0, le=86_400, description="how often the doorbell looks at the folders whatever it heard"

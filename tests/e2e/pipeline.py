@@ -79,6 +79,15 @@ class Pipeline:
         assert len(answer) == wanted
         return answer
 
+    def wait_for_announced(self, table: str, *files: str) -> None:
+        """Wait until each dropped file is an accepted request and Airflow has the event that announces it."""
+        wanted = {record.id for record in self.wait_for_records("accepted", *files)}
+
+        def is_announced() -> bool:
+            return wanted <= {extra.get("request") for extra in self.rest.events(f"requested/{table}")}
+
+        self.wait_for(f"the events of {', '.join(files)}", is_announced)
+
     def wait_for_run(self, dag_id: str, run_id: str) -> str:
         """The state in which the run ended."""
 
@@ -186,8 +195,16 @@ class Pipeline:
         listing = sorted(str(path.relative_to(self.home)) for folder in folders for path in folder.rglob("*"))
         errors = self.landing.glob("rejected/*.error.txt")
         parts = {"folders": "\n".join(listing), "rejected": "".join(path.read_text() for path in errors)}
+        parts["unfinished tasks"] = "\n".join(self._unfinished_tasks())
         parts |= {name: last_lines(self._stack.log(name), 15) for name in LOGS}
         return "\n\n".join(f"--- {name}\n{text}" for name, text in parts.items())
+
+    def _unfinished_tasks(self) -> Iterator[str]:
+        for run in self.rest.get("/dags/~/dagRuns", state="running", limit=100)["dag_runs"]:
+            for task in self.rest.tasks(run["dag_id"], run["dag_run_id"]):
+                if task["state"] not in ("success", "skipped"):
+                    now = f"{task['task_id']} {task['state']}, try {task['try_number']}"
+                    yield f"{run['dag_run_id']} of {run['dag_id']}: {now}"
 
 
 def _open_files(process: psutil.Process) -> set[str]:

@@ -22,7 +22,7 @@ def test_forty_requests_during_a_rewrite_are_all_done_and_each_shared_day_is_rew
             pipeline.drop(name, table="burst", start_date=str(first), end_date=str(first + timedelta(days=2)))
             time.sleep(0.2)  # not one wake-up for all of them
         assert time.monotonic() - begun < 30
-        pipeline.wait_for_records("accepted", *names)
+        pipeline.wait_for_announced("burst", *names)
     pipeline.wait_for_done("before.json", *names)
 
     asked = [str(FIRST + timedelta(days=n)) for n in range(42)]
@@ -38,7 +38,8 @@ def test_requests_dropped_while_the_consumer_is_paused_are_done_after_it_without
     pipeline.rest.patch("/dags/rewrite_paused", {"is_paused": True})
     for number, name in enumerate(names, start=1):
         pipeline.drop(name, table="paused", start_date=f"2024-02-0{number}")
-    pipeline.wait_for_records("accepted", *names)
+    pipeline.wait_for_announced("paused", *names)
+    assert pipeline.rest.runs("rewrite_paused") == []
 
     pipeline.rest.patch("/dags/rewrite_paused", {"is_paused": False})
 

@@ -1,0 +1,93 @@
+"""Whether the service of this container works: ``python health.py SERVICE``; the exit code is 0 if it does.
+
+Docker restarts a container whose process ends, but not one whose process hangs. So a service that gave no sign of life
+for five minutes is ended here, and the restart policy starts it afresh.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+STALE_SECONDS = 30
+HUNG_SECONDS = 300
+SILENT_SINCE = Path("/tmp/silent-since")  # noqa: S108 - this container's own, gone with its restart
+STARTED = Path(os.environ["AIRFLOW_HOME"], "airflow.cfg")
+"""Written by Airflow whenever the container starts: a heartbeat from before is another process's."""
+LAST_CLEANED = Path("/tmp/last-cleaned")  # noqa: S108
+HEARTBEAT = "select max(latest_heartbeat) from job where job_type = %s and hostname = %s and state = 'running'"
+
+
+class SilentError(Exception):
+    """The service gives no sign of life; the text says which."""
+
+
+def main(service: str) -> int:
+    """Check once; the text goes to Docker's record of health checks."""
+    try:
+        {"api-server": api_answers, "retention": history_is_cleaned}.get(service, lambda: heart_beats(service))()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the service does not work
+        print(error)
+        if _silent_seconds() > HUNG_SECONDS:
+            _end_service()
+        return 1
+    SILENT_SINCE.unlink(missing_ok=True)
+    return 0
+
+
+def api_answers() -> None:
+    """The API server answers and reaches the database."""
+    url = "http://127.0.0.1:8080/api/v2/monitor/health"
+    with build_opener(ProxyHandler({})).open(url, timeout=5) as answer:
+        if json.load(answer)["metadatabase"]["status"] != "healthy":
+            raise SilentError("the API server does not reach the database")
+
+
+def heart_beats(service: str) -> None:
+    """The job of this container wrote its heartbeat lately."""
+    import psycopg2  # type: ignore[import-untyped]  # noqa: PLC0415 - three of five services need it
+
+    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    connection = psycopg2.connect(url, connect_timeout=5, options="-c statement_timeout=5000")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(HEARTBEAT, (JOBS[service], socket.gethostname()))
+            [beat] = cursor.fetchone()
+    finally:
+        connection.close()
+    # By the clock that wrote it: the database's may be another machine's.
+    if beat is None or beat.timestamp() < max(time.time() - STALE_SECONDS, STARTED.stat().st_mtime):
+        raise SilentError(f"the last heartbeat of {service} is {beat}")
+
+
+def history_is_cleaned() -> None:
+    """The daily cleaning went through, or is not due yet."""
+    if time.time() - LAST_CLEANED.stat().st_mtime > 2 * 86_400:
+        raise SilentError("old history was not removed for two days")
+
+
+def _silent_seconds() -> float:
+    with suppress(FileExistsError):
+        SILENT_SINCE.touch(exist_ok=False)
+    return time.time() - SILENT_SINCE.stat().st_mtime
+
+
+def _end_service() -> None:
+    """Kill what the container's init started; init ends with it, and so does the container."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == 1:
+                os.kill(int(status.parent.name), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

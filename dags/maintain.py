@@ -1,0 +1,46 @@
+"""
+### Keep the drop folder small
+
+Once a week, moves the requests that were done long ago from `landing/done/` into
+`landing/done/archive/YYYY-MM.jsonl`, one line each. Nothing is deleted: a line put back into `landing/` as a `.json`
+file asks again.
+
+*Trigger* with another number of days archives more, or less.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, task
+
+from reloads.airflow import plain_errors
+from reloads.settings import Settings
+
+settings = Settings.from_environment(os.environ)
+
+with DAG(
+    "maintain",
+    doc_md=__doc__,
+    description="Archive the requests that were done long ago",
+    schedule=CronTriggerTimetable("30 4 * * 0", timezone=settings.time_zone),
+    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["reloads"],
+    default_args={"retries": settings.retries, "retry_delay": timedelta(minutes=5)},
+    params={"older_than_days": Param(90, type="integer", minimum=7, title="Done more than so many days ago")},
+):
+
+    @task
+    def archive(*, params=None, **context):
+        """Move old requests into the archive of their month."""
+        from reloads.archive import archive_done
+        from reloads.queue import Queue
+
+        days = params["older_than_days"]
+        with plain_errors():
+            return archive_done(Queue(settings.landing), now=datetime.now(UTC), older_than_days=days)
+
+    archive()
