@@ -53,14 +53,14 @@ def api_answers() -> None:
 
 def heart_beats(service: str) -> None:
     """The job of this container wrote its heartbeat lately."""
-    import psycopg2  # type: ignore[import-untyped]  # noqa: PLC0415 - three of five services need it
+    import psycopg2  # noqa: PLC0415 - three of five services need it
 
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
     connection = psycopg2.connect(url, connect_timeout=5, options="-c statement_timeout=5000")
     try:
         with connection.cursor() as cursor:
             cursor.execute(HEARTBEAT, (JOBS[service], socket.gethostname()))
-            [beat] = cursor.fetchone()
+            [beat] = cursor.fetchone() or [None]
     finally:
         connection.close()
     # By the clock that wrote it: the database's may be another machine's.

@@ -55,7 +55,7 @@ class Settings(BaseModel):
         60, gt=0, le=86_400, description="how often the doorbell looks at the folders whatever it heard"
     )
     settle_seconds: float = Field(
-        1, gt=0, le=86_400, description="a file that does not parse counts as complete after this rest"
+        3, gt=0, le=86_400, description="a file that does not parse counts as complete after this rest"
     )
     observer: Literal["auto", "polling"] = Field(
         "auto", description="`polling` where the file system tells nothing (NFS, Docker Desktop mounts)"
