@@ -11,6 +11,8 @@ import string
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from local.files import write_private
+
 LETTERS = string.ascii_letters + string.digits
 HEADER = """\
 # What this deployment decides. It holds passwords: keep it out of version control, and a copy in a safe place.
@@ -49,7 +51,7 @@ def complete(path: Path, environment: Mapping[str, str]) -> list[str]:
     if missing:
         lines = "".join(f"{name}={VALUES[name](environment)}\n" for name in missing)
         rest = text if text.endswith("\n") or not text else f"{text}\n"
-        _write_private(path, rest + lines if text else HEADER + lines + OPTIONS)
+        write_private(path, rest + lines if text else HEADER + lines + OPTIONS)
     return missing
 
 
@@ -65,14 +67,3 @@ def free_port() -> int:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
     return 8080
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Readable by its owner only, and never half-written."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

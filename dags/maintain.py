@@ -11,11 +11,11 @@ file asks again.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
-from reloads.airflow import plain_errors
+from reloads.airflow import plain_errors, retried
 from reloads.settings import Settings
 
 settings = Settings.from_environment(os.environ)
@@ -29,7 +29,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["reloads"],
-    default_args={"retries": settings.retries, "retry_delay": timedelta(minutes=5)},
+    default_args=retried(settings),
     params={"older_than_days": Param(90, type="integer", minimum=7, title="Done more than so many days ago")},
 ):
 

@@ -17,11 +17,11 @@ with a sentence that says what to change, and emits an event with the date range
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param, task
 
-from reloads.airflow import REQUESTED, origin_of, plain_errors, requested
+from reloads.airflow import REQUESTED, origin_of, plain_errors, requested, retried
 from reloads.events import announcement
 from reloads.intake import ask_by_hand, ask_daily, take_in
 from reloads.sensors.doorbell import Doorbell
@@ -48,12 +48,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["reloads"],
-    default_args={
-        "retries": settings.retries,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=5),
-    },
+    default_args=retried(settings),
     params={
         "mode": Param("daily", enum=["daily", "custom"], description="`daily`: what the clock asks for every day"),
         "table": Param(None, type=["null", "string"], enum=[None, *table_names(settings.tables)], title="Table"),

@@ -16,11 +16,11 @@ A run is red when a batch failed. The partitions that were published stay publis
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param, task
 
-from reloads.airflow import origin_of, plain_errors, published, request_event, requested, rewritten
+from reloads.airflow import origin_of, plain_errors, published, request_event, requested, retried, rewritten
 from reloads.events import accept_foreign, announcement, publication, read_from
 from reloads.intake import ask_by_hand
 from reloads.settings import Settings
@@ -39,12 +39,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         catchup=False,
         max_active_runs=1,
         tags=["reloads"],
-        default_args={
-            "retries": settings.retries,
-            "retry_delay": timedelta(seconds=10),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=5),
-        },
+        default_args=retried(settings),
         params={
             "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
             "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),

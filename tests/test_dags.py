@@ -139,7 +139,7 @@ def test_request_partitions_listens_to_the_clock_and_the_doorbell(good: Any) -> 
     assert good["clock"] == ["15 4 * * *", "Europe/Berlin"]
     path, arguments = good["doorbell"]
     assert path == "reloads.sensors.doorbell.Doorbell"
-    assert (arguments["observer"], arguments["rescan_seconds"], arguments["settle_seconds"]) == ("polling", 60, 1)
+    assert (arguments["observer"], arguments["rescan_seconds"], arguments["settle_seconds"]) == ("polling", 60, 3)
     assert arguments["landing"].endswith("/landing")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias
@@ -11,6 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from reloads.errors import OperatorError, ReloadsError
 from reloads.events import RequestEvent
+from reloads.settings import Settings
 
 REQUESTED = AssetAlias("requested", group="reloads")
 """Through it one task emits as many events on as many ``requested/<table>`` assets as it needs."""
@@ -29,6 +31,16 @@ def published(table: str) -> Asset:
 def rewritten(table: str) -> AssetAlias:
     """Through it the last task of a run says what was published, and wakes the next run if something is left."""
     return AssetAlias(f"rewritten/{table}", group="reloads")
+
+
+def retried(settings: Settings) -> dict[str, Any]:
+    """The ``default_args`` of a DAG whose tasks are tried again, after 10 s, 20 s, 40 s … up to five minutes."""
+    return {
+        "retries": settings.retries,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=5),
+    }
 
 
 def origin_of(dag_run: Any) -> str:
