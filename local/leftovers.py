@@ -15,7 +15,10 @@ from local.waiting import wait_until
 def find_leftovers(folders: Folders) -> list[psutil.Process]:
     """Every process started for this home folder, whoever its parent is; never the caller or the caller's parents."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [process for process in psutil.process_iter() if process.pid not in ours and _belongs(process, folders)]
+    marked = [process for process in psutil.process_iter() if process.pid not in ours and _belongs(process, folders)]
+    # Airflow hides what tasks hold in memory, and with it their environment, from everybody but root.
+    hidden = (child for process in marked for child in _children(process) if is_alive(child))
+    return list({process.pid: process for process in (*marked, *hidden) if process.pid not in ours}.values())
 
 
 def end_leftovers(folders: Folders) -> int:
@@ -65,6 +68,13 @@ def _lives_in(process: psutil.Process, folder: os.PathLike[str]) -> bool:
         return bool(process.cwd() == os.path.realpath(folder))
     except (psutil.Error, OSError):
         return False
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:
