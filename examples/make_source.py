@@ -1,4 +1,4 @@
-"""Lay the example data out as an airline would deliver it: one raw CSV file a day.
+"""Lay the example data out the way an airline would deliver it: one raw CSV file a day.
 
     python examples/make_source.py [TARGET] [--force]
 
