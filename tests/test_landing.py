@@ -412,6 +412,23 @@ def test_what_cannot_be_moved_does_not_hold_up_the_others(
     assert names_in(landing / "rejected") == []
 
 
+def test_files_that_cannot_leave_are_accepted_once_and_hold_up_no_other(
+    landing: Path, queue: Queue, take_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
+) -> None:
+    for name in ("a.json", "b.json"):
+        (landing / name).write_bytes(SALES)
+    queue.folder("accepted").chmod(0o777)
+    landing.chmod(0o555)
+    try:
+        found, _, waiting = take_as_nobody()
+        assert (found, sorted(waiting)) == (["a.json", "b.json"], ["a.json", "b.json"])
+        assert take_as_nobody() == ([], {}, waiting)
+    finally:
+        landing.chmod(0o777)
+    assert take_as_nobody() == ([], {}, {})
+    assert names_in(landing) == ["accepted"]
+
+
 # crashes
 
 

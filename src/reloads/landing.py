@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
@@ -94,7 +95,9 @@ def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, se
         except OSError as error:
             reason = f"{name} cannot be read or moved ({error.strerror}); grant access to it, it is tried again"
             taken.waiting[name] = reason
-            write_whole(_note(path), reason + "\n")
+            log.warning("%s", reason)
+            with suppress(OperatorError):  # where no note can be written either, the log has to do
+                write_whole(_note(path), reason + "\n")
     return taken
 
 

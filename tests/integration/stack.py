@@ -1,0 +1,163 @@
+"""The stack in containers: started from a copy of the clone, with a project name, folders and passwords of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from testcontainers.compose import DockerCompose
+
+from containers.compose import Compose
+from containers.folders import prepare
+from local.waiting import wait_until
+from tests.integration.docker import docker, run
+from tests.integration.tables import lay_out
+
+# The same for every run of one clone, so that it can remove what an earlier one left that was killed.
+PROJECT = f"reloads-it-{sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:6]}"
+IMAGE = f"{PROJECT}-airflow"
+OF_PROJECT = ("--filter", f"label=com.docker.compose.project={PROJECT}")
+SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer", "retention")
+PARTS = (
+    *("docker-compose.yaml", "Dockerfile", ".dockerignore", "requirements-image.txt", "requirements-build.txt"),
+    *("pyproject.toml", "README.md", "LICENSE", "src", "sensors", "dags", "containers", "local"),
+)
+RESTART_SECONDS = 60
+# Variables of the shell count for more than those of `.env`.
+OURS = re.compile(r"RELOADS_|COMPOSE_|AIRFLOW_|HISTORY_DAYS$|SCHEDULER_MEMORY$|ADMIN_PASSWORD$")
+# What docker-init started. It ends with its child, and so does the container: a crash, which a restart policy answers.
+KILL_SERVICE = """
+import os, pathlib, signal
+for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    if status.read_text().rpartition(")")[2].split()[1] == "1":
+        os.kill(int(status.parent.name), signal.SIGKILL)
+"""
+
+
+class Stack:
+    """The containers of ``clone``, a copy; ``home`` holds the folders they mount."""
+
+    def __init__(self, clone: Path, home: Path) -> None:
+        self.clone, self.home = clone, home
+        self.secrets = dict(re.findall(r"^(\w+)=(.*)$", (clone / ".env").read_text(), re.MULTILINE))
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.compose('port', 'api-server', '8080').strip()}"
+
+    def compose(self, *arguments: str, override: Path | None = None) -> str:
+        """``docker compose`` with these arguments; ``override`` is a file that changes the configuration."""
+        files = ("-f", "docker-compose.yaml", "-f", str(override)) if override else ()
+        return docker("compose", *files, *arguments, folder=self.clone)
+
+    def containers(self, command: str) -> None:
+        """``python -m containers`` as a person calls it."""
+        run(sys.executable, "-m", "containers", command, folder=self.clone)
+
+    def container(self, service: str) -> str:
+        return f"{PROJECT}-{service}-1"
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What Docker knows of the container."""
+        found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
+        return found
+
+    def execute(self, service: str, *command: str) -> str:
+        """What a command prints in the container."""
+        return docker("exec", self.container(service), *command)
+
+    def unhealthy(self) -> list[str]:
+        """The services that do not run, or whose health check does not pass."""
+        states = docker("ps", *OF_PROJECT, "--format", '{{.Label "com.docker.compose.service"}} {{.Status}}')
+        healthy = {line.split()[0] for line in states.splitlines() if "(healthy)" in line}
+        return [service for service in SERVICES if service not in healthy]
+
+    def is_running(self, service: str) -> bool:
+        state = self.inspect(service)["State"]
+        return bool(state["Running"] and not state["Restarting"])
+
+    def crash(self, service: str) -> None:
+        """End the service's process as the kernel does when memory is short, and see Docker start it again."""
+        before = self.inspect(service)["State"]["StartedAt"]
+        self._kill(service)
+
+        def is_another() -> bool:
+            state = self.inspect(service)["State"]
+            return bool(state["Running"] and state["StartedAt"] != before)
+
+        if not wait_until(is_another, seconds=RESTART_SECONDS):
+            raise RuntimeError(f"Docker does not start {service} again after a crash")
+
+    def _kill(self, service: str) -> None:
+        if service != "postgres":
+            # The one who kills dies with the container, before Docker has its answer.
+            try:
+                self.execute(service, "python", "-c", KILL_SERVICE)
+            except RuntimeError as error:
+                if "ended with 137" not in str(error):
+                    raise
+            return
+        pid = int(self.inspect(service)["State"]["Pid"])
+        command = Path("/proc", str(pid), "cmdline")
+        if os.geteuid() == 0 and command.exists() and b"postgres" in command.read_bytes():
+            os.kill(pid, signal.SIGKILL)
+        else:
+            # Nobody else may kill it, and Docker takes this for a wish: the restart policy does not answer it.
+            docker("kill", self.container(service))
+            docker("start", self.container(service))
+
+    def logs(self, *services: str, lines: int = 40) -> str:
+        """The last lines of the services, of all unless some are named."""
+        return self.compose("logs", "--no-color", "--tail", str(lines), *(services or SERVICES))
+
+
+@contextmanager
+def running_stack(folder: Path, *, clone: Path, settings: dict[str, str]) -> Iterator[Stack]:
+    """Build and start it below ``folder``, and remove every trace of it from Docker in the end."""
+    copy, home = folder / "clone", folder / "home"
+    copy.mkdir()
+    for part in PARTS:
+        if (clone / part).is_dir():
+            shutil.copytree(clone / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(clone / part, copy)
+    home.mkdir()
+    lay_out(home, clone=clone)
+    folders = {f"RELOADS_{name.upper()}": str(home / name) for name in ("landing", "warehouse", "tables", "source")}
+    given = {"COMPOSE_PROJECT_NAME": PROJECT, **folders, **settings}
+    (copy / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    run(sys.executable, "-m", "containers", "env", folder=copy)
+
+    compose = DockerCompose(copy, build=True, wait=True)
+    _remove(compose)
+    stack = Stack(copy, home)
+    try:
+        prepare(Compose(copy).configuration()["scheduler"])
+        try:
+            compose.start()
+        except Exception as error:
+            error.add_note(stack.logs())
+            raise
+        yield stack
+    finally:
+        _remove(compose)
+        docker("image", "rm", "--force", IMAGE)
+
+
+def _remove(compose: DockerCompose) -> None:
+    """Remove the containers, networks and volumes of the project, whatever state they are in."""
+    if paused := docker("ps", "--quiet", *OF_PROJECT, "--filter", "status=paused").split():
+        docker("unpause", *paused)
+    compose.stop()
+    # Those of an override are not known to it.
+    if volumes := docker("volume", "ls", "--quiet", *OF_PROJECT).split():
+        docker("volume", "rm", *volumes)
