@@ -24,10 +24,10 @@ from rich.table import Table as Grid
 
 from reloads.catalog import Catalog
 from reloads.check import check_tables
+from reloads.command_run import run_here
 from reloads.errors import OperatorError, ReloadsError, RequestError
 from reloads.files import free_name, printable, write_whole
 from reloads.landing import read_file, read_requests
-from reloads.local_run import run_here
 from reloads.queue import STATES, Queue, read_record
 from reloads.record import Record
 from reloads.request import ReloadRequest, check_request, json_schema, parse_request
