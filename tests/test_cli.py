@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "RELOADS_HOME": str(home), "COLUMNS": "200"}
+    return {**os.environ, "RELOADS_HOME": str(home), "COLUMNS": "80"}
 
 
 def reloads(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,8 +133,9 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
     take_in(settings_of(home), now=datetime.now(UTC), asked=[])
     shown = reloads(home, "status").stdout
-    assert "done" in shown
-    assert "accepted" in shown
+    ended, open_ = (line.split() for line in shown.splitlines())
+    assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]
+    assert open_[:6] == ["accepted", "0/1", "days", "0", "rows", "clicks"]
     assert '"accepted_at"' in reloads(home, "status", "mine.json").stdout
 
 

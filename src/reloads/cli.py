@@ -20,7 +20,6 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table as Grid
 
 from reloads.catalog import Catalog
 from reloads.check import check_tables
@@ -117,15 +116,8 @@ def status(
     if not records:
         out.print("no requests yet; ask with: reloads request TABLE FIRST [LAST]", markup=False)
         return
-    grid = Grid("request", "state", "days", "published", "failed", "rows", "asked at", "reason", box=None)
-    grid.columns[0].no_wrap = grid.columns[6].no_wrap = True
     for record in records:
-        failed = sum(len(failure.days) for failure in record.failed)
-        state = "accepted" if record.outstanding else "failed" if failed else "done"
-        counts = (len(record.days), len(record.published), failed, record.rows)
-        asked_at = f"{record.accepted_at:%Y-%m-%d %H:%M:%S}"
-        grid.add_row(record.id, state, *(f"{count:,}" for count in counts), asked_at, record.reason or "")
-    out.print(grid)
+        out.print(_line(record), markup=False)
 
 
 @app.command()
@@ -140,6 +132,16 @@ def run(
     settings = _settings()
     asked_here = [_asked(settings, what, first, last, reason)] if first else _requests_of(settings, Path(what))
     _report([record for asked in asked_here for record in run_here(settings, asked, now=datetime.now(UTC))])
+
+
+def _line(record: Record) -> str:
+    """One request on one line, what matters first, so that a narrow terminal cuts off nothing that does."""
+    failed = sum(len(failure.days) for failure in record.failed)
+    state = "accepted" if record.outstanding else "failed" if failed else "done"
+    days = f"{len(record.published)}/{len(record.days)} days" + (f" ({failed} failed)" if failed else "")
+    when = f"{record.accepted_at:%Y-%m-%d %H:%M:%S}"
+    parts = (f"{state:8}", f"{days:12}", f"{record.rows:>10,} rows", record.table, when, record.id, record.reason)
+    return "  ".join(part for part in parts if part)
 
 
 def _settings() -> Settings:
