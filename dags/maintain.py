@@ -1,9 +1,11 @@
 """
-### Keep the drop folder small
+### Keep the folders small
 
 Once a week, moves the requests that were done long ago from `landing/done/` into
 `landing/done/archive/YYYY-MM.jsonl`, one line each. Nothing is deleted: a line put back into `landing/` as a `.json`
 file asks again.
+
+Also removes the replaced partitions whose `history_days` are over, which otherwise the next run of their table does.
 
 *Trigger* with another number of days archives more, or less.
 """
@@ -43,4 +45,16 @@ with DAG(
         with plain_errors():
             return archive_done(Queue(settings.landing), now=datetime.now(UTC), older_than_days=days)
 
+    @task
+    def expire(**context):
+        """Remove replaced partitions whose time is over."""
+        from reloads.catalog import Catalog
+        from reloads.upkeep import remove_expired
+
+        with plain_errors():
+            return sum(
+                remove_expired(settings, table, now=datetime.now(UTC)) for table in Catalog.load(settings.tables).tables
+            )
+
     archive()
+    expire()

@@ -54,6 +54,10 @@ with DAG(
         "table": Param(None, type=["null", "string"], enum=[None, *table_names(settings.tables)], title="Table"),
         "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
         "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),
+        "only": Param("all", enum=["all", "missing", "stale"], title="Only the partitions that are"),
+        "keys": Param({}, type=["null", "object"], title='Keys, like {"origin": ["EWR"]}'),
+        "parameters": Param({}, type=["null", "object"], title="Parameters of the table"),
+        "cascade": Param(True, type="boolean", title="The tables that read it follow"),
         "reason": Param(None, type=["null", "string"], maxLength=1000, title="Reason"),
     },
 ):
@@ -64,7 +68,7 @@ with DAG(
         now, origin, asked = datetime.now(UTC), origin_of(dag_run), []
         with plain_errors():
             if dag_run.run_type == "manual" and params["mode"] == "custom":
-                form = {name: params[name] for name in ("table", "start_date", "end_date", "reason")}
+                form = {name: params[name] for name in params if name != "mode"}
                 asked = ask_by_hand(settings, form, now=now, origin=origin)
             elif dag_run.run_type != "asset_triggered":
                 asked = ask_daily(settings, at=dag_run.logical_date or dag_run.run_after, now=now, origin=origin)

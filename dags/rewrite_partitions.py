@@ -25,7 +25,6 @@ from reloads.events import accept_foreign, announcement, publication, read_from
 from reloads.intake import ask_by_hand
 from reloads.settings import Settings
 from reloads.table import TABLE_NAME, table_names
-from reloads.table_run import plan_batches, rewrite_one, settle_batches
 
 settings = Settings.from_environment(os.environ)
 
@@ -50,17 +49,21 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         @task(inlets=[requested(table)])
         def plan(table, *, dag_run=None, params=None, inlet_events=None, **context):
             """Cut what is outstanding into batches."""
+            from reloads.table_run import plan_batches
+
             now = datetime.now(UTC)
             with plain_errors():
                 if params["start_date"] or params["end_date"]:
                     ask_by_hand(settings, {"table": table, **params}, now=now, origin=origin_of(dag_run))
                 events = inlet_events[requested(table)].after(read_from(settings, table, now=now))
                 accept_foreign(settings, table, map(request_event, events), now=now)
-                return [batch.to_json() for batch in plan_batches(settings, table)]
+                return [batch.to_json() for batch in plan_batches(settings, table, now=now)]
 
         @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
             """Rewrite and publish one batch."""
+            from reloads.batch_run import rewrite_one
+
             with plain_errors():
                 outcome = rewrite_one(settings, table, batch, run=run_id, now=datetime.now(UTC))
                 ti.xcom_push("outcome", outcome.to_json())
@@ -69,14 +72,16 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         @task(outlets=[rewritten(table)])
         def settle(table, *, ti=None, run_id=None, outlet_events=None, **context):
             """Record what came of it, and tell who waits for it."""
+            from reloads.table_run import settle_batches
+
             batches = ti.xcom_pull(task_ids="plan") or []
             outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))
             with plain_errors():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
             if settled.published:
                 outlet_events[rewritten(table)].add(published(table), extra=publication(table, settled.published))
-            for record in settled.outstanding[:1]:
-                outlet_events[rewritten(table)].add(requested(table), extra=announcement(record))
+            for record in settled.announce:
+                outlet_events[rewritten(table)].add(requested(record.table), extra=announcement(record))
 
         batches = rewrite.partial(table=table).expand(batch=plan(table))
         # A teardown runs whatever happened before it and leaves the colour of the run to the task before it; one that

@@ -1,4 +1,4 @@
-"""The pipeline at work: a month of real flights appears because a file was dropped, then a day, against the clock."""
+"""The pipeline at work: a month of real flights, a day that the airline corrects, what that changes, and its undo."""
 
 from __future__ import annotations
 
@@ -6,47 +6,52 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local.drop import Drop
+from local.drop import Wave
 from local.errors import LocalError
 from local.readiness import UPSTREAM
 from local.stack import Stack
 from local.waiting import wait_until
 from reloads.record import Record
+from reloads.steer import find_records, knock, undo
 
-MONTH, DAY = "january-2013.json", "one-day.json"
+STORY = ("weather", "flights", "daily_delays", "delays_by_weather", "carrier_week")
+MONTH, DAYS = "january-2013.json", "three-days.json"
+CORRECTED = "2013-01-15"
+WITHDRAWN = 10
+"""Flights that the airline takes back."""
 PATIENCE_SECONDS = 300
 TOTALS = "select count(*), count(distinct filename) from read_parquet($files, filename = true)"
 
 
-@dataclass(frozen=True)
-class Load:
-    """A drop that is done: its record, and the seconds from the drop to the last partition and to the record."""
-
-    drop: Drop
-    record: Record
-    published_after: float
-    done_after: float
-
-
 def show(stack: Stack, console: Console) -> None:
-    """Drop a month and a day and print what comes of them; raises ``LocalError`` where nothing good does."""
+    """Tell the story by dropped files and print what comes of each; raises ``LocalError`` where nothing good does."""
     _make_source(stack)
-    for dag_id in (UPSTREAM, "rewrite_flights"):
+    for dag_id in (UPSTREAM, *(f"rewrite_{table}" for table in STORY)):
         stack.api.unpause(dag_id)
     _await_idle(stack)
-    month = _load(stack, console, MONTH)
-    _await_idle(stack)
-    day = _load(stack, console, DAY)
-    console.print(_summary([month, day]))
-    console.print(f"One day, from the file dropped to the partition published: {day.published_after:.1f} seconds")
+    console.print(f"1. {MONTH} asks for a month of weather and flights; the tables that read them follow", markup=False)
+    _tell(console, _load(stack, MONTH))
+    console.print(_totals(stack))
+    console.print(
+        f"\n2. the airline takes back {WITHDRAWN} flights of {CORRECTED}; {DAYS} asks for it and its neighbours"
+    )
+    with _corrected(stack.settings.source / "flights" / f"flight_date={CORRECTED}" / "flights.csv"):
+        wave = _load(stack, DAYS)
+        _tell(console, wave)
+        console.print(_times(stack, wave))
+        [request] = [record for record in wave.ended() if record.file == DAYS]
+        console.print(f"\n3. reloads undo {request.id}: what it replaced is put back, and the tables follow once more")
+        _tell(console, _undo(stack, request))
+    console.print(_totals(stack))
     console.print(_what_next(stack))
 
 
@@ -71,43 +76,79 @@ def _await_idle(stack: Stack) -> None:
         raise LocalError(f"runs go on for more than {PATIENCE_SECONDS} seconds; look at {stack.url}, then try again")
 
 
-def _load(stack: Stack, console: Console, name: str) -> Load:
-    example = stack.folders.clone / "landing" / "examples" / name
-    drop = Drop.make(example, stack.settings)
-    console.print(f"dropped {name} into {_short(drop.landing)}/: {drop.table.table} {drop.days}", markup=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("partitions published", total=len(drop.days))
-        published, published_after = 0, 0.0
-        while (record := drop.record()) is None:
-            if (now_published := drop.count_published()) != published:
-                published, published_after = now_published, drop.seconds
-                progress.update(bar, completed=published)
-            if drop.seconds - published_after > PATIENCE_SECONDS:
-                raise LocalError(f"nothing came of {name} for {PATIENCE_SECONDS} seconds; look at {stack.url} for why")
-            time.sleep(0.02)
-        progress.update(bar, completed=len(record.published))
-    return Load(drop, record, published_after, drop.seconds)
+def _load(stack: Stack, name: str) -> Wave:
+    """Drop an example and wait until all that comes of it has ended."""
+    wave = Wave.of_file(stack.folders.clone / "landing" / "examples" / name, stack.settings.landing)
+    _await_end(stack, wave, name)
+    return wave
 
 
-def _summary(loads: list[Load]) -> Table:
-    table = Table(box=None, caption=_totals(loads[0].drop), caption_justify="left", padding=(0, 2, 0, 0))
-    table.add_column("file dropped")
-    for title in ("partitions", "rows", "size", "rewriting", "published", "done"):
-        table.add_column(title, justify="right")
-    for load in loads:
-        record = load.record
-        amounts = (f"{len(record.published)}", f"{record.rows:,}", f"{record.bytes / 1000:,.0f} kB")
-        times = (f"{seconds:.1f} s" for seconds in (record.seconds, load.published_after, load.done_after))
-        table.add_row(load.drop.name, *amounts, *times)
-    return table
+def _undo(stack: Stack, request: Record) -> Wave:
+    wave = Wave.begin(stack.settings.landing)
+    done = undo(stack.settings, request.id, force=False, now=datetime.now(UTC))
+    children = [child for record in done for name in record.children for child in find_records(wave.queue, name)]
+    knock(wave.queue, children)
+    _await_end(stack, wave, "the undo")
+    return wave
 
 
-def _totals(drop: Drop) -> str:
-    files = [str(path) for path in drop.files()]
+def _await_end(stack: Stack, wave: Wave, what: str) -> None:
+    left, since = -1, time.monotonic()
+    while waiting := wave.waiting():
+        wave.ended()
+        if waiting != left:
+            left, since = waiting, time.monotonic()
+        if time.monotonic() - since > PATIENCE_SECONDS:
+            raise LocalError(f"nothing came of {what} for {PATIENCE_SECONDS} seconds; look at {stack.url} for why")
+        time.sleep(0.05)
+
+
+@contextmanager
+def _corrected(file: Path) -> Iterator[None]:
+    """Take flights out of a raw file, in one rename as a provider should; at the end it is as it was."""
+    before = file.read_text(encoding="utf-8")
+    header, *flights = before.splitlines(keepends=True)
+    try:
+        _write(file, "".join([header, *flights[WITHDRAWN:]]))
+        yield
+    finally:
+        _write(file, before)
+
+
+def _write(file: Path, text: str) -> None:
+    beside = file.with_name(".corrected")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
+def _times(stack: Stack, wave: Wave) -> str:
+    partition = stack.settings.warehouse / "flights" / f"flight_date={CORRECTED}" / "data.parquet"
+    published = partition.stat().st_mtime - wave.at.timestamp()
+    return f"Dropped to published: {published:.1f} seconds; to the end of the wave: {_end(wave):.1f} seconds"
+
+
+def _end(wave: Wave) -> float:
+    ends = [record.finished_at for record in wave.ended() if record.finished_at]
+    return (max(ends) - wave.at).total_seconds()
+
+
+def _tell(console: Console, wave: Wave) -> None:
+    """What became of each table, those that follow included."""
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    table.add_column("table", no_wrap=True)
+    for title in ("published", "unchanged", "skipped", "rows", "before"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for record in wave.ended():
+        days = (record.published, record.unchanged, record.skipped_days)
+        table.add_row(record.table, *(str(len(one)) for one in days), f"{record.rows:,}", f"{record.rows_before:,}")
+    console.print(table)
+
+
+def _totals(stack: Stack) -> str:
+    files = [str(path) for path in (stack.settings.warehouse / "flights").glob("flight_date=2013-01-*/data.parquet")]
     with duckdb.connect() as connection:
         rows, partitions = connection.execute(TOTALS, {"files": files}).fetchone() or (0, 0)
-    return f"DuckDB reads {rows:,} rows in {partitions} partitions of {drop.table.table}, {drop.days}"
+    return f"DuckDB reads {rows:,} rows in {partitions} partitions of flights, January 2013"
 
 
 def _what_next(stack: Stack) -> str:
@@ -116,7 +157,9 @@ def _what_next(stack: Stack) -> str:
 What to try next:
   look at {stack.url}   user {stack.user}   password {stack.passwords.admin}
   {reloads} request flights 2013-03-01 2013-03-31 --wait
-  {reloads} status
+  {reloads} plan flights 2013-01-10 2013-01-12        what a reload would do, and why
+  {reloads} history flights {CORRECTED}
+  {reloads} sql "select state, mode, \\"table\\", published from requests"
   cp landing/examples/year-2013.json landing/      a whole year; or drop a file of your own
   make down   ends all of it and keeps what is there; make up goes on
 """

@@ -1,4 +1,4 @@
-"""A request file dropped into the landing folder, and what has come of it so far."""
+"""A request file dropped into the landing folder, and all that comes of it: its records and those that follow."""
 
 from __future__ import annotations
 
@@ -8,86 +8,51 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.errors import LocalError
-from reloads.catalog import Catalog
-from reloads.days import Days
-from reloads.errors import OperatorError
-from reloads.queue import read_record
+from reloads.queue import Queue
 from reloads.record import Record
-from reloads.request import parse_json, parse_request
-from reloads.settings import Settings
-from reloads.warehouse import TableFolder
 
 
 @dataclass(frozen=True)
-class Drop:
-    """One file that asks for days of one table."""
+class Wave:
+    """What was asked for at a moment, by a file or by an undo, and the requests for other tables that it makes."""
 
-    landing: Path
-    name: str
-    table: TableFolder
-    days: Days
+    queue: Queue
     at: datetime
     tick: float
 
     @classmethod
-    def make(cls, example: Path, settings: Settings) -> Drop:
-        """Copy the example into the drop folder, where it appears whole."""
-        raw = example.read_bytes()
-        (fields,) = parse_json(raw)
-        request = parse_request(fields)
-        (name,) = request.tables
-        table = TableFolder(settings.warehouse, name, Catalog.load(settings.tables)[name].settings.day_column)
-        beside = settings.landing / f".{example.name}"
-        beside.write_bytes(raw)
-        at, tick = datetime.now(UTC), time.monotonic()
-        beside.rename(settings.landing / example.name)
-        return cls(settings.landing, example.name, table, request.days, at, tick)
+    def begin(cls, landing: Path) -> Wave:
+        """A wave that begins now."""
+        return cls(Queue(landing), datetime.now(UTC), time.monotonic())
 
-    @property
-    def dag_id(self) -> str:
-        """The DAG that rewrites the table."""
-        return f"rewrite_{self.table.table}"
+    @classmethod
+    def of_file(cls, example: Path, landing: Path) -> Wave:
+        """Copy a request file into the drop folder, where it appears whole."""
+        beside = landing / f".{example.name}"
+        beside.write_bytes(example.read_bytes())
+        wave = cls.begin(landing)
+        beside.rename(landing / example.name)
+        return wave
 
     @property
     def seconds(self) -> float:
-        """The time since the drop."""
+        """The time since it began."""
         return time.monotonic() - self.tick
 
-    def files(self) -> list[Path]:
-        """The partitions asked for that exist."""
-        return [path for day in self.days if (path := self.table.partition(day)).is_file()]
+    def waiting(self) -> int:
+        """How many files and requests have not come to an end."""
+        files = sum(not path.name.startswith(".") for path in self.queue.landing.glob("*.json"))
+        return files + len(self.queue.records("accepted"))
 
-    def count_published(self) -> int:
-        """How many of the partitions asked for were written after the drop."""
-        since = self.at.timestamp()
-        return sum(_modified_at(self.table.partition(day)) >= since for day in self.days)
-
-    def record(self) -> Record | None:
-        """The request's record once it is finished; raises ``LocalError`` if it was rejected or a day of it failed."""
-        label = Path(self.name).stem
-        for note in (self.landing / "rejected").glob(f"{label}*.error.txt"):
-            if _modified_at(note) >= self.at.timestamp():
+    def ended(self) -> list[Record]:
+        """The records that came of it, oldest first; raises ``LocalError`` if one was rejected or a day failed."""
+        for note in (self.queue.landing / "rejected").glob("*.error.txt"):
+            if note.stat().st_mtime >= self.at.timestamp():
                 raise LocalError(f"the request was rejected: {note.read_text(encoding='utf-8').strip()}")
-        for state in ("done", "failed"):
-            for path in (self.landing / state).glob(f"{label}-*.json"):
-                try:
-                    record = read_record(path)
-                except (FileNotFoundError, OperatorError):
-                    continue
-                if record.file == self.name and record.accepted_at >= self.at:
-                    return _check(record, path)
-        return None
-
-
-def _check(record: Record, path: Path) -> Record:
-    if record.failed:
-        failure = record.failed[0]
-        raise LocalError(f"{record.table} {failure.days}: {failure.error}; mend it, then move {path} to landing/")
-    return record
-
-
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0
+        for record in self.queue.records("failed"):
+            if record.accepted_at >= self.at:
+                failure, path = record.failed[0], self.queue.landing / "failed" / f"{record.id}.json"
+                raise LocalError(
+                    f"{record.table} {failure.days}: {failure.error}; mend it, then move {path} to landing/"
+                )
+        return [record for record in self.queue.records("done") if record.accepted_at >= self.at]

@@ -26,6 +26,7 @@ from reloads.errors import ReloadsError
 from reloads.landing import candidates
 from reloads.queue import Queue
 from reloads.sensors.attention import Attention, Signature
+from reloads.steer import KNOCK
 
 log = logging.getLogger(__name__)
 SHOWN = 20
@@ -63,7 +64,7 @@ class Doorbell(BaseEventTrigger):
                     finished = ear.forget()
                     files = await asyncio.to_thread(_signatures, Path(self.landing))
                     ring = {"files": attention.look(files, finished=finished, now=loop.time())[:SHOWN]}
-                    if loop.time() >= next_rescan:
+                    if ear.was_knocked() or loop.time() >= next_rescan:
                         next_rescan = loop.time() + self.rescan_seconds
                         ring["neglected"] = await asyncio.to_thread(self._neglected)
                     if any(ring.values()):
@@ -106,6 +107,7 @@ class _Ear(FileSystemEventHandler):
         self._landing = landing
         self._polling = polling
         self._finished: set[str] = set()
+        self._is_knocked = False
         self._observer: BaseObserver | None = None
         self._inode = 0
         self._lock = threading.Lock()
@@ -151,6 +153,11 @@ class _Ear(FileSystemEventHandler):
         finished, self._finished = self._finished, set()
         return finished
 
+    def was_knocked(self) -> bool:
+        """Whether somebody asked for a look at the requests that wait, since the last call."""
+        is_knocked, self._is_knocked = self._is_knocked, False
+        return is_knocked
+
     def close(self) -> None:
         """End the observer's thread for good and wait until it has ended."""
         with self._lock:
@@ -172,6 +179,9 @@ class _Ear(FileSystemEventHandler):
 
     def _note(self, name: str) -> None:
         """Called in the event loop, so that the set needs no lock."""
-        if name.endswith(".json") and not name.startswith("."):
+        if name == KNOCK:
+            self._is_knocked = True
+            self.heard.set()
+        elif name.endswith(".json") and not name.startswith("."):
             self._finished.add(name)
             self.heard.set()

@@ -37,3 +37,37 @@ from read_csv(
     hive_partitioning = true,
     hive_types = {'flight_date': date}
 );
+
+-- One CSV file a day, too; observation_date is the local day. There is no file of a day that nobody observed, and the
+-- view then has no rows of it. A number is delivered as the original's program wrote it: 1e3 for a thousand millibars,
+-- 10.357019999999999 miles per hour for nine knots.
+create or replace view raw_weather as
+select *
+from read_csv(
+    getvariable('source') || '/weather/*/weather.csv',
+    header = true,
+    auto_detect = false,
+    delim = ',',
+    quote = '"',
+    escape = '"',
+    nullstr = 'NA',
+    columns = {
+        'origin': 'varchar',
+        'year': 'smallint',
+        'month': 'smallint',
+        'day': 'smallint',
+        'hour': 'smallint',
+        'temp': 'double',
+        'dewp': 'double',
+        'humid': 'double',
+        'wind_dir': 'smallint',
+        'wind_speed': 'double',
+        'wind_gust': 'double',
+        'precip': 'double',
+        'pressure': 'double',
+        'visib': 'double',
+        'time_hour': 'timestamp'
+    },
+    hive_partitioning = true,
+    hive_types = {'observation_date': date}
+);

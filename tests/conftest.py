@@ -1,4 +1,4 @@
-"""What several modules of tests share: a home with two tables, and settings and a queue of that home."""
+"""What several modules of tests share: a home with two tables, settings and a queue of it, and a chain of tables."""
 
 import atexit
 import os
@@ -14,6 +14,7 @@ import pytest
 from reloads.catalog import Catalog
 from reloads.queue import Queue
 from reloads.settings import Settings
+from tests.chain import Chain
 
 # Airflow makes folders in its home as soon as it is imported.
 os.environ["AIRFLOW_HOME"] = mkdtemp(prefix="reloads-airflow-")
@@ -80,6 +81,12 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     for name, first_day in (("flights", "2013-01-01"), ("events", "2020-01-01"), ("archive", "1700-01-01")):
         define_table(folder, name, THREE_ROWS_A_DAY, first_day=first_day)
     return Catalog.load(folder)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Chain:
+    """Four tables that read one another, nothing of them loaded."""
+    return Chain.at(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,9 @@ from reloads.archive import archive_done
 from reloads.catalog import Catalog
 from reloads.errors import OperatorError
 from reloads.landing import take_files
+from reloads.outcome import Outcome
 from reloads.queue import Queue
-from reloads.record import Outcome, Record, new_record
+from reloads.record import Record, new_record
 from reloads.request import parse_request
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -12,10 +12,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from reloads.batch_run import rewrite_one
 from reloads.intake import take_in
 from reloads.queue import Queue
 from reloads.settings import Settings
-from reloads.table_run import plan_batches, rewrite_one, settle_batches
+from reloads.table_run import plan_batches, settle_batches
 
 QUERY = """
 select day::date as day, i
@@ -49,7 +50,7 @@ def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
     take_in(settings, now=now, asked=[])
-    batches = [batch.to_json() for batch in plan_batches(settings, "clicks")]
+    batches = [batch.to_json() for batch in plan_batches(settings, "clicks", now=now)]
     outcomes = [rewrite_one(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
 

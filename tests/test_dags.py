@@ -145,7 +145,9 @@ def test_request_partitions_listens_to_the_clock_and_the_doorbell(good: Any) -> 
 
 def test_request_partitions_has_a_form(good: Any) -> None:
     params = good["dags"]["request_partitions"]["params"]
-    assert list(params) == ["mode", "table", "start_date", "end_date", "reason"]
+    fields = ["table", "start_date", "end_date", "only", "keys", "parameters", "cascade", "reason"]
+    assert list(params) == ["mode", *fields]
+    assert params["only"]["enum"] == ["all", "missing", "stale"]
     assert params["mode"]["enum"] == ["daily", "custom"]
     assert params["table"]["enum"] == [None, "sales", "visits"]
     assert params["start_date"]["format"] == params["end_date"]["format"] == "date"
@@ -211,7 +213,7 @@ def test_parsing_writes_nothing_into_the_home(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"tables", "airflow"}
 
 
-def test_maintain_archives_by_the_clock_alone(good: Any) -> None:
+def test_maintain_archives_and_expires_by_the_clock_alone(good: Any) -> None:
     dag = good["dags"]["maintain"]
-    assert (list(dag["tasks"]), dag["assets"]) == (["archive"], [])
+    assert (list(dag["tasks"]), dag["assets"]) == (["archive", "expire"], [])
     assert dag["params"]["older_than_days"]["type"] == "integer"

@@ -1,4 +1,4 @@
-"""The example data, the source made of it, and the two tables that read it or make their own."""
+"""The example data, the source made of it, and the tables flights and events; test_tables.py has the others."""
 
 import hashlib
 import json
@@ -18,8 +18,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MAKE_SOURCE = REPOSITORY / "examples" / "make_source.py"
 TABLES = REPOSITORY / "tables"
 
-# Of the original CSV file, uncompressed: a header and 336,776 lines.
-ORIGINAL_SHA256 = "563db8f117faf6ffd76aa868099df37dfa78dc17b5ac6d3d9ea6476e051a0bc4"
+# Of the original CSV files, uncompressed: a header and 336,776 lines, a header and 26,115 lines.
+FLIGHTS_SHA256 = "563db8f117faf6ffd76aa868099df37dfa78dc17b5ac6d3d9ea6476e051a0bc4"
+WEATHER_SHA256 = "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"
 
 
 def make_source(*arguments: str, **environment: str) -> str:
@@ -49,14 +50,16 @@ def warehouse(source: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in which each table's query is a view of the table's name."""
     with duckdb.connect() as connection:
         connection.execute("set variable source = $1", [str(source)])
+        connection.execute("set variable events_per_partition = 1000")
         connection.execute((TABLES / "sources.sql").read_text(encoding="utf-8"))
         for table in ("flights", "events"):
             connection.execute(f"create view {table} as {query_of(table)}")
         yield connection
 
 
-def events_of(first: date, last: date, *, threads: int = 1) -> list[tuple[Any, ...]]:
+def events_of(first: date, last: date, *, threads: int = 1, number: int = 1_000) -> list[tuple[Any, ...]]:
     with duckdb.connect(config={"threads": threads}) as connection:
+        connection.execute("set variable events_per_partition = $1", [number])
         query = f"select * from ({query_of('events')}\n) where event_date between $1 and $2 order by all"
         return connection.execute(query, [first, last]).fetchall()
 
@@ -64,7 +67,7 @@ def events_of(first: date, last: date, *, threads: int = 1) -> list[tuple[Any, .
 # the packed data and the source made of it
 
 
-def test_the_source_holds_the_original_lines_byte_for_byte(source: Path) -> None:
+def test_the_source_holds_the_original_flights_byte_for_byte(source: Path) -> None:
     files = sorted(source.glob("flights/flight_date=*/flights.csv"), key=original_order)
     header, _, _ = files[0].read_bytes().partition(b"\n")
     digest = hashlib.sha256(header + b"\n")
@@ -73,7 +76,7 @@ def test_the_source_holds_the_original_lines_byte_for_byte(source: Path) -> None
         assert first_line == header
         digest.update(lines)
     assert len(files) == 365
-    assert digest.hexdigest() == ORIGINAL_SHA256
+    assert digest.hexdigest() == FLIGHTS_SHA256
 
 
 def original_order(file: Path) -> tuple[str, int]:
@@ -82,9 +85,24 @@ def original_order(file: Path) -> tuple[str, int]:
     return str(day.month), day.day
 
 
-def test_a_day_lies_in_its_own_folder(warehouse: duckdb.DuckDBPyConnection) -> None:
-    astray = "select count(*) from raw_flights where make_date(year, month, day) <> flight_date"
+def test_the_source_holds_the_original_weather_byte_for_byte(source: Path) -> None:
+    files = sorted(source.glob("weather/observation_date=*/weather.csv"))
+    [header] = {file.read_bytes().partition(b"\n")[0] + b"\n" for file in files}
+    lines = [line for file in files for line in file.read_bytes().splitlines(keepends=True)[1:]]
+    lines.sort(key=lambda line: line[:3])  # the original has one airport after the other, each in the order of time
+    assert len(files) == 364
+    assert hashlib.sha256(header + b"".join(lines)).hexdigest() == WEATHER_SHA256
+
+
+@pytest.mark.parametrize(("raw", "day"), [("raw_flights", "flight_date"), ("raw_weather", "observation_date")])
+def test_a_day_lies_in_its_own_folder(warehouse: duckdb.DuckDBPyConnection, raw: str, day: str) -> None:
+    astray = f"select count(*) from {raw} where make_date(year, month, day) <> {day}"
     assert warehouse.execute(astray).fetchall() == [(0,)]
+
+
+def test_nobody_delivers_the_weather_of_the_last_day(source: Path) -> None:
+    assert (source / "flights" / "flight_date=2013-12-31").is_dir()
+    assert not (source / "weather" / "observation_date=2013-12-31").exists()
 
 
 def test_a_second_run_touches_nothing(source: Path) -> None:
@@ -94,19 +112,19 @@ def test_a_second_run_touches_nothing(source: Path) -> None:
 
 
 def test_a_corrected_day_survives_unless_forced_and_a_lost_day_comes_back(tmp_path: Path, source: Path) -> None:
-    made = tmp_path / "flights"
     make_source(RELOADS_SOURCE=str(tmp_path))
-    corrected, lost = (made / f"flight_date=2013-01-0{n}" / "flights.csv" for n in (1, 2))
+    corrected = tmp_path / "flights" / "flight_date=2013-01-01" / "flights.csv"
+    lost = tmp_path / "weather" / "observation_date=2013-01-02" / "weather.csv"
     corrected.write_text("corrected\n")
     lost.unlink()
 
-    assert "1 days written, 364 were there" in make_source(str(tmp_path))
+    assert "1 files written, 728 were there" in make_source(str(tmp_path))
     assert corrected.read_text() == "corrected\n"
     assert lost.read_bytes() == (source / lost.relative_to(tmp_path)).read_bytes()
 
     make_source(str(tmp_path), "--force")
     assert corrected.read_bytes() == (source / corrected.relative_to(tmp_path)).read_bytes()
-    assert {path.name for path in made.glob("*/*")} == {"flights.csv"}
+    assert {path.name for path in tmp_path.glob("*/*/*")} == {"flights.csv", "weather.csv"}
 
 
 # the table flights
@@ -212,6 +230,13 @@ def test_an_event_day_has_a_thousand_events_of_that_day(warehouse: duckdb.DuckDB
     assert set(warehouse.execute(counts, [day]).fetchall()[0]) == {1_000, True}
 
 
+def test_a_larger_number_of_events_keeps_those_of_a_smaller() -> None:
+    day = date(2025, 3, 30)
+    few, many = (set(events_of(day, day, number=number)) for number in (10, 1_000))
+    assert len(few) == 10
+    assert few < many
+
+
 def test_two_event_days_differ() -> None:
     # Without date and id, which differ anyway; the time of day would repeat if the day did not go into the numbers.
     new_year, day_after = (
@@ -230,4 +255,5 @@ def test_two_event_days_differ() -> None:
 def test_an_example_request_asks_for_a_table_that_exists(file: Path) -> None:
     content = json.loads(file.read_text(encoding="utf-8"))
     for request in content if isinstance(content, list) else [content]:
-        assert (TABLES / request["table"] / "query.sql").is_file()
+        tables = request["table"] if isinstance(request["table"], list) else [request["table"]]
+        assert [table for table in tables if not (TABLES / table / "query.sql").is_file()] == []

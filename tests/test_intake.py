@@ -13,8 +13,9 @@ import pytest
 
 from reloads.errors import RequestError
 from reloads.intake import Intake, ask_by_hand, ask_daily, take_in
+from reloads.outcome import Outcome
 from reloads.queue import Queue
-from reloads.record import Outcome, Record
+from reloads.record import Record
 from reloads.settings import Settings
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)

@@ -20,8 +20,8 @@ from reloads.catalog import Catalog
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.landing import Taken, candidates, read_requests, take_files
+from reloads.outcome import Failure, Outcome
 from reloads.queue import Queue
-from reloads.record import Failure, Outcome
 
 TODAY = date(2024, 7, 1)
 REQUEST = {"table": "flights", "start_date": "2024-01-01", "end_date": "2024-01-31"}
@@ -135,7 +135,7 @@ BAD = {
     "empty list": (b"[]", ["list is empty", "write an object like {"]),
     "list in a list": (b"[[]]", ["[] is no request", "write an object like {"]),
     "unknown field": (REQUEST | {"tabel": 1}, ['unknown field "tabel"', "known are table, start_date"]),
-    "field of later": (REQUEST | {"only": "missing"}, ["field 'only'", "not supported yet", "remove it"]),
+    "no such choice": (REQUEST | {"only": "new"}, ['only "new"', "not valid", "'all', 'missing' or 'stale'"]),
     "unknown table": (REQUEST | {"table": "fligths"}, ["'fligths' is unknown", "known tables are flights, "]),
     "path": (REQUEST | {"table": "../../etc"}, ["'../../etc' is unknown", "known tables are"]),
     "day without zeros": (REQUEST | {"start_date": "2024-1-1"}, ["'2024-1-1'", "YYYY-MM-DD", "write it like"]),
@@ -463,7 +463,7 @@ def test_a_crash_before_the_file_is_removed_makes_no_second_request_when_the_fir
         [record] = take().accepted
     queue.settle(record.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
     assert take() == Taken()
-    assert names_in(landing) == ["accepted", "done"]
+    assert names_in(landing) == [".lock", "accepted", "done"]
     assert names_in(landing / "accepted") == []
 
 

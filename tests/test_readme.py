@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -79,21 +78,26 @@ def test_the_commands_of_the_readme_run(home: Path) -> None:
 def test_the_query_of_the_readme_reads_the_warehouse(home: Path) -> None:
     done = shell("reloads run flights 2013-01-01 2013-01-03", home)
     assert done.returncode == 0, done.stderr
-    [query] = blocks("sql")
+    query, _ = blocks("sql")
     rows = duckdb.execute(query.replace("'warehouse/", f"'{home}/warehouse/")).fetchall()
     assert {str(day): flights for day, flights, _ in rows} == {"2013-01-01": 842, "2013-01-02": 943, "2013-01-03": 914}
 
 
 def test_the_table_of_the_readme_can_be_added(home: Path) -> None:
-    [settings] = blocks("toml")
+    settings, more = blocks("toml")
+    _, checks = blocks("sql")
     folder = home / "tables" / "visits"
     folder.mkdir()
-    (folder / "query.sql").write_text("select date '2024-01-01' as event_date, 'welcome' as page")
-    (folder / "table.toml").write_text(settings)
-    assert tomllib.loads(settings)
+    query = "select date '2024-01-01' as event_date, 'welcome' as page, getvariable('rows_per_page') as rows_per_page"
+    (folder / "query.sql").write_text(query)
+    (folder / "table.toml").write_text(f"{settings}\n{more}")
+    (folder / "checks.sql").write_text(checks)
     assert shell("reloads check", home).returncode == 0
-    done = shell("reloads run visits 2024-01-01", home)
+    done = shell("reloads run visits 2024-01-01 --parameter rows_per_page=5", home)
     assert "1 rows" in done.stdout, done.stderr
+    (folder / "query.sql").write_text(query.replace("'welcome'", "''"))
+    refused = shell("reloads run visits 2024-01-01", home)
+    assert "the check pages_have_names of 2024-01-01 says" in refused.stderr
 
 
 def test_the_readme_lists_every_setting_with_its_description() -> None:

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError, RequestError
-from reloads.record import Failure, Outcome, Record, asked_again, new_record
+from reloads.outcome import Failure, Outcome
+from reloads.record import Record, asked_again, new_record
 from reloads.request import parse_request
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)

@@ -112,10 +112,13 @@ def test_excluded_days_stay_as_they_are(catalog: Catalog) -> None:
         pytest.param({"reason": 5}, "reason 5 is not valid: Input should be a valid string", id="reason"),
         pytest.param({"reason": "x" * 1001}, "should have at most 1000 characters", id="long reason"),
         pytest.param({"priority": 1}, 'unknown field "priority"; known are table, start_date,', id="unknown field"),
-        pytest.param({"keys": {}}, "the field 'keys' is not supported yet; remove it", id="keys"),
-        pytest.param({"only": "all"}, "the field 'only' is not supported yet; remove it", id="only"),
-        pytest.param({"cascade": True}, "the field 'cascade' is not supported yet; remove it", id="cascade"),
-        pytest.param({"parameters": {}}, "the field 'parameters' is not supported yet", id="parameters"),
+        pytest.param({"keys": ["EWR"]}, 'keys ["EWR"] is no object of lists; write it like', id="keys"),
+        pytest.param({"keys": {"origin": []}}, 'keys names 0 values of "origin"; write one to 1000', id="no values"),
+        pytest.param({"keys": {"origin": [None]}}, 'keys: null is no value of "origin"; write a text', id="null key"),
+        pytest.param({"keys": {"origin": ["EWR"]}}, 'has no key "origin"; it has none, leave keys out', id="stranger"),
+        pytest.param({"only": "new"}, 'only "new" is not valid: ', id="only"),
+        pytest.param({"cascade": "no"}, 'cascade "no" is not valid: ', id="cascade"),
+        pytest.param({"parameters": {"size": 1}}, "has no parameter 'size'; it declares none", id="parameters"),
     ],
 )
 def test_a_wrong_field_is_refused_with_value_rule_and_cure(

@@ -10,8 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -20,10 +20,15 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
+from reloads.changes import read_notices
 from reloads.days import Days
 from reloads.engine import Share
-from reloads.record import Outcome
-from reloads.rewrite import Provenance, rewrite_batch
+from reloads.history import History
+from reloads.inputs import all_inputs, folder_of
+from reloads.ledger import identity, read_ledger
+from reloads.outcome import Outcome
+from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.scope import Scope
 from reloads.settings import Settings
 from reloads.staging import remove_abandoned
 from reloads.table import load_table
@@ -31,7 +36,7 @@ from reloads.warehouse import TableFolder
 
 FIRST = date(2025, 1, 1)
 MONTH = Days.between(FIRST, date(2025, 1, 31))
-PROVENANCE = Provenance(requests=("r1", "r'2"), run="run/1", written_at=datetime(2025, 3, 30, 1, 2, 3, tzinfo=UTC))
+WRITTEN_AT = datetime(2025, 3, 30, 1, 2, 3, tzinfo=UTC)
 
 DefineTable = Callable[..., Path]
 
@@ -55,22 +60,29 @@ class Home:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.warehouse = settings.warehouse
+        self.runs = (f"run/{number}" for number in count(1))
 
-    def rewrite(self, wanted: Days, *, table: str = "sales", share: Share | None = None) -> Outcome:
+    def rewrite(self, wanted: Days | Work, *, share: Share | None = None, run: str | None = None) -> Outcome:
+        """Rewrite in a run of its own, unless told which."""
+        table = load_table(self.settings.tables, "sales")
+        work = Work(wanted) if isinstance(wanted, Days) else wanted
         return rewrite_batch(
-            wanted,
-            table=load_table(self.settings.tables, table),
-            warehouse=self.warehouse,
-            source=self.settings.source,
+            work,
+            table=table,
+            place=Place(self.warehouse, self.settings.source, all_inputs(self.settings.tables, table)),
             share=share or Share(threads=2, memory_mb=512),
-            provenance=PROVENANCE,
+            provenance=Provenance({"r1": work.days, "r'2": work.days}, run or next(self.runs), WRITTEN_AT),
         )
 
+    @property
+    def folder(self) -> TableFolder:
+        return folder_of(self.warehouse, load_table(self.settings.tables, "sales"))
+
     def file(self, day: date) -> Path:
-        return TableFolder(self.warehouse, "sales", "day").partition(day)
+        return self.folder.partition(day)
 
     def published(self) -> Days:
-        return days(*TableFolder(self.warehouse, "sales", "day").published())
+        return self.folder.days()
 
     def state(self) -> dict[Path, tuple[int, int, bytes]]:
         files = (path for path in (self.warehouse / "sales").rglob("*") if path.is_file())
@@ -78,8 +90,8 @@ class Home:
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
         with duckdb.connect() as db:
-            db.execute("set variable files = $1", [str(self.warehouse / "sales/*/*.parquet")])
-            read = "read_parquet(getvariable('files'), hive_partitioning = true)"
+            db.execute("set variable files = $1", [str(self.warehouse / "sales/**/*.parquet")])
+            read = "read_parquet(getvariable('files'), hive_partitioning = true, union_by_name = true)"
             return db.execute(sql.replace("sales", read)).fetchall()
 
     def staging(self) -> list[Path]:
@@ -226,13 +238,316 @@ def test_a_name_that_is_sql_only_names_a_column(home: Home, define: DefineTable)
     assert pyarrow.parquet.read_schema(home.file(FIRST)).names == ["n", "a\") to 'x'; --", "select", "Ä b"]
 
 
+# what is the same as before
+
+
+def test_a_rewrite_to_the_same_content_touches_no_file(home: Home) -> None:
+    home.rewrite(MONTH)
+    before = home.state()
+    outcome = home.rewrite(MONTH)
+    assert home.state() == before
+    assert (outcome.unchanged, outcome.published, outcome.failed) == (MONTH, Days(), ())
+    assert outcome.rows == outcome.rows_before == {str(day): 3 for day in MONTH}
+    assert outcome.bytes == {str(day): home.file(day).stat().st_size for day in MONTH}
+
+
+def test_what_is_the_same_is_neither_told_nor_kept_for_an_undo(home: Home) -> None:
+    home.rewrite(MONTH)
+    told, kept = read_notices(home.warehouse, "sales"), History(home.warehouse, "sales").kept()
+    home.rewrite(MONTH)
+    assert read_notices(home.warehouse, "sales") == told
+    assert History(home.warehouse, "sales").kept() == kept
+
+
+def test_only_the_days_whose_content_changed_are_published(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day("if(day = date '2025-01-17' and n = 2, 2, 1) as x"))
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == days("2025-01-17")
+    assert outcome.unchanged == MONTH - outcome.published
+    after = home.state()
+    assert {path for path in after if after[path] != before[path]} == {home.file(date(2025, 1, 17))}
+
+
+def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    define("sales", of_each_day("1 as x") + " where true")
+    assert home.rewrite(MONTH).unchanged == MONTH
+    version = load_table(home.settings.tables, "sales").version
+    entries = read_ledger(home.warehouse, "sales").entries
+    assert {entry.version for entry in entries.values()} == {version}
+    assert {entry.run for entry in entries.values()} == {"run/1"}, "the run that published it"
+
+
+def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: Home) -> None:
+    home.rewrite(MONTH, run="run/1")
+    before = home.state()
+    assert home.rewrite(MONTH, run="run/1").published == MONTH
+    assert home.state() == before
+
+
+def test_a_published_file_that_cannot_be_read_is_replaced(home: Home) -> None:
+    home.rewrite(MONTH)
+    for day in (FIRST, date(2025, 1, 31)):
+        home.file(day).write_bytes(b"PAR1 and then nothing PAR1")
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == days("2025-01-01", "2025-01-31")
+    assert outcome.rows_before["2025-01-01"] == 0
+    assert home.query("select count(*) from sales") == [(93,)]
+
+
+def test_published_files_carry_the_time_of_their_publication(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    first = {home.file(day).stat().st_mtime_ns for day in MONTH}
+    define("sales", of_each_day("2 as x"))
+    home.rewrite(days("2025-01-05"))
+    acts = list(History(home.warehouse, "sales").acts())
+    assert [first, {home.file(date(2025, 1, 5)).stat().st_mtime_ns}] == [{acts[0]}, {acts[1]}]
+    assert acts[0] < acts[1] <= time.time_ns()
+
+
+def test_the_ledger_knows_each_file_that_it_speaks_of(home: Home) -> None:
+    home.rewrite(MONTH)
+    entries = read_ledger(home.warehouse, "sales").entries
+    assert {name: entry.file for name, entry in entries.items()} == {
+        name: identity(file) for name, file in home.folder.published().items()
+    }
+    assert {entry.rows for entry in entries.values()} == {3}
+
+
+# tables with keys
+
+WEEK, MIDWEEK = days("2025-01-03..2025-01-09"), days("2025-01-05..2025-01-07")
+KEYS = 'keys = ["origin"]'
+BY_ORIGIN = "unnest(['EWR', 'JFK', 'LGA']) as origin"
+OF_EWR = Scope(choices=({"origin": ("EWR",)},))
+
+
+def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    outcome = home.rewrite(WEEK)
+    assert outcome.published == home.published() == WEEK
+    assert home.folder.names_of(date(2025, 1, 3)) == [f"day=2025-01-03/origin={name}" for name in ("EWR", "JFK", "LGA")]
+    assert outcome.rows == {str(day): 9 for day in WEEK}
+    assert outcome.bytes["2025-01-03"] == sum(
+        home.folder.file(n).stat().st_size for n in home.folder.names_of(date(2025, 1, 3))
+    )
+    assert home.query("select origin, count(*) from sales group by all order by all") == [
+        ("EWR", 21),
+        ("JFK", 21),
+        ("LGA", 21),
+    ]
+
+
+def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    before = home.state()
+    define("sales", of_each_day(f"2 as x, {BY_ORIGIN}"), KEYS)
+    outcome = home.rewrite(Work(MIDWEEK, OF_EWR))
+    assert outcome.published == MIDWEEK
+    assert outcome.rows == outcome.rows_before == {"2025-01-05": 3, "2025-01-06": 3, "2025-01-07": 3}
+    after = home.state()
+    names = [f"day=2025-01-0{day}/origin=EWR" for day in (5, 6, 7)]
+    assert {path for path in after if after[path] != before.get(path)} == {home.folder.file(name) for name in names}
+    assert after.keys() == before.keys()
+
+
+@pytest.mark.parametrize("scope", [Scope(), OF_EWR], ids=["of a whole day", "of a value"])
+def test_a_value_without_rows_loses_its_file_and_nothing_else(home: Home, define: DefineTable, scope: Scope) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    before = home.state()
+    gone = "day=2025-01-06/origin=EWR"
+    define(
+        "sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where not (day = '2025-01-06' and origin = 'EWR')", KEYS
+    )
+    outcome = home.rewrite(Work(WEEK, scope))
+    assert outcome.published == days("2025-01-06")
+    assert outcome.unchanged == WEEK - days("2025-01-06")
+    assert home.state() == {path: state for path, state in before.items() if path != home.folder.file(gone)}
+    assert not home.folder.file(gone).parent.exists()
+    assert gone not in read_ledger(home.warehouse, "sales").entries
+
+
+def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    define("sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'", KEYS)
+    assert home.rewrite(WEEK).published == days("2025-01-06")
+    assert home.folder.names_of(date(2025, 1, 6)) == []
+    assert home.published() == WEEK
+    assert home.rewrite(WEEK).unchanged == WEEK
+
+
+@pytest.mark.parametrize("slices", [2, 5])
+def test_slices_make_together_what_one_batch_makes(home: Home, define: DefineTable, slices: int) -> None:
+    keys = "'k' || unnest(range(20)) as origin"
+    define("sales", of_each_day(f"1 as x, {keys}"), KEYS)
+    asked = MIDWEEK
+    home.rewrite(asked)
+    define("sales", f"select * replace (2 as x) from ({of_each_day(f'1 as x, {keys}')}) where origin <> 'k7'", KEYS)
+    before = home.state()
+    for number in range(slices):
+        assert home.rewrite(Work(asked, Scope(slice=number, of=slices))).failed == ()
+    after = home.state()
+    assert len(before) - len(after) == 3
+    assert not [path for path in after if after[path] == before[path]]
+    assert home.query(
+        "select count(*), count(distinct (day, n, origin)), min(x), count(*) filter (origin = 'k7') from sales"
+    ) == [(171, 171, 2, 0)]
+
+
+# what a check finds
+
+CHECK = "create view negative as select day, min(x) as found, 0 as expected from new where x < 0 group by day;"
+ONE_BAD_DAY = "if(day = date '2025-01-17' and n = 2, -7, 2) as x"
+
+
+def with_check(folder: Path, text: str = CHECK) -> None:
+    (folder / "checks.sql").write_text(text)
+
+
+def test_a_check_that_fails_in_the_middle_of_a_month_keeps_that_day_and_publishes_thirty(
+    home: Home, define: DefineTable
+) -> None:
+    with_check(define("sales", of_each_day("1 as x")))
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day(ONE_BAD_DAY))
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == MONTH - days("2025-01-17")
+    [failure] = outcome.failed
+    assert (failure.days, failure.transient) == (days("2025-01-17"), False)
+    for part in ("the check negative", "2025-01-17", "found -7", "expected 0"):
+        assert part in failure.error
+    after = home.state()
+    assert [path for path in after if after[path] == before[path]] == [home.file(date(2025, 1, 17))]
+    [result] = outcome.checks
+    assert (result.check, result.severity, result.days) == ("negative", "error", days("2025-01-17"))
+
+
+def test_a_warning_is_noted_and_everything_is_published(home: Home, define: DefineTable) -> None:
+    with_check(define("sales", of_each_day(ONE_BAD_DAY), '[checks]\nnegative = {severity = "warn"}'))
+    outcome = home.rewrite(MONTH)
+    assert (outcome.published, outcome.failed) == (MONTH, ())
+    [result] = outcome.checks
+    assert (result.check, result.severity, result.days, result.found) == ("negative", "warn", days("2025-01-17"), "-7")
+
+
+def test_a_check_compares_with_the_rows_that_are_published(home: Home, define: DefineTable) -> None:
+    fewer = """
+        create view fewer as
+        select day, count(new.n) as found, count(*) as expected from old left join new using (day, n) group by day
+        having found < expected;
+    """
+    with_check(define("sales", of_each_day("1 as x")), fewer)
+    home.rewrite(MONTH)
+    define("sales", of_each_day("1 as x") + " where day <> date '2025-01-17' or n = 1")
+    outcome = home.rewrite(MONTH)
+    assert outcome.failed_days == days("2025-01-17")
+    assert "found 1, expected 3" in outcome.failed[0].error
+    assert home.query("select count(*) from sales") == [(93,)]
+
+
+def test_refused_rows_are_kept_where_the_table_says_so(home: Home, define: DefineTable) -> None:
+    with_check(define("sales", of_each_day(ONE_BAD_DAY), "keep_failed = true"))
+    [failure] = home.rewrite(MONTH).failed
+    kept = home.warehouse / ".failed" / "sales"
+    assert f"its rows are kept in {kept}" in failure.error
+    assert [str(path.relative_to(kept)) for path in kept.rglob("*.parquet")] == ["day=2025-01-17/data.parquet"]
+    rows = pyarrow.parquet.read_table(kept / "day=2025-01-17/data.parquet", partitioning=None).to_pylist()
+    assert sorted(row["x"] for row in rows) == [-7, 2, 2]
+
+
+def test_refused_rows_are_gone_where_the_table_says_nothing(home: Home, define: DefineTable) -> None:
+    with_check(define("sales", of_each_day(ONE_BAD_DAY)))
+    assert home.rewrite(MONTH).failed_days == days("2025-01-17")
+    assert not (home.warehouse / ".failed").exists()
+
+
+def test_the_rows_kept_are_those_of_the_last_try(home: Home, define: DefineTable) -> None:
+    toml = f"{KEYS}\nkeep_failed = true"
+    with_check(define("sales", of_each_day(f"-1 as x, {BY_ORIGIN}"), toml))
+    home.rewrite(days("2025-01-05"))
+    define("sales", f"from ({of_each_day(f'-2 as x, {BY_ORIGIN}')}) where origin = 'JFK'", toml)
+    home.rewrite(days("2025-01-05"))
+    kept = home.warehouse / ".failed" / "sales"
+    assert [str(path.relative_to(kept)) for path in kept.rglob("*.parquet")] == [
+        "day=2025-01-05/origin=JFK/data.parquet"
+    ]
+
+
+# parameters
+
+FACTOR = '[parameters.factor]\ntype = "number"\ndefault = 1.5'
+START = '[parameters.start]\ntype = "date"\ndefault = 2025-01-01'
+
+
+@pytest.mark.parametrize(("given", "total"), [({}, 9.0), ({"factor": 2.5}, 15.0), ({"factor": 2}, 12.0)], ids=str)
+def test_parameters_reach_the_query_and_the_footer(
+    home: Home, define: DefineTable, given: dict[str, float], total: float
+) -> None:
+    define("sales", of_each_day("n * getvariable('factor') as amount"), FACTOR)
+    home.rewrite(Work(days("2025-01-05"), parameters=given))
+    assert home.query("select sum(amount) from sales") == [(total,)]
+    footer = pyarrow.parquet.ParquetFile(home.file(date(2025, 1, 5))).metadata.metadata
+    assert json.loads(footer.get(b"reloads.parameters", b"{}")) == given
+    assert read_ledger(home.warehouse, "sales").entries["day=2025-01-05"].parameters == given
+
+
+def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("day - getvariable('start') as age"), START)
+    home.rewrite(Work(days("2025-01-05"), parameters={"start": "2025-01-03"}))
+    assert home.query("select distinct age from sales") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "other"),
+    [("number", "1.5", 2), ("integer", "10", 2**40), ("integer", "10", -1)],
+    ids=["a number without a fraction", "a large integer", "a negative one"],
+)
+def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
+    home: Home, define: DefineTable, kind: str, default: str, other: float
+) -> None:
+    toml = f'[parameters.p]\ntype = "{kind}"\ndefault = {default}'
+    define("sales", of_each_day("getvariable('p') as x, n * getvariable('p') as y"), toml)
+    assert home.rewrite(days("2025-01-05")).failed == ()
+    assert home.rewrite(Work(days("2025-01-06"), parameters={"p": other})).failed == ()
+    assert home.query("select day, x from sales where n = 1 order by day") == [
+        (date(2025, 1, 5), float(default)),
+        (date(2025, 1, 6), other),
+    ]
+
+
+# whom a change concerns
+
+
+def test_a_change_leaves_a_notice_with_its_days_and_requests(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    asked = days("2025-01-05..2025-01-07")
+    home.rewrite(Work(asked, quiet=days("2025-01-06")))
+    [notice] = read_notices(home.warehouse, "sales")
+    told = days("2025-01-05", "2025-01-07")
+    assert (notice.days, notice.requests) == (told, {"r1": told, "r'2": told})
+
+
+def test_days_that_others_are_not_to_follow_leave_none(home: Home) -> None:
+    home.rewrite(Work(MONTH, quiet=MONTH))
+    assert read_notices(home.warehouse, "sales") == []
+
+
 # what a query or its data can do
 
 FAILS_ON = "if(day = date '{}', error('{}'), 'ok') as x"
 
 
 def test_a_query_that_fails_for_one_day_fails_exactly_that_day(home: Home, define: DefineTable) -> None:
-    define("sales", of_each_day("'ok' as x"))
+    define("sales", of_each_day("'old' as x"))
     home.rewrite(MONTH)
     before = home.state()
     define("sales", of_each_day(FAILS_ON.format("2025-01-17", "bad row")))
@@ -304,13 +619,19 @@ def test_a_source_that_is_missing_is_named(home: Home, define: DefineTable) -> N
     assert "tables/sources.sql: IO Error: No files found that match" in failure.error
 
 
-def test_a_foreign_file_in_a_partition_fails_that_day_alone(home: Home) -> None:
+@pytest.mark.parametrize("content", ["another content", "the same content"])
+def test_a_foreign_file_in_a_partition_fails_that_day_alone(home: Home, define: DefineTable, content: str) -> None:
+    define("sales", of_each_day("1 as x"))
     home.rewrite(MONTH)
     stranger = home.file(date(2025, 1, 9)).with_name("part-0.parquet")
     shutil.copy(home.file(FIRST), stranger)
+    if content == "another content":
+        define("sales", of_each_day("2 as x"))
     outcome = home.rewrite(MONTH)
-    assert outcome.published == MONTH - days("2025-01-09")
-    assert "part-0.parquet besides data.parquet" in outcome.failed[0].error
+    assert outcome.fulfilled == MONTH - days("2025-01-09")
+    [failure] = outcome.failed
+    assert failure.days == days("2025-01-09")
+    assert "part-0.parquet besides data.parquet" in failure.error
     assert stranger.exists()
 
 
@@ -429,10 +750,16 @@ def test_a_warehouse_that_cannot_be_written_keeps_the_old_partitions(shared_home
 def test_partitions_that_cannot_be_written_keep_their_files(shared_home: Home) -> None:
     shared_home.rewrite(MONTH)
     before = shared_home.state()
-    (shared_home.warehouse / ".staging").chmod(0o777)
+    (shared_home.settings.tables / "sales" / "query.sql").write_text(
+        f"select * exclude (n) from ({of_each_day('n as sale_id, n * 2.5 as amount')})"
+    )
+    # All but the table's own folder is open to whoever writes.
+    for path in (path for hidden in shared_home.warehouse.glob(".*") for path in (hidden, *hidden.rglob("*"))):
+        path.chmod(0o777)
     with without_rights(*(path.parent for path in before)):
         outcome = shared_home.rewrite(MONTH)
     assert_nothing_happened(shared_home, outcome, before)
+    assert outcome.failed[0].error.startswith(f"{shared_home.warehouse / 'sales'} cannot be written")
 
 
 def test_after_the_disk_has_room_again_everything_is_published(home: Home, define: DefineTable) -> None:
@@ -486,15 +813,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from reloads.days import Days
 from reloads.engine import Share
-from reloads.rewrite import Provenance, rewrite_batch
+from reloads.rewrite import Place, Provenance, Work, rewrite_batch
 from reloads.table import load_table
 rewrite_batch(
-    Days.between(date(2025, 1, 1), date(2025, 1, 31)),
+    Work(Days.between(date(2025, 1, 1), date(2025, 1, 31))),
     table=load_table(Path(sys.argv[1]), "sales"),
-    warehouse=Path(sys.argv[2]),
-    source=Path(sys.argv[2]),
+    place=Place(Path(sys.argv[2]), Path(sys.argv[2])),
     share=Share(threads=1, memory_mb=256),
-    provenance=Provenance(requests=(), run="killed", written_at=datetime.now(UTC)),
+    provenance=Provenance({}, "killed", datetime.now(UTC)),
 )
 """
 
@@ -531,7 +857,12 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_the_same_rows_make_the_same_file(home: Home) -> None:
-    home.rewrite(MONTH)
-    before = {path: content for path, (_, _, content) in home.state().items()}
-    home.rewrite(MONTH, share=replace(Share(threads=4, memory_mb=512)))
-    assert {path: content for path, (_, _, content) in home.state().items()} == before
+    home.rewrite(MONTH, run="run/1")
+    before = contents(home)
+    shutil.rmtree(home.warehouse / "sales")
+    assert home.rewrite(MONTH, run="run/1", share=Share(threads=4, memory_mb=512)).published == MONTH
+    assert contents(home) == before
+
+
+def contents(home: Home) -> dict[Path, bytes]:
+    return {path: content for path, (_, _, content) in home.state().items()}

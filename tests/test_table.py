@@ -119,7 +119,8 @@ def test_a_file_that_is_not_utf_8_is_refused_by_name(tmp_path: Path, file: str) 
     ("file", "text", "is_another"),
     [
         pytest.param("sales/query.sql", "select 2", True, id="query"),
-        pytest.param("sales/table.toml", GOOD_TOML + "daily = true", True, id="settings"),
+        pytest.param("sales/table.toml", GOOD_TOML + 'order_by = ["id"]', True, id="a setting of the content"),
+        pytest.param("sales/table.toml", GOOD_TOML + "daily = true", False, id="a setting that does not"),
         pytest.param("sources.sql", "create view v as select 1", True, id="sources"),
         pytest.param("sales/table.toml", GOOD_TOML + "# a comment", False, id="a comment in the settings"),
         pytest.param("sales/query.sql", "select 1;\n", False, id="a semicolon"),

@@ -8,13 +8,16 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from reloads.batch_run import rewrite_one
 from reloads.days import Days
+from reloads.outcome import Outcome
+from reloads.plan import Piece
 from reloads.queue import Queue, State
-from reloads.record import Mode, Outcome, Record, new_record
+from reloads.record import Mode, Record, new_record
 from reloads.request import ReloadRequest
 from reloads.settings import Settings
 from reloads.staging import staging_folder
-from reloads.table_run import Batch, Settled, label, plan_batches, rewrite_one, settle_batches
+from reloads.table_run import Batch, Settled, label, plan_batches, settle_batches
 from reloads.warehouse import TableFolder
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -29,7 +32,7 @@ class Run:
         self.settings, self.table, self.run = settings, table, run
 
     def plan(self) -> list[JsonBatch]:
-        return [batch.to_json() for batch in plan_batches(self.settings, self.table)]
+        return [batch.to_json() for batch in plan_batches(self.settings, self.table, now=NOW)]
 
     def rewrite(self, batch: JsonBatch) -> JsonBatch:
         return rewrite_one(self.settings, self.table, batch, run=self.run, now=NOW).to_json()
@@ -64,7 +67,9 @@ def states(queue: Queue) -> dict[str, State]:
 
 
 def the(queue: Queue, record: Record) -> Record:
-    return next(r for state in ("accepted", "done", "failed") for r in queue.records(state) if r.id == record.id)
+    return next(
+        r for state in ("accepted", "done", "failed", "cancelled") for r in queue.records(state) if r.id == record.id
+    )
 
 
 def days(*texts: str) -> Days:
@@ -72,7 +77,7 @@ def days(*texts: str) -> Days:
 
 
 def planned(batches: list[JsonBatch]) -> list[Days]:
-    return [Batch.from_json(batch).days for batch in batches]
+    return [Batch.from_json(batch).piece.days for batch in batches]
 
 
 # plan
@@ -96,7 +101,17 @@ def test_a_month_is_not_worth_two_tasks(queue: Queue, run: Run) -> None:
 def test_a_batch_survives_xcom(queue: Queue, run: Run) -> None:
     record = accept(queue, "2025-01-01")
     [batch] = run.plan()
-    assert batch == {"label": "2025-01-01", "days": ["2025-01-01"], "requests": [record.id], "of": 1}
+    assert batch == {
+        "label": "2025-01-01",
+        "number": 0,
+        "days": ["2025-01-01"],
+        "scope": {"choices": [], "slice": 0, "of": 1},
+        "parameters": {},
+        "requests": {record.id: ["2025-01-01"]},
+        "quiet": [],
+        "of": 1,
+    }
+    assert json.loads(json.dumps(batch)) == batch
     assert Batch.from_json(batch).to_json() == batch
 
 
@@ -111,7 +126,7 @@ def test_a_batch_survives_xcom(queue: Queue, run: Run) -> None:
     ids=["a day", "a range", "two days", "many"],
 )
 def test_a_label_names_the_days(ranges: list[str], text: str) -> None:
-    assert label(Days.parse(ranges)) == text
+    assert label(Piece(Days.parse(ranges))) == text
 
 
 def test_a_run_takes_daily_days_first_and_leaves_the_rest_to_the_next(
@@ -124,10 +139,10 @@ def test_a_run_takes_daily_days_first_and_leaves_the_rest_to_the_next(
 
     settled = run.whole()
     assert settled.published == days("2025-01-15", "2025-02-04..2025-02-05")
-    assert [record.id for record in settled.outstanding] == [reload.id]
+    assert [record.id for record in settled.announce] == [reload.id]
     assert states(queue) == {reload.id: "accepted", daily.id: "done"}
 
-    assert run.whole().outstanding == ()
+    assert run.whole().announce == ()
     assert states(queue) == {reload.id: "done", daily.id: "done"}
 
 
@@ -196,8 +211,10 @@ def test_a_request_accepted_while_a_run_is_under_way_waits_for_the_next(queue: Q
     late = accept(queue, "2025-01-02")
     settled = run.settle(batches, outcomes)
     assert states(queue) == {early.id: "done", late.id: "accepted"}
-    assert [record.id for record in settled.outstanding] == [late.id]
-    assert run.whole().published == days("2025-01-02")
+    assert [record.id for record in settled.announce] == [late.id]
+    again = Run(run.settings, run="run/2").whole()
+    assert again.published == Days(), "the day holds what the request asks for already"
+    assert the(queue, late).unchanged == days("2025-01-02")
     assert states(queue)[late.id] == "done"
 
 
@@ -243,9 +260,21 @@ def test_a_request_cancelled_while_a_run_is_under_way_stays_cancelled(queue: Que
     record = accept(queue, "2025-01-01")
     batches = run.plan()
     outcomes = [run.rewrite(batch) for batch in batches]
-    (queue.folder("accepted") / f"{record.id}.json").rename(queue.folder("cancelled") / f"{record.id}.json")
+    queue.cancel(record.id, now=NOW)
     run.settle(batches, outcomes)
-    assert states(queue) == {record.id: "cancelled"}
+    assert states(queue) == {record.id: "done"}, "its only batch had begun and was finished"
+
+
+def test_of_a_request_cancelled_before_a_batch_begins_the_batch_is_not_begun(queue: Queue, run: Run) -> None:
+    record, other = accept(queue, "2025-01-01", "2025-03-31"), accept(queue, "2025-03-31")
+    batches = run.plan()
+    first = run.rewrite(batches[0])
+    queue.cancel(record.id, now=NOW)
+    run.settle(batches, [first, run.rewrite(batches[1])])
+    assert states(queue) == {record.id: "cancelled", other.id: "done"}
+    after = the(queue, record)
+    assert after.published == days("2025-01-01..2025-02-14", "2025-03-31"), "what somebody else wants is done"
+    assert after.cancelled == days("2025-02-15..2025-03-30")
 
 
 def test_what_a_run_is_about_is_not_neglected(queue: Queue, run: Run) -> None:
@@ -319,10 +348,10 @@ def test_whatever_a_crash_interrupted_the_next_run_ends_in_the_same_state(
 ) -> None:
     first, second = accept(queue, "2025-01-01", "2025-02-28"), accept(queue, "2025-02-01", "2025-03-31")
     crash(run, queue)
-    assert Run(run.settings, run="run/2").whole().outstanding == ()
+    assert Run(run.settings, run="run/2").whole().announce == ()
     assert states(queue) == {first.id: "done", second.id: "done"}
     for record in (first, second):
-        assert (the(queue, record).published, the(queue, record).rows) == (record.days, 3 * len(record.days))
+        assert (the(queue, record).fulfilled, the(queue, record).rows) == (record.days, 3 * len(record.days))
     rows = contents(run.settings.warehouse)
     assert len(rows) == 90
     assert len({content.count(b"sale_id") for content in rows.values()}) == 1

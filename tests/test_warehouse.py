@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from reloads.days import Days
 from reloads.errors import QueryError
-from reloads.warehouse import TableFolder
+from reloads.history import Act
+from reloads.warehouse import Publication, TableFolder
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 1, 6), date(2025, 1, 7), date(2025, 1, 8)
 
@@ -17,13 +19,14 @@ def folder(tmp_path: Path) -> TableFolder:
     return TableFolder(tmp_path, "sales", "day")
 
 
-def staged(folder: TableFolder, *days: date, text: str) -> dict[date, Path]:
+def staged(folder: TableFolder, *days: date, text: str) -> Publication:
     place = folder.warehouse / ".staging"
     place.mkdir(exist_ok=True)
-    files = {day: place / f"{day}.parquet" for day in days}
-    for file in files.values():
-        file.write_text(text)
-    return files
+    files: dict[str, Path | None] = {}
+    for day in days:
+        (place / f"{day}.parquet").write_text(text)
+        files[folder.day_name(day)] = place / f"{day}.parquet"
+    return Publication(files, {}, Act({"r": Days.of(days)}, "run"))
 
 
 def test_a_partition_lies_where_hive_readers_look(folder: TableFolder, tmp_path: Path) -> None:
@@ -31,10 +34,11 @@ def test_a_partition_lies_where_hive_readers_look(folder: TableFolder, tmp_path:
 
 
 def test_published_files_are_moved_into_place(folder: TableFolder) -> None:
-    files = staged(folder, MONDAY, TUESDAY, text="new")
-    folder.publish(files)
-    assert folder.published() == {"2025-01-06": folder.partition(MONDAY), "2025-01-07": folder.partition(TUESDAY)}
-    assert not any(file.exists() for file in files.values())
+    publication = staged(folder, MONDAY, TUESDAY, text="new")
+    folder.publish(publication)
+    names = {"day=2025-01-06": folder.partition(MONDAY), "day=2025-01-07": folder.partition(TUESDAY)}
+    assert folder.published() == names
+    assert not any(file.exists() for file in publication.staged.values() if file)
 
 
 def test_only_the_partitions_given_change(folder: TableFolder) -> None:
@@ -80,8 +84,8 @@ def test_a_day_whose_place_is_taken_is_named_and_the_others_are_published(folder
         target.mkdir(parents=True)
         (target / "x").write_text("")
     kept = folder.publish(staged(folder, MONDAY, TUESDAY, text="new"))
-    assert list(kept) == [MONDAY]
-    assert re.search(r"day=2025-01-06\S* cannot be written \(.+\)", kept[MONDAY])
+    assert list(kept) == [folder.day_name(MONDAY)]
+    assert re.search(r"day=2025-01-06\S* cannot be written \(.+\)", kept[folder.day_name(MONDAY)])
     assert folder.partition(TUESDAY).read_text() == "new"
 
 

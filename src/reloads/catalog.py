@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from reloads.errors import RequestError, TableError, one_line
+from reloads.lineage import Lineage
 from reloads.table import Table, load_table, table_names
 
 SHOWN = 10
@@ -32,7 +33,16 @@ class Catalog:
                 tables[name] = load_table(folder, name)
             except TableError as error:
                 broken[name] = error
+        for name, cycle in Lineage({name: table.inputs for name, table in tables.items()}).cycles().items():
+            path = " reads ".join(cycle)
+            broken[name] = TableError(f"{folder / name}: {path}, a circle that no order can load; break it")
+            del tables[name]
         return cls(tables, broken)
+
+    @property
+    def lineage(self) -> Lineage:
+        """Who reads whom among the good tables."""
+        return Lineage({name: table.inputs for name, table in self.tables.items()})
 
     def has(self, name: str) -> bool:
         """Whether there is a folder of that name, be it good or broken."""

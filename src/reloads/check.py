@@ -7,9 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reloads.catalog import Catalog
+from reloads.checks import bind_checks, check_definitions
 from reloads.engine import Share, connect
 from reloads.errors import OperatorError, QueryError, TableError
-from reloads.rewrite import check_day_column
+from reloads.inputs import Snapshot, all_inputs, create_inputs, set_parameters
+from reloads.rewrite import check_columns
 from reloads.settings import Settings
 from reloads.table import Table
 
@@ -27,7 +29,7 @@ def check_tables(settings: Settings) -> list[str]:
         for name, table in catalog.tables.items():
             try:
                 _bind(table, settings, Path(spill))
-            except QueryError as error:
+            except (QueryError, TableError) as error:
                 problems[name] = str(error)
     if problems:
         raise TableError("\n".join(problems[name] for name in sorted(problems)))
@@ -35,6 +37,11 @@ def check_tables(settings: Settings) -> list[str]:
 
 
 def _bind(table: Table, settings: Settings, spill: Path) -> None:
+    check_definitions(table)
+    inputs = all_inputs(settings.tables, table)
     # Sources come and go: those that are missing are no reason to call a table broken.
     with connect(table, source=settings.source, spill=spill, share=SMALL) as engine, suppress(OperatorError):
-        check_day_column(engine, table)
+        nothing = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
+        create_inputs(engine, nothing, warehouse=settings.warehouse, inputs=inputs)
+        set_parameters(engine.db, table, {})
+        bind_checks(engine.db, table, columns=check_columns(engine, table))

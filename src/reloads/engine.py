@@ -62,6 +62,8 @@ def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterato
         "preserve_insertion_order": bool(table.settings.order_by),
     }
     with duckdb.connect(":memory:", config=config) as db:
+        # DuckDB takes a process that runs no file for a person's and shows it a bar, into the log of a task too.
+        db.execute("set enable_progress_bar = false")
         db.execute("set variable source = $1", [str(source)])
         yield Engine(db, _create_sources(db, table.sources))
 
@@ -85,5 +87,5 @@ def _create_sources(db: duckdb.DuckDBPyConnection, sources: str) -> tuple[str, .
 
 
 def message(error: duckdb.Error) -> str:
-    """The database's own words on one line, without the picture of the statement."""
-    return one_line(str(error).partition("\n\nLINE ")[0])
+    """The database's own words on one line, without the picture of the statement or of its own stack."""
+    return one_line(str(error).partition("\n\nLINE ")[0].partition("\nStack Trace:")[0])

@@ -4,6 +4,7 @@ ReloadsError
 ├── RequestError      the requester changes the request
 ├── TableError        the engineer mends a folder below ``tables/``
 ├── QueryError        the engineer mends a query or its data; the days concerned keep their files
+│   └── FitError      the whole batch cannot be published as it is, whichever of its days are taken
 └── OperatorError     the operator mends the environment (disk, permission, setting); it is tried again
 """
 
@@ -24,6 +25,10 @@ class TableError(ReloadsError):
 
 class QueryError(ReloadsError):
     """The database refused a table's query, or its result cannot be published."""
+
+
+class FitError(QueryError):
+    """The result does not fit what is published, or a check cannot run: trying fewer days does not help."""
 
 
 class OperatorError(ReloadsError):

@@ -19,7 +19,7 @@ from reloads.errors import RequestError, cut
 from reloads.files import write_whole
 from reloads.queue import Queue
 from reloads.record import Record, new_record
-from reloads.request import NOT_YET, ReloadRequest, check_request, parse_request
+from reloads.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings
 
 LOOK_BACK = timedelta(minutes=10)
@@ -95,8 +95,7 @@ def _request(table: str, extra: Mapping[str, Any]) -> ReloadRequest:
         raise RequestError(
             f"table {cut(repr(extra['table']))} is not the one whose asset the event is on; emit it on that one"
         )
-    known = (*ReloadRequest.model_fields, *NOT_YET)
-    fields = {name: value for name, value in extra.items() if name in known}
+    fields = {name: value for name, value in extra.items() if name in ReloadRequest.model_fields}
     return parse_request(fields | {"table": table})
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from reloads.errors import OperatorError
+from reloads.errors import OperatorError, one_line
 
 MAX_NAME_BYTES = 255
 
@@ -26,6 +30,31 @@ def write_whole(path: Path, text: str) -> None:
         with suppress(OSError):
             beside.unlink()
         raise OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds; raises ``OperatorError`` for one that somebody else spoilt."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
+    except ValueError as error:
+        raise OperatorError(f"{path} is not JSON ({one_line(error)}); restore the file, or remove it") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of that file; waits for whoever holds it. It ends with the process, however that ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

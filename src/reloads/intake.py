@@ -13,8 +13,9 @@ from reloads.catalog import Catalog
 from reloads.daily import due_days
 from reloads.days import parse_day
 from reloads.landing import Taken, take_files
+from reloads.outcome import Failure, Outcome
 from reloads.queue import Queue
-from reloads.record import Failure, Outcome, Record, new_record
+from reloads.record import Record, new_record
 from reloads.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings
 
@@ -80,6 +81,7 @@ def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -
             last=last,
             first_day=table.settings.first_day,
             at_most=settings.catch_up_days,
+            look_back=table.settings.look_back,
         )
         if days:
             request = ReloadRequest(table=table.name, start_date=days.ranges[0].first, end_date=yesterday)
@@ -92,7 +94,7 @@ def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -
 def ask_by_hand(settings: Settings, fields: Mapping[str, Any], *, now: datetime, origin: str) -> list[Record]:
     """Request what a form says: its empty fields are left out. Raises ``RequestError``."""
     queue = Queue(settings.landing)
-    request = parse_request({name: value for name, value in fields.items() if value not in (None, "", [])})
+    request = parse_request({name: value for name, value in fields.items() if value not in (None, "", [], {})})
     check_request(request, catalog=Catalog.load(settings.tables), today=settings.day_of(now))
     records = [new_record(request, table, mode="manual", origin=origin, now=now) for table in request.tables]
     return [record for new in records for record in ([new] if queue.add(new) else _still_open(queue, new))]

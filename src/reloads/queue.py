@@ -3,16 +3,18 @@
     landing/accepted/<id>.json    accepted; holds the frozen request and its progress
     landing/done/<id>.json        every day asked for was published
     landing/failed/<id>.json      some days were not, and why
+    landing/cancelled/<id>.json   some days were given up by whoever asked
 
-The content of a record is written by one process only: whoever accepts it, then the ``settle`` step of its table. The
-modification time of a record in ``accepted/`` says when somebody last took care of it.
+The content of a record changes under the queue's lock only. The modification time of a record in ``accepted/`` says
+when somebody last took care of it.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,9 +22,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from reloads.days import Days
 from reloads.errors import OperatorError, cut
-from reloads.files import sync_folder, write_whole
-from reloads.record import Outcome, Record, fault
+from reloads.files import locked, sync_folder, write_whole
+from reloads.outcome import Outcome
+from reloads.record import Record, fault
 
 STATES = ("accepted", "done", "failed", "rejected", "cancelled")
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
@@ -85,33 +89,66 @@ class Queue:
         A failed request whose task was cleared in Airflow and succeeded moves on to ``done/``. None if there is no
         such request any more.
         """
-        found = self.find(record_id)
-        if found is None or found[0] not in ("accepted", "failed"):
-            return None
-        state, path = found
-        record = read_record(path)
-        after = record.after(outcome, run=run, now=now)
-        if after != record:
-            write_whole(path, after.to_json())
-        target: State = state if after.outstanding else "failed" if after.failed else "done"
-        if target != state:
-            path.rename(self.folder(target) / path.name)
-            sync_folder(self.folder(target))
-        return after
+        return self._change(record_id, lambda record: record.after(outcome, run=run, now=now))
+
+    def plan(
+        self, record_id: str, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime
+    ) -> Record | None:
+        """Write down why days are to be rewritten, or need not be; one that needs nothing is done."""
+        return self._change(record_id, lambda record: record.after_plan(planned=planned, skipped=skipped, now=now))
+
+    def cancel(self, record_id: str, *, now: datetime) -> Record | None:
+        """Give up what is outstanding of an accepted request; None if it is not accepted any more."""
+        return self._change(record_id, lambda record: record.cancel(now=now), only_in=("accepted",))
+
+    def note_children(self, record_id: str, children: list[str]) -> None:
+        """Write down which requests follow from this one."""
+
+        def note(record: Record) -> Record:
+            return record.model_copy(update={"children": tuple(dict.fromkeys([*record.children, *children]))})
+
+        self._change(record_id, note, only_in=("accepted", "failed", "cancelled", "done"))
+
+    def _change(
+        self,
+        record_id: str,
+        change: Callable[[Record], Record],
+        *,
+        only_in: tuple[State, ...] = ("accepted", "failed", "cancelled"),
+    ) -> Record | None:
+        """Change a record and move it to where it belongs then."""
+        with locked(self.landing / ".lock"):
+            found = self.find(record_id)
+            if found is None or found[0] not in only_in:
+                return None
+            state, path = found
+            record = read_record(path)
+            after = change(record)
+            if after != record:
+                write_whole(path, after.to_json())
+            target = state if after.outstanding else _ended(after)
+            if target != state:
+                path.rename(self.folder(target) / path.name)
+                sync_folder(self.folder(target))
+            return after
 
     def file_away(self, record: Record) -> Path:
         """Write a finished record that never was in ``accepted/``."""
-        path = self.folder("failed" if record.failed else "done") / f"{record.id}.json"
+        path = self.folder(_ended(record)) / f"{record.id}.json"
         write_whole(path, record.to_json())
         return path
 
     def attend(self, records: Iterable[Record]) -> None:
         """Note that somebody takes care of these records now."""
         for record in records:
-            try:
+            with suppress(FileNotFoundError):
                 os.utime(self.landing / "accepted" / f"{record.id}.json")
-            except FileNotFoundError:
-                continue
+
+    def neglect(self, records: Iterable[Record]) -> None:
+        """Note that nobody takes care of these records yet, so that the next look announces them."""
+        for record in records:
+            with suppress(FileNotFoundError):
+                os.utime(self.landing / "accepted" / f"{record.id}.json", (0, 0))
 
     def neglected(self, *, now: datetime, after: timedelta) -> list[Record]:
         """The accepted requests that nobody took care of for a while.
@@ -131,6 +168,11 @@ class Queue:
         age = max(now - record.accepted_at, timedelta())
         wait = after + min(age / 20, max(LONGEST_WAIT, after))
         return idle >= wait.total_seconds()
+
+
+def _ended(record: Record) -> State:
+    """Where a record belongs of which nothing is outstanding."""
+    return "failed" if record.failed else "cancelled" if record.cancelled else "done"
 
 
 def read_record(path: Path) -> Record:

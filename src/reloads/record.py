@@ -10,83 +10,24 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from reloads.days import Days
-from reloads.errors import OperatorError, QueryError, RequestError, cut, one_line
-from reloads.request import ReloadRequest
+from reloads.errors import RequestError, cut, one_line
+from reloads.outcome import CheckResult, DaysField, Failure, Outcome, Reason, Value
+from reloads.request import Only, ReloadRequest
 
-Mode = Literal["daily", "landing", "manual", "event", "command"]
-
-
-def _as_days(value: object) -> object:
-    if isinstance(value, Days):
-        return value
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise ValueError("it is no list of days")
-    try:
-        return Days.parse(value)
-    except RequestError as error:
-        raise ValueError(str(error)) from error
+Mode = Literal["daily", "landing", "manual", "event", "command", "cascade", "schema", "undo"]
 
 
-DaysField = Annotated[Days, BeforeValidator(_as_days), PlainSerializer(Days.texts, when_used="json")]
+class Cause(Value):
+    """What a cascade comes from: days of an input that were published, and who had asked for them."""
 
-
-class Failure(BaseModel):
-    """Days that could not be rewritten, and the one reason they share."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
+    table: str
     days: DaysField
-    error: str
-    transient: bool = Field(False, description="the environment failed, not the query: trying again may help")
-
-
-class Outcome(BaseModel):
-    """What one batch, or all batches of a request, came to."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    published: DaysField = Days()
-    failed: tuple[Failure, ...] = ()
-    rows: dict[str, int] = Field({}, description="rows by day published")
-    bytes: dict[str, int] = Field({}, description="file size by day published")
-    seconds: float = 0
-
-    @property
-    def failed_days(self) -> Days:
-        """All days that failed, whatever the reason."""
-        return Days.of(day for failure in self.failed for day in failure.days)
-
-    def to_json(self) -> dict[str, Any]:
-        """A small value for XCom."""
-        return self.model_dump(mode="json")
-
-    def summary(self) -> str:
-        """What was published, in a few words."""
-        rows, size = sum(self.rows.values()), sum(self.bytes.values()) / 1e6
-        return f"{len(self.published)} partitions, {rows:,} rows, {size:,.1f} MB in {self.seconds:.1f} s"
-
-    def raise_failures(self) -> None:
-        """Raise what went wrong, if anything: ``OperatorError`` if trying again may help, else ``QueryError``."""
-        if not self.failed:
-            return
-        first = next((failure for failure in self.failed if failure.transient), self.failed[0])
-        more = f" (and {len(self.failed_days - first.days)} more days failed)" if self.failed_days - first.days else ""
-        kind = OperatorError if first.transient else QueryError
-        raise kind(f"{first.days} kept the published files: {first.error}{more}")
-
-    def __add__(self, other: Outcome) -> Outcome:
-        return Outcome(
-            published=self.published | other.published,
-            failed=self.failed + other.failed,
-            rows=self.rows | other.rows,
-            bytes=self.bytes | other.bytes,
-            seconds=round(self.seconds + other.seconds, 3),
-        )
+    requests: tuple[str, ...] = ()
 
 
 class Record(BaseModel):
@@ -103,47 +44,94 @@ class Record(BaseModel):
     dropped: dict[str, Any] | None = Field(None, description="the request as it was dropped")
     reason: str | None = None
     requested_by: str | None = None
+    keys: dict[str, tuple[str, ...]] = Field({}, description="the values asked for; empty: all")
+    only: Only = "all"
+    cascade: bool = True
+    parameters: dict[str, Any] = {}
+    cause: Cause | None = Field(None, description="what a cascade comes from")
+    planned: tuple[Reason, ...] = Field((), description="days that were to be rewritten, and why")
+    skipped: tuple[Reason, ...] = Field((), description="days that were not to be rewritten, and why")
     published: DaysField = Days()
+    unchanged: DaysField = Field(Days(), description="rewritten to what was published already")
+    cancelled: DaysField = Field(Days(), description="given up by whoever asked")
     failed: tuple[Failure, ...] = ()
-    rows: int = 0
+    rows: int = Field(0, description="rows of the days published or unchanged")
+    rows_before: int = Field(0, description="rows that these days had before")
     bytes: int = 0
     seconds: float = Field(0, description="time spent rewriting, in all batches that held days of this request")
+    checks: tuple[CheckResult, ...] = ()
+    children: tuple[str, ...] = Field((), description="requests for the tables that read this one, made for it")
     runs: tuple[str, ...] = ()
     finished_at: AwareDatetime | None = None
 
     @property
     def outstanding(self) -> Days:
-        """The days asked for that are neither published nor given up."""
-        return self.days - self.published - Days.of(day for failure in self.failed for day in failure.days)
+        """The days asked for that came to no end yet."""
+        return self.days - self.fulfilled - self.skipped_days - self.failed_days - self.cancelled
+
+    @property
+    def fulfilled(self) -> Days:
+        """The days whose partitions hold what was asked for."""
+        return self.published | self.unchanged
+
+    @property
+    def failed_days(self) -> Days:
+        """The days that could not be rewritten."""
+        return _all(self.failed)
+
+    @property
+    def skipped_days(self) -> Days:
+        """The days that needed no rewriting."""
+        return _all(self.skipped)
+
+    def after_plan(self, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime) -> Self:
+        """The record after a plan looked at its days: why each is to be rewritten, or need not be."""
+        todo, done = _merged(self.planned, planned), _merged(self.skipped, skipped)
+        if (todo, done) == (self.planned, self.skipped):
+            return self
+        record = self.model_copy(update={"planned": _minus(todo, _all(done)), "skipped": done})
+        return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
     def after(self, outcome: Outcome, *, run: str, now: datetime) -> Self:
         """The record after a run that came to ``outcome``, which may hold more days than this record asks for.
 
         A day that failed before and was published now no longer counts as failed.
         """
-        unpublished = self.days - self.published
-        published = outcome.published & unpublished
-        tried = published | (outcome.failed_days & unpublished)
+        open_days = self.days - self.fulfilled - self.skipped_days
+        done = outcome.fulfilled & open_days
+        # That a day which was given up kept its file is no failure.
+        refused = (outcome.failed_days & open_days) - self.cancelled
+        tried = done | refused | (outcome.cancelled & open_days)
         if not tried:
             return self if self.outstanding or self.finished_at else self.model_copy(update={"finished_at": now})
-        failed = (*_minus(self.failed, tried), *_minus(outcome.failed, outcome.failed_days - unpublished))
+        failed = (*_minus(self.failed, tried), *_minus(outcome.failed, outcome.failed_days - refused))
         record = self.model_copy(
             update={
-                "published": self.published | published,
+                "published": self.published | (outcome.published & open_days),
+                "unchanged": self.unchanged | (outcome.unchanged & open_days),
+                "cancelled": (self.cancelled | (outcome.cancelled & open_days)) - done - refused,
                 "failed": failed,
-                "rows": self.rows + sum(outcome.rows.get(str(day), 0) for day in published),
-                "bytes": self.bytes + sum(outcome.bytes.get(str(day), 0) for day in published),
+                "rows": self.rows + _count(outcome.rows, done),
+                "rows_before": self.rows_before + _count(outcome.rows_before, done),
+                "bytes": self.bytes + _count(outcome.bytes, done),
                 "seconds": round(self.seconds + outcome.seconds, 3),
+                "checks": (*_minus(self.checks, tried), *(check for check in outcome.checks if check.days & tried)),
                 "runs": self.runs if run in self.runs else (*self.runs, run),
             }
         )
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
+    def cancel(self, *, now: datetime) -> Self:
+        """The record with every outstanding day given up."""
+        return self.model_copy(update={"cancelled": self.cancelled | self.outstanding, "finished_at": now})
+
     def progress(self) -> str:
         """Where the request stands, in a few words."""
-        failed = sum(len(failure.days) for failure in self.failed)
+        failed, skipped = len(self.failed_days), len(self.skipped_days)
         state = f"has {len(self.outstanding)} days left" if self.outstanding else "failed" if failed else "is done"
-        return f"{self.id} {state}: {len(self.published)} of {len(self.days)} days published, {failed} failed"
+        text = f"{self.id} {state}: {len(self.published)} of {len(self.days)} days published, {failed} failed"
+        counts = {"unchanged": len(self.unchanged), "skipped": skipped, "cancelled": len(self.cancelled)}
+        return ", ".join([text, *(f"{count} {name}" for name, count in counts.items() if count)])
 
     def to_json(self) -> str:
         """The content of the record's file."""
@@ -157,9 +145,33 @@ def fault(error: ValidationError) -> str:
     return f"{cut(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
 
 
-def _minus(failures: tuple[Failure, ...], days: Days) -> tuple[Failure, ...]:
-    rest = (failure.model_copy(update={"days": failure.days - days}) for failure in failures)
-    return tuple(failure for failure in rest if failure.days)
+Part = TypeVar("Part", Failure, Reason, CheckResult)
+
+
+def _minus(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
+    rest = (part.model_copy(update={"days": part.days - days}) for part in parts)
+    return tuple(part for part in rest if part.days)
+
+
+def _all(parts: tuple[Failure, ...] | tuple[Reason, ...]) -> Days:
+    return Days.parse(text for part in parts for text in part.days.texts())
+
+
+def _merged(reasons: tuple[Reason, ...], more: Mapping[str, Days]) -> tuple[Reason, ...]:
+    """One reason for each sentence; a day keeps the newest."""
+    new = Days.parse(text for days in more.values() for text in days.texts())
+    by_why = {reason.why: reason.days for reason in _minus(reasons, new)}
+    for why, days in more.items():
+        by_why[why] = by_why.get(why, Days()) | days
+    return tuple(Reason(days=days, why=why) for why, days in by_why.items() if days)
+
+
+def _count(by_day: Mapping[str, int], days: Days) -> int:
+    return sum(by_day.get(str(day), 0) for day in days)
+
+
+CARRIED = ("reason", "requested_by", "keys", "only", "cascade", "parameters")
+"""What a record takes over from its request as it is."""
 
 
 def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, now: datetime, **more: object) -> Record:
@@ -176,8 +188,7 @@ def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, n
         table=table,
         days=request.days,
         accepted_at=now,
-        reason=request.reason,
-        requested_by=request.requested_by,
+        **{name: getattr(request, name) for name in CARRIED},
         **more,
     )
 
@@ -185,15 +196,19 @@ def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, n
 def asked_again(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """The request in a record's file that was put back into the drop folder; None where ``fields`` is no record.
 
-    A done record asks for all of its days again, a failed one for those that were not published: that finishes it.
+    A done record asks for all of its days again, a failed or cancelled one for those that it did not come to.
     """
     if not {"id", "mode", "accepted_at", "days"} <= fields.keys():
         return None
     record = Record.model_validate(fields)
-    wanted = record.days - record.published if record.failed else record.days
+    wanted = record.days - record.fulfilled - record.skipped_days if record.failed or record.cancelled else record.days
     if not wanted:
         raise RequestError("the record asks for no days; write a request with a start_date")
     first, last = wanted.ranges[0].first, wanted.ranges[-1].last
     excluded = [str(day) for day in Days.between(first, last) - wanted]
     request = {"table": record.table, "start_date": str(first), "end_date": str(last), "exclude_dates": excluded}
-    return request | {name: fields[name] for name in ("reason", "requested_by") if name in fields}
+    carried = {name: fields[name] for name in CARRIED if name in fields}
+    if record.mode in ("cascade", "schema"):
+        # They choose among their days by what changed at the time; whoever asks again means these days.
+        carried.pop("only", None)
+    return request | carried

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -24,9 +24,11 @@ from pydantic import (
 from reloads.catalog import Catalog
 from reloads.days import DateRange, Days, parse_day
 from reloads.errors import RequestError, cut, one_line
+from reloads.parameters import parse_parameters
+from reloads.table import Table
 
 MAX_FILE_BYTES = 2**20
-NOT_YET = ("keys", "only", "cascade", "parameters")
+MAX_KEY_VALUES = 1000
 
 
 def _day(value: object, info: ValidationInfo) -> date:
@@ -39,7 +41,26 @@ def _days(value: object, info: ValidationInfo) -> object:
     return tuple(_day(item, info) for item in value)
 
 
+def _keys(value: object) -> object:
+    if not isinstance(value, dict) or not all(isinstance(values, list | tuple) for values in value.values()):
+        raise RequestError(f'keys {_shown(value)} is no object of lists; write it like {{"origin": ["EWR", "JFK"]}}')
+    texts = {name: tuple(dict.fromkeys(_key(name, one) for one in values)) for name, values in value.items()}
+    for name, values in texts.items():
+        if not 0 < len(values) <= MAX_KEY_VALUES:
+            rule = f"write one to {MAX_KEY_VALUES} values, or leave the key out for all"
+            raise RequestError(f"keys names {len(values)} values of {_shown(name)}; {rule}")
+    return texts
+
+
+def _key(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise RequestError(f'keys: {_shown(value)} is no value of {_shown(name)}; write a text like "EWR" or a number')
+    return str(value)
+
+
 Day = Annotated[date, BeforeValidator(_day)]
+Only = Literal["all", "missing", "stale"]
+Keys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_keys)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
 
 
@@ -56,6 +77,10 @@ class ReloadRequest(BaseModel):
     exclude_dates: Annotated[tuple[date, ...], BeforeValidator(_days)] = Field(
         (), description="days inside the range that stay as they are"
     )
+    keys: Keys = Field({}, description="for a table with keys: the values to rewrite; default: all")
+    only: Only = Field("all", description="only the partitions that are missing, or that are stale; default: all")
+    cascade: bool = Field(True, description="whether the tables that read this one follow")
+    parameters: dict[str, Any] = Field({}, description="values for the parameters that the table declares")
     reason: Text | None = Field(None, description="kept with the request and shown everywhere")
     requested_by: Text | None = Field(None, description="kept with the request and shown everywhere")
 
@@ -85,9 +110,6 @@ def parse_request(fields: object) -> ReloadRequest:
     """The request that ``fields`` (a parsed JSON object) describes; raises ``RequestError`` with one sentence."""
     if not isinstance(fields, dict):
         raise RequestError(f"{_shown(fields)} is no request; write an object like {EXAMPLE}")
-    for name in NOT_YET:
-        if name in fields:
-            raise RequestError(f"the field '{name}' is not supported yet; remove it")
     try:
         return ReloadRequest.model_validate(fields | _tuple_of_tables(fields))
     except ValidationError as error:
@@ -105,6 +127,7 @@ def check_request(request: ReloadRequest, *, catalog: Catalog, today: date) -> N
     count = (request.end_date - request.start_date).days + 1
     for name in request.tables:
         settings = catalog[name].settings
+        _check_for(catalog[name], request)
         if request.end_date > today:
             raise RequestError(f"end_date {request.end_date} is in the future; the last day to ask for is {today}")
         if request.start_date < settings.first_day:
@@ -115,6 +138,15 @@ def check_request(request: ReloadRequest, *, catalog: Catalog, today: date) -> N
             limit = settings.max_days_per_request
             raise RequestError(f"{count} days are more than the {limit} that '{name}' allows; ask for shorter ranges")
     _ = request.days
+
+
+def _check_for(table: Table, request: ReloadRequest) -> None:
+    """Raise ``RequestError`` unless the table has the keys and parameters that the request names."""
+    keys = table.settings.keys
+    if strangers := [name for name in request.keys if name not in keys]:
+        known = f"its keys are {', '.join(keys)}" if keys else "it has none, leave keys out"
+        raise RequestError(f"'{table.name}' has no key {_shown(strangers[0])}; {known}")
+    parse_parameters(request.parameters, table.settings.parameters, table=table.name)
 
 
 def parse_json(raw: bytes) -> list[dict[str, Any]]:

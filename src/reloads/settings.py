@@ -19,6 +19,7 @@ from reloads.errors import OperatorError, one_line
 
 PREFIX = "RELOADS_"
 CRON_FIELDS = 5
+FOLDERS = ("landing", "warehouse", "tables", "source", "environments")
 
 
 def _known_time_zone(name: object) -> object:
@@ -44,6 +45,9 @@ class Settings(BaseModel):
     warehouse: Path = Field(Path("warehouse"), description="folder of the Parquet tables")
     tables: Path = Field(Path("tables"), description="folder of the table definitions")
     source: Path = Field(Path(".local/source"), description="folder of the raw files, `getvariable('source')` in SQL")
+    environments: Path = Field(
+        Path(".local/environments"), description="folder of the Python environments of tables with `requirements`"
+    )
     time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = Field(
         "UTC", description="IANA time zone that decides when a day begins"
     )
@@ -78,7 +82,7 @@ class Settings(BaseModel):
             settings = cls(**_typed(given | {"home": str(home)}))
         except ValidationError as error:
             raise OperatorError(_sentence(error, given)) from error
-        folders = {name: home / getattr(settings, name) for name in ("landing", "warehouse", "tables", "source")}
+        folders = {name: home / getattr(settings, name) for name in FOLDERS}
         return settings.model_copy(update=folders | _machine(settings))
 
     def day_of(self, moment: datetime) -> date:

@@ -1,6 +1,7 @@
--- Generated events of an imaginary shop: events_per_partition (1,000) random rows for any day, always the same ones for
--- the same day. The randomness is the MD5 of day and number, four slices of eight hexadecimal digits: random() repeats
--- on one thread only, and what hash() returns may change from one version to the next.
+-- Generated events of an imaginary shop: as many random rows for any day as the parameter events_per_partition says,
+-- always the same ones for the same day; a larger number adds rows and keeps the others. The randomness is the MD5 of
+-- day and number, four slices of eight hexadecimal digits: random() repeats on one thread only, and what hash() returns
+-- may change from one version to the next.
 with draws as (
     select
         event_date,
@@ -10,7 +11,7 @@ with draws as (
         select cast(midnight as date) as event_date
         from generate_series(date '2020-01-01', date '2099-12-31', interval 1 day) as days(midnight)
     )
-    cross join generate_series(1, 1_000) as events_per_partition(number)
+    cross join generate_series(1, getvariable('events_per_partition')) as numbers(number)
 )
 
 select

@@ -95,7 +95,7 @@ BAD = {
     ),
     "inverted": ('{"table": "mixed", "start_date": "2024-08-02", "end_date": "2024-08-01"}', "swap them"),
     "twice": ('{"table": "mixed", "table": "mixed", "start_date": "2024-08-01"}', "stands twice"),
-    "not-yet": ('{"table": "mixed", "start_date": "2024-08-01", "only": "missing"}', "'only' is not supported yet"),
+    "no-key": ('{"table": "mixed", "start_date": "2024-08-01", "keys": {"origin": ["EWR"]}}', "'mixed' has no key"),
     "empty": ("[]", "the list is empty"),
 }
 

@@ -1,0 +1,90 @@
+"""One batch of a run: rewritten here, or in the environment that its table asks for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from reloads.days import Days
+from reloads.elsewhere import call_there
+from reloads.engine import Share
+from reloads.environment import environment_for
+from reloads.errors import OperatorError, ReloadsError
+from reloads.inputs import all_inputs
+from reloads.outcome import Failure, Outcome
+from reloads.queue import Queue
+from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.settings import Settings
+from reloads.table import load_table
+from reloads.table_run import Batch
+
+log = logging.getLogger(__name__)
+
+
+def rewrite_one(settings: Settings, table: str, batch: Mapping[str, Any], *, run: str, now: datetime) -> Outcome:
+    """Rewrite and publish one batch; whatever went wrong stands in the outcome.
+
+    Days that nobody wants any more are not begun.
+    """
+    todo = Batch.from_json(batch)
+    cancelled = _cancelled(settings, todo)
+    if todo.piece.days - cancelled:
+        todo = replace(todo, piece=replace(todo.piece, days=todo.piece.days - cancelled))
+        outcome = _outcome(settings, table, todo, run=run, now=now)
+    else:
+        outcome = Outcome()
+    for result in outcome.checks:
+        log.log(logging.ERROR if result.severity == "error" else logging.WARNING, "%s: %s", table, result.sentence())
+    log.info("%s: published %s", table, outcome.summary())
+    for failure in outcome.failed:
+        log.error("%s: %s kept the published files: %s", table, failure.days, failure.error)
+    return outcome.model_copy(update={"batch": todo.number, "cancelled": cancelled})
+
+
+def _outcome(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+    """What the rewriting comes to; a table or an environment that cannot be used fails every day of the batch."""
+    try:
+        return _rewrite(settings, table, batch, run=run, now=now)
+    except ReloadsError as error:
+        failure = Failure(days=batch.piece.days, error=str(error), transient=isinstance(error, OperatorError))
+        return Outcome(failed=(failure,))
+
+
+def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+    requirements = load_table(settings.tables, table).settings.requirements
+    if not requirements:
+        return rewrite_here(settings, table, batch, run=run, now=now)
+    python = environment_for(requirements, folder=settings.environments)
+    value = {
+        "settings": settings.model_dump(mode="json"),
+        "table": table,
+        "batch": batch.to_json(),
+        "run": run,
+        "now": now.isoformat(),
+    }
+    return Outcome.model_validate(call_there(python, "reloads.rewrite_there", value))
+
+
+def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+    """Rewrite one batch in this process, whatever its table asks for."""
+    definition = load_table(settings.tables, table)
+    piece = batch.piece
+    return rewrite_batch(
+        Work(piece.days, piece.scope, piece.parameters, batch.quiet),
+        table=definition,
+        place=Place(settings.warehouse, settings.source, all_inputs(settings.tables, definition)),
+        share=Share.of(settings, batches=batch.of),
+        provenance=Provenance(requests=batch.requests, run=run, written_at=now),
+    )
+
+
+def _cancelled(settings: Settings, batch: Batch) -> Days:
+    """The days that only cancelled requests want."""
+    queue = Queue(settings.landing)
+    states = {name: found[0] for name in batch.requests if (found := queue.find(name))}
+    given_up = [name for name, state in states.items() if state == "cancelled"]
+    wanted = Days.parse(text for name, days in batch.requests.items() if name not in given_up for text in days.texts())
+    return batch.piece.days - wanted if given_up else Days()

@@ -1,0 +1,164 @@
+"""The inputs of a batch: the partitions of other tables that its query reads, as they were at one moment.
+
+The files are linked into the staging folder before the query runs, so that a reload of an input meanwhile neither mixes
+two versions nor breaks a scan, and the ledger can say exactly which files were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reloads.days import Days
+from reloads.engine import Engine
+from reloads.errors import OperatorError, QueryError
+from reloads.history import link_or_copy
+from reloads.ledger import identity, read_ledger, table_lock
+from reloads.lineage import read_for
+from reloads.parameters import with_defaults
+from reloads.partition_files import relation
+from reloads.sql import quoted
+from reloads.table import Table, load_table
+from reloads.warehouse import TableFolder
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "boolean": "boolean", "date": "date"}
+"""Of the parameters."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of one input, by day, with the identity of each."""
+
+    table: Table
+    window: int
+    files: tuple[Path, ...] = ()
+    identities: Mapping[date, tuple[str, ...]] = field(default_factory=dict)
+
+    def digest(self, day: date) -> str:
+        """What tells the files that ``day`` of the reader depends on from all others."""
+        return digest(self.identities, day, self.window)
+
+
+def all_inputs(tables: Path, table: Table) -> dict[str, Table]:
+    """The tables that ``table`` reads, directly or through others, by name."""
+    found: dict[str, Table] = {}
+    wanted = list(table.inputs)
+    while wanted:
+        if (name := wanted.pop()) not in found:
+            found[name] = load_table(tables, name)
+            wanted += found[name].inputs
+    return found
+
+
+def folder_of(warehouse: Path, table: Table) -> TableFolder:
+    """The partitions of a table."""
+    return TableFolder(warehouse, table.name, table.settings.day_column, tuple(table.settings.keys))
+
+
+def identities(folder: TableFolder, days: Iterable[date]) -> dict[date, tuple[str, ...]]:
+    """The partitions of these days that are published now, with the identity of each."""
+    found: dict[date, tuple[str, ...]] = {}
+    for day in days:
+        for name in folder.names_of(day) if folder.keys else [folder.day_name(day)]:
+            try:
+                found[day] = (*found.get(day, ()), f"{name}:{identity(folder.file(name))}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    return found
+
+
+def digest(found: Mapping[date, tuple[str, ...]], day: date, window: int) -> str:
+    """A short digest of the files of the ``window`` days that end with ``day``."""
+    names = sorted(name for one in read_for(Days.of([day]), window) for name in found.get(one, ()))
+    return sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def take_snapshots(
+    table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table], folder: Path
+) -> dict[str, Snapshot]:
+    """Link the partitions that ``days`` of ``table`` depend on into ``folder``; by input."""
+    found = {}
+    for name, window in table.inputs.items():
+        source = folder_of(warehouse, inputs[name])
+        files, seen = [], {}
+        # Nothing is published meanwhile: who reads all keys of a day, or a week, gets all of them from before or after.
+        with table_lock(warehouse, name):
+            for day in read_for(days, window):
+                linked = [link for link in (_link(source, part, folder) for part in source.names_of(day)) if link]
+                seen[day] = tuple(f"{part}:{identity(link)}" for part, link in linked)
+                files += [link for _, link in linked]
+        found[name] = Snapshot(inputs[name], window, tuple(files), seen)
+    return found
+
+
+def _link(source: TableFolder, partition: str, folder: Path) -> tuple[str, Path] | None:
+    link = folder / source.table / partition / "data.parquet"
+    try:
+        link.parent.mkdir(parents=True)
+        link_or_copy(source.file(partition), link)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OperatorError(f"{link} cannot be written ({error.strerror}); make room or grant access") from error
+    return partition, link
+
+
+def create_inputs(
+    engine: Engine, snapshots: Mapping[str, Snapshot], *, warehouse: Path, inputs: Mapping[str, Table]
+) -> None:
+    """Make each input known to the database by its name.
+
+    Raises ``QueryError``; ``OperatorError`` where sources are missing, which may be why.
+    """
+    import duckdb
+
+    db = engine.db
+    for name, snapshot in snapshots.items():
+        try:
+            if snapshot.files:
+                columns = {snapshot.table.settings.day_column: "date", **_keys(warehouse, snapshot.table)}
+                db.execute(f"create view {quoted(name)} as from {relation(snapshot.files, columns=columns)}")
+            else:
+                create_empty(db, snapshot.table, warehouse=warehouse, inputs=inputs)
+        except duckdb.Error as error:
+            kind = OperatorError if engine.missing_sources else QueryError
+            raise kind(f"the table '{name}' cannot be read: {engine.because(error)}; mend or reload it") from error
+
+
+def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[str, Any]) -> None:
+    """Let the query read the value of each parameter by ``getvariable``, always as the type declared.
+
+    Else a larger number, or one without a fraction, would give a column of the result another type.
+    """
+    declared = table.settings.parameters
+    for name, value in with_defaults(given, declared).items():
+        db.execute(f"set variable {quoted(name)} = cast($1 as {SQL_TYPES[declared[name].type]})", [value])
+
+
+def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path, inputs: Mapping[str, Table]) -> None:
+    """Make a table known that has no rows: with the columns of its files, or those of its query if it has none."""
+    published = folder_of(warehouse, table).published()
+    if published:
+        columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
+        newest = max(published.values(), key=lambda path: path.stat().st_mtime_ns)
+        db.execute(f"create table {quoted(table.name)} as from {relation([newest], columns=columns)} limit 0")
+        return
+    there = {name for (name,) in db.execute("select table_name from information_schema.tables").fetchall()}
+    for name in table.inputs:
+        if name not in there:
+            create_empty(db, inputs[name], warehouse=warehouse, inputs=inputs)
+    set_parameters(db, table, {})
+    db.execute(f"create table {quoted(table.name)} as from (\n{table.query}\n) limit 0")
+
+
+def _keys(warehouse: Path, table: Table) -> dict[str, str]:
+    known = read_ledger(warehouse, table.name).keys
+    return {key: known.get(key, "varchar") for key in table.settings.keys}

@@ -1,0 +1,53 @@
+"""Naming partition files to the database, as one relation with the columns that only their folders' names hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reloads.sql import literal, quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def pattern(file: Path) -> str:
+    """The pattern that only this file matches; DuckDB knows no other way to name one.
+
+    None matches a path that has a backslash beside one of these characters, so such a file is as good as missing.
+    """
+    return re.sub(r"([*?[])", r"[\1]", str(file))
+
+
+def relation(files: Iterable[Path], *, columns: Mapping[str, str]) -> str:
+    """A relation for a FROM clause: the rows of at least one file of the Hive layout.
+
+    ``columns`` are the day column and the keys with their SQL types. Columns are matched by name, and one that a file
+    lacks is NULL there: a table may have got it later.
+    """
+    paths = list(files)
+    listed = ", ".join(literal(pattern(path)) for path in paths)
+    types = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in columns.items())
+    read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{types}}}, union_by_name = true)"
+    # A folder above the warehouse may be called like a column too: env=prod.
+    named = {part.partition("=")[0] for part in paths[0].parts if "=" in part}
+    strangers = ", ".join(map(quoted, sorted(named - columns.keys())))
+    return f"(select * exclude ({strangers}) from {read})" if strangers else read
+
+
+def row_counts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
+    """The rows of each file by its footer; one that cannot be read is left out."""
+    import duckdb
+
+    if not files:
+        return {}
+    query = "select file_name, num_rows from parquet_file_metadata($1)"
+    try:
+        return {Path(name): rows for name, rows in db.execute(query, [[pattern(file) for file in files]]).fetchall()}
+    except duckdb.Error:
+        if len(files) == 1:
+            return {}
+        half = len(files) // 2
+        return row_counts(db, files[:half]) | row_counts(db, files[half:])

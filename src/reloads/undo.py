@@ -1,0 +1,167 @@
+"""Undo: what a request replaced is put back, partition by partition, as a change like any other.
+
+It is recorded, the tables that read this one follow, and it can itself be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from reloads.days import Days
+from reloads.errors import RequestError
+from reloads.history import Act, History, Kept, link_or_copy
+from reloads.inputs import folder_of
+from reloads.ledger import Entry, read_ledger
+from reloads.outcome import Reason
+from reloads.queue import Queue
+from reloads.record import Record
+from reloads.settings import Settings
+from reloads.staging import staging_folder
+from reloads.table import Table, load_table
+from reloads.warehouse import Publication, TableFolder
+
+
+@dataclass(frozen=True)
+class Restore:
+    """What an undo of one request does at one table."""
+
+    back: Mapping[str, Kept]
+    """By partition, what is put back."""
+    later: Mapping[str, str]
+    """The partitions that a later request has rewritten, with that request."""
+    acts: Mapping[int, Act]
+
+
+def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) -> Restore:
+    """What ``request`` replaced, and which of it somebody rewrote since; with ``force`` that is put back as well."""
+    history, folder = History(settings.warehouse, table.name), folder_of(settings.warehouse, table)
+    acts = history.acts()
+    back: dict[str, Kept] = {}
+    later: dict[str, str] = {}
+    for kept in history.kept():
+        by = _by(acts.get(kept.stamp), folder.day_of(kept.partition))
+        if request in by:
+            back.setdefault(kept.partition, kept)
+        elif kept.partition in back:
+            later.setdefault(kept.partition, ", ".join(by) or "somebody")
+    if not force:
+        back = {name: kept for name, kept in back.items() if name not in later}
+    return Restore(back, {} if force else later, acts)
+
+
+def undo_request(
+    settings: Settings, table: str, request: str, *, force: bool = False, now: datetime, by: str | None = None
+) -> Record:
+    """Put back what ``request`` replaced in ``table``; returns the record of the undo, which is filed in ``done/``.
+
+    Each partition changes at once, and readers see the old file or the new one. Raises ``RequestError`` if nothing can
+    be put back.
+    """
+    definition = load_table(settings.tables, table)
+    restore = plan_undo(settings, definition, request, force=force)
+    _refuse_nothing(restore, definition, request)
+    folder = folder_of(settings.warehouse, definition)
+    days = Days.of(map(folder.day_of, restore.back))
+    record = _record(table, request, restore, folder, now=now, by=by)
+    counts = _rows(settings, table, restore)
+    with staging_folder(settings.warehouse, table) as place:
+        staged = {name: _linked(kept, place / str(n)) for n, (name, kept) in enumerate(restore.back.items())}
+        refused = folder.publish(_publication(folder, restore, staged, record.id))
+    for name, kept in restore.back.items():
+        if kept.file is None and folder.keys and not _entries(restore).get(name.partition("/")[0]):
+            with suppress(OSError):  # other partitions of the day are there
+                (folder.folder / name.partition("/")[0]).rmdir()
+    failed = Days.of(map(folder.day_of, refused))
+    if refused:
+        raise RequestError(f"{failed} of {table} could not be put back: {next(iter(refused.values()))}")
+    record = record.model_copy(update={"published": days, "finished_at": now, **counts})
+    queue = Queue(settings.landing)
+    queue.file_away(record)
+    queue.note_children(request, [record.id])
+    return record
+
+
+def _by(act: Act | None, day: date) -> list[str]:
+    return [name for name, days in act.requests.items() if day in days] if act else []
+
+
+def _refuse_nothing(restore: Restore, table: Table, request: str) -> None:
+    if restore.back:
+        return
+    if restore.later:
+        name, other = next(iter(restore.later.items()))
+        more = f" and {len(restore.later) - 1} more" if len(restore.later) > 1 else ""
+        raise RequestError(f"{name}{more} was rewritten later, by {other}; undo that first, or write --force")
+    days = table.settings.history_days
+    raise RequestError(
+        f"nothing of {table.name} that '{request}' replaced is kept: it changed nothing, or more than {days} days ago; "
+        "ask for a reload instead"
+    )
+
+
+def _linked(kept: Kept, path: Path) -> Path | None:
+    if kept.file is None:
+        return None
+    link_or_copy(kept.file, path)
+    return path
+
+
+def _entries(restore: Restore) -> dict[str, Entry]:
+    """What the ledger said of these partitions, and of their days, before the request."""
+    found = {}
+    for name, kept in restore.back.items():
+        before = restore.acts[kept.stamp].before
+        known = (one for one in before if _is_of(one, name))
+        found.update({one: Entry(**before[one]) for one in known})
+    return found
+
+
+def _rows(settings: Settings, table: str, restore: Restore) -> dict[str, int]:
+    """The rows of the partitions before the undo and after it, as far as the ledger knows them."""
+    now, then = read_ledger(settings.warehouse, table).entries, _entries(restore)
+    before = sum(now[name].rows for name in restore.back if name in now)
+    return {"rows": sum(then[name].rows for name in restore.back if name in then), "rows_before": before}
+
+
+def _is_of(entry: str, partition: str) -> bool:
+    """Whether a name in the ledger is that of the partition, or of its day as a whole."""
+    return entry == partition or entry.partition("#")[0] == partition.partition("/")[0]
+
+
+def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Path | None], request: str) -> Publication:
+    days = Days.of(map(folder.day_of, staged))
+    entries = _entries(restore)
+    entered = {
+        one for name, kept in restore.back.items() for one in restore.acts[kept.stamp].entered if _is_of(one, name)
+    }
+    return Publication(
+        staged=staged,
+        entries=entries,
+        act=Act({request: days}, f"undo/{request}"),
+        told=days,
+        forgotten=(staged.keys() | entered) - entries.keys(),
+        is_restoring=True,
+    )
+
+
+def _record(
+    table: str, request: str, restore: Restore, folder: TableFolder, *, now: datetime, by: str | None
+) -> Record:
+    by_other: dict[str, list[date]] = {}
+    for name, other in restore.later.items():
+        by_other.setdefault(other, []).append(folder.day_of(name))
+    return Record(
+        id=f"undo-{table}-{sha256(f'{request}/{now.isoformat()}'.encode()).hexdigest()[:12]}",
+        mode="undo",
+        table=table,
+        days=Days.of(map(folder.day_of, [*restore.back, *restore.later])),
+        accepted_at=now,
+        reason=f"undo of {request}",
+        requested_by=by,
+        skipped=tuple(Reason(days=Days.of(days), why=f"{other} rewrote it later") for other, days in by_other.items()),
+    )
