@@ -1,15 +1,17 @@
-"""A warehouse that fills up: what is published stays whole, and the reload ends by itself when there is room."""
+"""A warehouse that fills up, and a drop folder that cannot be written: nothing is lost, and all is done afterwards."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from tests.e2e.tables import ROWS_A_DAY
 from tests.integration.pipeline import Pipeline
 from tests.integration.recoveries import Recoveries
 from tests.integration.stack import Stack
@@ -77,3 +79,79 @@ def _said(pipeline: Pipeline) -> str:
     run = quote(pipeline.rest.runs("rewrite_room")[-1]["dag_run_id"], safe="")
     log = pipeline.rest.get(f"/dags/rewrite_room/dagRuns/{run}/taskInstances/rewrite/logs/1", map_index=0)
     return json.dumps(log)
+
+
+@contextmanager
+def _read_only(folder: Path) -> Iterator[None]:
+    """Nobody may write the folder, its owner neither; the containers run as that one and not as root."""
+    mode = folder.stat().st_mode
+    folder.chmod(0o555)
+    try:
+        yield
+    finally:
+        folder.chmod(mode)
+
+
+@contextmanager
+def _nobody_takes_requests(pipeline: Pipeline) -> Iterator[None]:
+    pipeline.rest.patch("/dags/request_partitions", {"is_paused": True})
+    try:
+        yield
+    finally:
+        pipeline.rest.patch("/dags/request_partitions", {"is_paused": False})
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "sentence"),
+    [
+        (False, "read-only-False-good.json cannot be read or moved (Permission denied); grant access to it"),
+        (True, ".json cannot be written (Permission denied); make room or grant access"),
+    ],
+    ids=["the folder alone", "with all in it"],
+)
+def test_a_drop_folder_that_becomes_read_only_loses_nothing_and_all_is_done_when_it_comes_back(
+    *, pipeline: Pipeline, recoveries: Recoveries, is_whole: bool, sentence: str
+) -> None:
+    good, bad, spring = (f"read-only-{is_whole}-{name}.json" for name in ("good", "bad", "spring"))
+    failed = pipeline.records("failed")
+    pipeline.drop_text(f"read-only-{is_whole}-empty.json", "[]")
+    pipeline.rejection(f"read-only-{is_whole}-empty")  # so that the folder for it is there
+    pipeline.drop(spring, table="year", start_date="2024-03-01", end_date="2024-04-30")
+    pipeline.wait_for("somebody in the middle of the days", lambda: pipeline.staged("year"))
+
+    with ExitStack() as read_only:
+        with _nobody_takes_requests(pipeline):
+            pipeline.drop(good, table="probe", start_date="2024-07-01")
+            pipeline.drop(bad, table="probe", start_date="2024-07-02", end_date="2024-07-01")
+            folders = [path for path in pipeline.landing.rglob("*") if path.is_dir()] if is_whole else []
+            for folder in (pipeline.landing, *folders):
+                read_only.enter_context(_read_only(folder))
+        pipeline.wait_for(f"the sentence: {sentence}", lambda: _says(pipeline, sentence))
+        assert (pipeline.landing / good).exists()
+        assert (pipeline.landing / bad).exists()
+        assert not (is_whole and pipeline.are_done(good))
+    since = time.monotonic()
+
+    looks = {
+        "request done": lambda: pipeline.are_done(good) and not (pipeline.landing / good).exists(),
+        "year done": lambda: pipeline.are_done(spring),
+    }
+    name = "drop folder read-only, then not" + (", nor what is in it" if is_whole else "")
+    recoveries.add(name, pipeline.wait_for_all(looks, since=since))
+    assert "swap them" in pipeline.rejection(bad.removesuffix(".json"))
+    pipeline.wait_for("an empty drop folder", lambda: not [*pipeline.landing.glob("read-only-*")])
+    assert [record.rows for record in pipeline.records("done", good)] == [ROWS_A_DAY]
+    assert pipeline.records("failed") == failed
+
+
+def _says(pipeline: Pipeline, sentence: str) -> bool:
+    """Whether the task that takes requests said it in one of its newest runs."""
+    dag = "request_partitions"
+    runs = pipeline.rest.get(f"/dags/{dag}/dagRuns", limit=3, order_by="-run_after")["dag_runs"]
+    ended = [
+        run["dag_run_id"]
+        for run in runs
+        for task in pipeline.rest.tasks(dag, run["dag_run_id"])
+        if task["state"] in ("up_for_retry", "success", "failed")
+    ]
+    return any(sentence in pipeline.rest.log(dag, run, "request") for run in ended)
