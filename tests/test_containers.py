@@ -7,6 +7,8 @@ import re
 import stat
 from pathlib import Path
 
+import clock
+import login_first
 import pytest
 
 from containers.errors import StackError
@@ -153,7 +155,74 @@ def test_a_server_that_does_not_answer_is_told_with_where_to_look(
         await_dags("http://127.0.0.1:9", password="", tables=tmp_path, say=print)
 
 
+# inside/clock
+
+
+@pytest.mark.parametrize(
+    ("before", "database", "after", "ahead"),
+    [
+        (1000.0, 1000.5, 1001.0, 0.0),
+        (1000.0, 900.0, 1001.0, 100.0),
+        (1000.0, 1100.0, 1001.0, -99.0),
+        (1000.0, 1000.5, 1060.0, 0.0),
+    ],
+    ids=["right", "ahead", "behind", "a slow answer says nothing"],
+)
+def test_a_clock_is_wrong_only_by_what_is_sure(before: float, database: float, after: float, ahead: float) -> None:
+    assert clock.seconds_ahead(before, database, after) == ahead
+
+
+# inside/plugins/login_first
+
+
+@pytest.mark.parametrize(
+    ("path", "is_open"),
+    [
+        ("/api/v2/monitor/health", True),
+        ("/api/v2/auth/login", True),
+        ("/api/v2/auth/logout", True),
+        ("/auth/token", True),
+        ("/auth/static/assets/index.js", True),
+        ("/execution/task-instances/1/run", True),
+        ("/", False),
+        ("/auth", False),
+        ("/authority", False),
+        ("/auth/openapi.json", False),
+        ("/execution/docs", False),
+        ("/openapi.json", False),
+        ("/static/index.html", False),
+        ("/api/v2/version", False),
+        ("/api/v2/monitor/health/", False),
+        ("/api/v2/auth/login/../../dags", False),
+    ],
+)
+def test_what_needs_no_login_is_health_login_and_what_checks_for_itself(path: str, *, is_open: bool) -> None:
+    assert login_first.is_open(path) is is_open
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "within"),
+    [
+        ("", "/dags", "/dags"),
+        ("/airflow", "/airflow/dags", "/dags"),
+        ("/airflow", "/dags", "/dags"),
+        ("/auth", "/authority", "/authority"),
+    ],
+)
+def test_a_path_is_looked_at_as_the_routes_see_it(root: str, path: str, within: str) -> None:
+    assert login_first.path_within(root, path) == within
+
+
 # docker-compose.yaml
+
+
+def test_no_service_of_airflow_starts_without_a_look_at_its_clock() -> None:
+    common = re.search(r"^x-airflow: .*?(?=^x-health:)", COMPOSE, re.MULTILINE | re.DOTALL)
+    other = re.findall(r"^  ([a-z-]+):\n(?:    .*\n)*?    entrypoint:", COMPOSE, re.MULTILINE)
+
+    assert common
+    assert "entrypoint: [python, /opt/containers/clock.py]" in common[0]
+    assert other == ["migrate"]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -1,7 +1,8 @@
 """Whether the service of this container works: ``python health.py SERVICE``; the exit code is 0 if it does.
 
 Docker restarts a container whose process ends, but not one whose process hangs. So a service that gave no sign of life
-for five minutes is ended here, and the restart policy starts it afresh.
+for five minutes is ended here, and the restart policy starts it afresh. One whose clock went wrong is ended at once: it
+starts again and waits until the clock is right, see ``clock``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
+import clock
+import psycopg2
+
 JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+API = "http://127.0.0.1:8080"
 STALE_SECONDS = 30
 HUNG_SECONDS = 300
 SILENT_SINCE = Path("/tmp/silent-since")  # noqa: S108 - this container's own, gone with its restart
@@ -27,16 +34,18 @@ HEARTBEAT = "select max(latest_heartbeat) from job where job_type = %s and hostn
 
 
 class SilentError(Exception):
-    """The service gives no sign of life; the text says which."""
+    """The service gives no sign of life, or a wrong one; the text says which."""
 
 
 def main(service: str) -> int:
     """Check once; the text goes to Docker's record of health checks."""
     try:
+        clock.check()
         {"api-server": api_answers, "retention": history_is_cleaned}.get(service, lambda: heart_beats(service))()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the service does not work
         print(error)
-        if _silent_seconds() > HUNG_SECONDS:
+        went_wrong = isinstance(error, clock.WrongClockError) and clock.STARTED_RIGHT.exists()
+        if went_wrong or _silent_seconds() > HUNG_SECONDS:
             _end_service()
         return 1
     SILENT_SINCE.unlink(missing_ok=True)
@@ -44,17 +53,22 @@ def main(service: str) -> int:
 
 
 def api_answers() -> None:
-    """The API server answers and reaches the database."""
-    url = "http://127.0.0.1:8080/api/v2/monitor/health"
-    with build_opener(ProxyHandler({})).open(url, timeout=5) as answer:
+    """The API server answers, reaches the database, and keeps to itself what needs a login."""
+    browse = build_opener(ProxyHandler({})).open
+    with browse(f"{API}/api/v2/monitor/health", timeout=5) as answer:
         if json.load(answer)["metadatabase"]["status"] != "healthy":
             raise SilentError("the API server does not reach the database")
+    try:
+        browse(f"{API}/openapi.json", timeout=5).close()
+    except HTTPError as error:
+        error.close()
+        if error.code == HTTPStatus.UNAUTHORIZED:
+            return
+    raise SilentError("the API server answers without a login; its log says why it lacks the plugin login_first")
 
 
 def heart_beats(service: str) -> None:
     """The job of this container wrote its heartbeat lately."""
-    import psycopg2  # noqa: PLC0415 - three of five services need it
-
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
     connection = psycopg2.connect(url, connect_timeout=5, options="-c statement_timeout=5000")
     try:

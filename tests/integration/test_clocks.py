@@ -1,16 +1,41 @@
-"""Files that come from a machine whose clock is two hours ahead or behind."""
+"""A clock two hours ahead: of a machine that drops files, and of one that a service runs on."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.integration.docker import docker
 from tests.integration.pipeline import Pipeline
+from tests.integration.recoveries import Recoveries
+from tests.integration.stack import IMAGE, Stack
 
 TWO_HOURS = 7200
+WITH_CLOCK = ("api-server", "scheduler", "dag-processor", "triggerer")
+CLOCK_IMAGE = f"{IMAGE}-clock"
+# The image of the stack, and a library that makes processes believe in another time.
+DOCKERFILE = f"""\
+FROM {IMAGE}
+USER root
+RUN apt-get update \\
+ && apt-get install --yes --no-install-recommends libfaketime \\
+ && ln -s /usr/lib/*/faketime/libfaketime.so.1 /usr/local/lib/libfaketime.so
+USER 50000:0
+"""
+ENVIRONMENT = {
+    "LD_PRELOAD": "/usr/local/lib/libfaketime.so",
+    "FAKETIME_TIMESTAMP_FILE": "/clock/offset",
+    "FAKETIME_CACHE_DURATION": "1",
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+}
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+REPLACE = ("up", "--detach", "--wait", "--no-deps", "--no-build", *WITH_CLOCK)
 
 
 @pytest.mark.parametrize("seconds", [TWO_HOURS, -TWO_HOURS], ids=["ahead", "behind"])
@@ -23,3 +48,106 @@ def test_the_time_of_a_file_makes_no_difference(pipeline: Pipeline, seconds: int
 
     pipeline.wait_for_done(f"good{seconds}.json")
     assert "2024-06-31" in pipeline.rejection(f"bad{seconds}")
+
+
+class Clocks:
+    """The clock of each service, as a file that says how far it is ahead."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self._stack, self._folder = stack, folder
+
+    def set(self, service: str, seconds: int) -> None:
+        folder = self._folder / service
+        folder.mkdir(exist_ok=True)
+        (folder / "offset").write_text(f"+{seconds}\n")
+
+    def start_again(self, service: str, *, ahead: int) -> None:
+        """Start a service on a machine whose clock is wrong."""
+        docker("stop", self._stack.container(service))
+        self.set(service, ahead)
+        docker("start", self._stack.container(service))
+
+    def override(self) -> Path:
+        services = {
+            service: {
+                "image": CLOCK_IMAGE,
+                "environment": ENVIRONMENT,
+                "volumes": [{"type": "bind", "source": str(self._folder / service), "target": "/clock"}],
+            }
+            for service in WITH_CLOCK
+        }
+        path = self._folder / "clocks.json"
+        path.write_text(json.dumps({"services": services}))
+        return path
+
+
+@pytest.fixture(scope="module")
+def clocks(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clocks]:
+    """The stack with a clock of its own for each service; all are right."""
+    context, folder = tmp_path_factory.mktemp("image"), tmp_path_factory.mktemp("clocks")
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    proxies = [option for name in PROXIES if name in os.environ for option in ("--build-arg", name)]
+    docker("build", "--quiet", "--tag", CLOCK_IMAGE, *proxies, str(context))
+    clocks = Clocks(stack, folder)
+    for service in WITH_CLOCK:
+        clocks.set(service, 0)
+    try:
+        stack.compose(*REPLACE, override=clocks.override())
+        yield clocks
+    finally:
+        stack.compose(*REPLACE)
+        docker("image", "rm", "--force", CLOCK_IMAGE)
+
+
+def _health(stack: Stack, service: str) -> str:
+    return str(stack.inspect(service)["State"]["Health"]["Status"])
+
+
+def _says_why_it_does_not_work(stack: Stack, service: str) -> bool:
+    """Whether the log of the service and Docker's record of its health hold the sentence."""
+    wrong = rf"the clock of {service} is 7(199|200) s ahead of the database's and may be 30 s off; set it, "
+    said = "".join(entry["Output"] for entry in stack.inspect(service)["State"]["Health"]["Log"][-1:])
+    return bool(re.search(f"waiting: {wrong}", stack.logs(service)) and re.search(wrong, said))
+
+
+@pytest.mark.parametrize("service", WITH_CLOCK)
+def test_nothing_is_lost_while_the_clock_of_a_service_is_two_hours_ahead(
+    stack: Stack, pipeline: Pipeline, clocks: Clocks, recoveries: Recoveries, service: str
+) -> None:
+    spring, day = f"spring-{service}.json", f"day-{service}.json"
+    pipeline.drop(spring, table="year", start_date="2024-03-01", end_date="2024-04-30")
+    pipeline.wait_for("somebody in the middle of the days", lambda: pipeline.staged("year"))
+
+    clocks.start_again(service, ahead=TWO_HOURS)
+    pipeline.drop(day, table="probe", start_date="2024-06-20")
+
+    pipeline.wait_for("a sentence that says why", lambda: _says_why_it_does_not_work(stack, service))
+    if service == "triggerer":  # nobody hears of files; whoever asks otherwise is served, and the files with them
+        pipeline.rest.trigger("request_partitions", mode="custom", table="probe", start_date="2024-06-21")
+    if service in ("triggerer", "dag-processor"):
+        pipeline.wait_for_done(spring, day)
+    since = time.monotonic()
+    clocks.set(service, 0)
+
+    looks = {
+        "all healthy": lambda: not stack.unhealthy(),
+        "request done": lambda: pipeline.are_done(day),
+        "year done": lambda: pipeline.are_done(spring),
+    }
+    recoveries.add(f"clock of {service} ahead, then right", pipeline.wait_for_all(looks, since=since))
+    pipeline.drop(f"after-{day}", table="probe", start_date="2024-06-20")
+    pipeline.wait_for_done(f"after-{day}")
+
+
+def test_a_service_whose_clock_goes_wrong_ends_and_works_again_once_it_is_right(
+    stack: Stack, pipeline: Pipeline, clocks: Clocks
+) -> None:
+    before = stack.inspect("dag-processor")["State"]["StartedAt"]
+    clocks.set("dag-processor", TWO_HOURS)
+
+    pipeline.wait_for("a sentence that says why", lambda: _says_why_it_does_not_work(stack, "dag-processor"))
+    assert stack.inspect("dag-processor")["State"]["StartedAt"] != before
+    pipeline.wait_for("an unhealthy one", lambda: _health(stack, "dag-processor") == "unhealthy")
+    clocks.set("dag-processor", 0)
+
+    pipeline.wait_for("a healthy stack", lambda: not stack.unhealthy())
