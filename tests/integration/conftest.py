@@ -20,7 +20,7 @@ SETTINGS = {
     "RELOADS_CATCH_UP_DAYS": "3",
 }
 # The first test builds the image, and a fault may take minutes to recover from on a busy machine.
-TIMEOUT_SECONDS = 900
+TIMEOUT_SECONDS = 1800
 RECOVERIES = pytest.StashKey[Recoveries]()
 
 

@@ -21,7 +21,7 @@ from tests.e2e.rest import Rest
 from tests.integration.stack import Stack
 
 T = TypeVar("T")
-DEADLINE_SECONDS = 240
+DEADLINE_SECONDS = 600
 
 
 class Pipeline:

@@ -138,7 +138,7 @@ def running_stack(folder: Path, *, clone: Path, settings: dict[str, str]) -> Ite
     run(sys.executable, "-m", "containers", "env", folder=copy)
 
     compose = DockerCompose(copy, build=True, wait=True)
-    _remove(compose)
+    _remove()
     stack = Stack(copy, home)
     try:
         prepare(Compose(copy).configuration()["scheduler"])
@@ -149,15 +149,15 @@ def running_stack(folder: Path, *, clone: Path, settings: dict[str, str]) -> Ite
             raise
         yield stack
     finally:
-        _remove(compose)
+        _remove()
         docker("image", "rm", "--force", IMAGE)
 
 
-def _remove(compose: DockerCompose) -> None:
+def _remove() -> None:
     """Remove the containers, networks and volumes of the project, whatever state they are in."""
     if paused := docker("ps", "--quiet", *OF_PROJECT, "--filter", "status=paused").split():
         docker("unpause", *paused)
-    compose.stop()
-    # Those of an override are not known to it.
+    # By its name, from a folder without a file of Compose: it goes even where the copy of the clone is gone.
+    docker("compose", "--project-name", PROJECT, "down", "--remove-orphans", folder=Path("/"))
     if volumes := docker("volume", "ls", "--quiet", *OF_PROJECT).split():
         docker("volume", "rm", *volumes)
