@@ -105,7 +105,8 @@ def _nobody_takes_requests(pipeline: Pipeline) -> Iterator[None]:
     ("is_whole", "sentence"),
     [
         (False, "read-only-False-good.json cannot be read or moved (Permission denied); grant access to it"),
-        (True, ".json cannot be written (Permission denied); make room or grant access"),
+        # Of whichever comes first: the record of the good file, or the sentence beside the bad one.
+        (True, " cannot be written (Permission denied); make room or grant access"),
     ],
     ids=["the folder alone", "with all in it"],
 )
