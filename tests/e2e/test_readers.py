@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from tests.e2e.pipeline import Pipeline
+from tests.e2e.tables import BIG, write_query
 
 DAYS = 30
 ROWS = 20_000
