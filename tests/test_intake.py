@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,21 @@ def test_a_crash_before_the_bookmark_skips_no_day(sales_settings: Settings, monk
     assert asked(daily(sales_settings, at=NOON + 2 * DAY)) == [("sales", ["2024-07-01..2024-07-02"])]
 
 
+def test_the_clock_looks_back_for_late_rows_where_a_table_says_so(sales_settings: Settings) -> None:
+    toml = sales_settings.tables / "sales" / "table.toml"
+    toml.write_text(toml.read_text() + "look_back = 2\n")
+    assert asked(daily(sales_settings)) == [("sales", ["2024-06-28..2024-06-30"])]
+    assert asked(daily(sales_settings, at=NOON + DAY)) == [("sales", ["2024-06-29..2024-07-01"])]
+
+
+def test_days_that_were_missed_are_made_up_for_once_however_far_a_table_looks_back(sales_settings: Settings) -> None:
+    toml = sales_settings.tables / "sales" / "table.toml"
+    toml.write_text(toml.read_text() + "look_back = 1\n")
+    daily(sales_settings)
+    assert asked(daily(sales_settings, at=NOON + 4 * DAY)) == [("sales", ["2024-06-30..2024-07-04"])]
+    assert asked(daily(sales_settings, at=NOON + 5 * DAY)) == [("sales", ["2024-07-04..2024-07-05"])]
+
+
 # a form
 
 
@@ -175,6 +191,21 @@ def test_a_form_sent_again_by_a_retry_is_one_request(sales_settings: Settings, q
     assert queue.records("accepted") == [first]
     queue.settle(first.id, Outcome(published=first.days), run="run", now=NOON)
     assert ask_by_hand(sales_settings, FORM, now=NOON + DAY, origin="run") == []
+
+
+def test_a_form_can_ask_for_less_than_everything(sales_settings: Settings, define: Callable[..., Path]) -> None:
+    query = (sales_settings.tables / "visits" / "query.sql").read_text()
+    define("visits", query, "keys = ['sale_id']\n[parameters.size]\ntype = 'integer'\ndefault = 1\n")
+    wanted = {"only": "stale", "keys": {"sale_id": [1]}, "parameters": {"size": 2}, "cascade": False}
+    [record] = ask_by_hand(sales_settings, FORM | wanted, now=NOON, origin="run")
+    assert (record.only, record.cascade, record.parameters) == ("stale", False, {"size": 2})
+    assert record.keys == {"sale_id": ("1",)}
+
+
+def test_a_form_as_it_is_opened_asks_for_everything(sales_settings: Settings) -> None:
+    opened = {"only": "all", "keys": {}, "parameters": {}, "cascade": True, "reason": None}
+    [record] = ask_by_hand(sales_settings, FORM | opened, now=NOON, origin="run")
+    assert (record.only, record.cascade, record.parameters, record.keys) == ("all", True, {}, {})
 
 
 def test_a_form_for_two_tables_is_a_request_each(sales_settings: Settings) -> None:

@@ -6,6 +6,8 @@ import errno
 import json
 import logging
 import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,158 @@ def test_a_full_disk_keeps_the_progress_recorded_before(queue: Queue, monkeypatc
         with pytest.raises(OperatorError, match="No space left"):
             queue.settle("r", Outcome(published=WEEK), run="run", now=NOW)
     assert queue.records("accepted") == [record()]
+
+
+# planning
+
+
+STALE, MISSING = "the query changed", "it is missing"
+
+
+def plan(queue: Queue, planned: dict[str, list[str]], skipped: dict[str, list[str]] | None = None) -> Record | None:
+    def as_days(reasons: dict[str, list[str]]) -> dict[str, Days]:
+        return {why: Days.parse(texts) for why, texts in reasons.items()}
+
+    return queue.plan("r", planned=as_days(planned), skipped=as_days(skipped or {}), now=NOW + MINUTE)
+
+
+def test_a_plan_is_written_into_the_record(queue: Queue) -> None:
+    queue.add(record())
+    after = plan(queue, {STALE: ["2024-06-01"]}, {"it is there": ["2024-06-02..2024-06-06"]})
+    assert queue.records("accepted") == [after]
+    assert after
+    assert after.outstanding == Days.parse(["2024-06-01", "2024-06-07"])
+
+
+def test_a_request_that_needs_nothing_is_done_when_it_is_planned(queue: Queue) -> None:
+    queue.add(record())
+    after = plan(queue, {}, {"it is there": ["2024-06-01..2024-06-07"]})
+    assert state_of(queue) == "done"
+    assert queue.records("done") == [after]
+    assert after
+    assert after.finished_at == NOW + MINUTE
+
+
+def test_a_plan_that_says_nothing_new_writes_nothing(queue: Queue) -> None:
+    queue.add(record())
+    plan(queue, {STALE: ["2024-06-01"], MISSING: ["2024-06-02"]})
+    path = queue.landing / "accepted" / "r.json"
+    before = path.stat()
+    plan(queue, {STALE: ["2024-06-01"], MISSING: ["2024-06-02"]})
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+# cancelling
+
+
+def test_what_is_left_of_a_request_is_given_up(queue: Queue) -> None:
+    queue.add(record())
+    queue.settle("r", Outcome(published=Days.parse(["2024-06-07"])), run="run", now=NOW)
+    after = queue.cancel("r", now=NOW + MINUTE)
+    assert (state_of(queue), queue.records("cancelled")) == ("cancelled", [after])
+    assert after
+    assert (after.cancelled.texts(), after.finished_at) == (["2024-06-01..2024-06-06"], NOW + MINUTE)
+
+
+def test_a_request_of_which_a_day_failed_is_failed_even_if_the_rest_is_given_up(queue: Queue) -> None:
+    queue.add(record())
+    queue.settle("r", failing("2024-06-07"), run="run", now=NOW)
+    queue.cancel("r", now=NOW)
+    assert state_of(queue) == "failed"
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+def test_what_is_not_accepted_any_more_cannot_be_cancelled(queue: Queue, state: State) -> None:
+    path = queue.folder(state) / "r.json"
+    path.write_text(record().to_json())
+    assert queue.cancel("r", now=NOW) is None
+    assert path.read_text() == record().to_json()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        pytest.param(Outcome(published=WEEK), "done", id="all days were under way"),
+        pytest.param(Outcome(published=Days.parse(["2024-06-01"])), "cancelled", id="one day was"),
+        pytest.param(Outcome(cancelled=WEEK), "cancelled", id="none was"),
+        pytest.param(failing("2024-06-01..2024-06-07"), "cancelled", id="all failed, which nobody wants to know"),
+    ],
+)
+def test_what_was_under_way_when_it_was_cancelled_is_written_down(queue: Queue, outcome: Outcome, state: State) -> None:
+    queue.add(record())
+    queue.cancel("r", now=NOW)
+    after = queue.settle("r", outcome, run="run", now=NOW + MINUTE)
+    assert (state_of(queue), queue.records(state)) == (state, [after])
+    assert after
+    assert (after.published, after.cancelled, after.failed) == (outcome.published, WEEK - outcome.published, ())
+
+
+# children
+
+
+@pytest.mark.parametrize("state", ["accepted", "done", "failed", "cancelled"])
+def test_what_follows_from_a_request_is_noted_wherever_it_is_and_once(queue: Queue, state: State) -> None:
+    ended: dict[str, dict[str, Any]] = {
+        "done": {"published": WEEK},
+        "failed": {"failed": (Failure(days=WEEK, error="bad row"),)},
+        "cancelled": {"cancelled": WEEK},
+    }
+    (queue.folder(state) / "r.json").write_text(record(**ended.get(state, {})).to_json())
+    for children in (["b"], ["b", "c"], ["c"]):
+        queue.note_children("r", children)
+    [after] = queue.records(state)
+    assert (after.children, state_of(queue)) == (("b", "c"), state)
+
+
+def test_children_of_a_request_that_is_gone_are_noted_nowhere(queue: Queue) -> None:
+    queue.note_children("r", ["b"])
+    assert list(queue.landing.rglob("*.json")) == []
+
+
+# several processes at once
+
+
+CHANGES = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from reloads.days import Days
+from reloads.outcome import Outcome
+from reloads.queue import Queue
+
+queue, month, now = Queue(Path(sys.argv[1])), sys.argv[2], datetime(2024, 7, 1, 12, tzinfo=UTC)
+print("ready", flush=True)
+sys.stdin.readline()
+for day in (f"{month}-{n:02}" for n in range(1, 21)):
+    queue.settle("r", Outcome(published=Days.parse([day]), rows={day: 1}, seconds=1), run=month, now=now)
+    queue.note_children("r", [f"child of {day}"])
+    if day == "2024-07-10":
+        queue.cancel("r", now=now)
+"""
+
+
+def test_two_processes_that_change_one_record_at_once_lose_nothing(queue: Queue) -> None:
+    queue.add(record(days=Days.parse(["2024-06-01..2024-07-31"])))
+    command = [sys.executable, "-c", CHANGES, str(queue.landing)]
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen([*command, "2024-06"], stdin=pipe, stdout=pipe, text=True) as june,
+        subprocess.Popen([*command, "2024-07"], stdin=pipe, stdout=pipe, text=True) as july,
+    ):
+        for worker in (june, july):
+            assert worker.stdout
+            assert worker.stdout.readline() == "ready\n"
+        for worker in (june, july):
+            assert worker.stdin
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        for worker in (june, july):
+            worker.communicate(timeout=60)
+            assert worker.returncode == 0
+    [after] = queue.records("cancelled")
+    assert after.published.texts() == ["2024-06-01..2024-06-20", "2024-07-01..2024-07-20"]
+    assert after.cancelled.texts() == ["2024-06-21..2024-06-30", "2024-07-21..2024-07-31"]
+    assert (after.rows, after.seconds, len(after.children)) == (40, 40, 40)
 
 
 @pytest.mark.parametrize(("outcome", "state"), [(Outcome(published=WEEK), "done"), (failing("2024-06-01"), "failed")])

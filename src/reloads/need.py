@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from reloads.warehouse import TableFolder
 MISSING = "it is missing"
 UNKNOWN = "it is not known what it was made from"
 OUTDATED = "the query or its settings changed"
+GONE = "a partition of it is gone"
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,18 @@ class Look:
             return MISSING
         whys = [self._why_file(day, name) for name in names]
         if not choice:
-            whys.append(self._why_day(day))
+            is_gone = bool(self._entered.get(self.folder.day_name(day), set()).difference(names))
+            whys += [GONE if is_gone else None, self._why_day(day)]
         return next((why for why in whys if why), None)
+
+    @cached_property
+    def _entered(self) -> Mapping[str, set[str]]:
+        """The partitions in the ledger, by the name of their day."""
+        found: dict[str, set[str]] = {}
+        for name in self.ledger.entries:
+            if "/" in name:
+                found.setdefault(name.partition("/")[0], set()).add(name)
+        return found
 
     def is_chosen(self, name: str, choice: Choice) -> bool:
         """Whether the partition has values of the keys that ``choice`` wants."""

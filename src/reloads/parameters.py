@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from math import isfinite
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -73,6 +74,9 @@ class Parameter(BaseModel):
         if isinstance(value, bool):
             return self.type == "boolean"
         if isinstance(value, int) and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+            return False
+        if isinstance(value, float) and not isfinite(value):
+            # Not a number is neither less nor more than any bound.
             return False
         return isinstance(value, PYTHON_TYPES[self.type])
 

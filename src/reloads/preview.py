@@ -42,7 +42,7 @@ def preview(settings: Settings, request: ReloadRequest, *, now: datetime) -> lis
     for table in catalog.lineage.order():
         if table in records:
             mine, changing[table] = _asked(settings, catalog, records[table])
-        elif request.cascade:
+        elif request.cascade and table in catalog.tables:
             mine, changing[table] = _following(settings, catalog, table, changing, now)
         else:
             mine = []
@@ -73,6 +73,9 @@ def _following(
     lines, taken = [], Days()
     for name, window in catalog[table].inputs.items():
         days = carried(changing.get(name, Days()), window) & Days.between(first, max(first, today))
+        if not days:
+            # One that nothing reaches need not even be readable.
+            continue
         look = _look(settings, catalog, table, days)
         new = Days.of(day for day in days - taken if day in changing[name] or look.folder.has_day(day))
         taken |= new

@@ -202,7 +202,13 @@ class TableFolder:
         for name, entry in entries.items():
             file = self.file(name)
             new[name] = replace(entry, file=identity(file) if file.exists() else "")
-        kept = {name: entry for name, entry in ledger.entries.items() if name not in gone}
+        days = {name.partition("/")[0].partition("#")[0] for name in entries}
+
+        def is_gone(name: str, entry: Entry) -> bool:
+            # Or a try before this one removed the file and ended before it wrote that down.
+            return name in gone or bool(entry.file and name.partition("/")[0] in days and not self.file(name).exists())
+
+        kept = {name: entry for name, entry in ledger.entries.items() if not is_gone(name, entry)}
         # Files of before may have other columns: they are looked up again when they are needed.
         columns = {} if publication.is_restoring else publication.columns or ledger.columns
         keys = publication.keys or ledger.keys
