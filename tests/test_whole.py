@@ -237,7 +237,7 @@ class World:
             types = {"day": "date", "k": "varchar"} if table == "keyed" else {"day": "date"}
             db.execute(f"create table {quoted(table)} as from {relation(files, columns=types)}")
             return
-        for name in self.catalog[table].inputs:
+        for name in self.catalog.lineage.behind(table, Days()):  # inputs first
             db.execute(f"create table if not exists {quoted(name)} as from ({self.catalog[name].query}) limit 0")
         db.execute(f"create table {quoted(table)} as from ({self.catalog[table].query}) limit 0")
 
