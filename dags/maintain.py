@@ -5,7 +5,8 @@ Once a week, moves the requests that were done long ago from `landing/done/` int
 `landing/done/archive/YYYY-MM.jsonl`, one line each. Nothing is deleted: a line put back into `landing/` as a `.json`
 file asks again.
 
-Also removes the replaced partitions whose `history_days` are over, which otherwise the next run of their table does.
+Also removes the replaced partitions whose `history_days` are over, which otherwise the next run of their table does,
+and hidden files of processes that were killed while they wrote them, a day later.
 
 *Trigger* with another number of days archives more, or less.
 """
@@ -47,13 +48,15 @@ with DAG(
 
     @task
     def expire(**context):
-        """Remove replaced partitions whose time is over."""
+        """Remove replaced partitions whose time is over, and what killed processes left."""
         from reloads.catalog import Catalog
-        from reloads.upkeep import remove_expired
+        from reloads.upkeep import remove_expired, remove_unfinished
 
+        now = datetime.now(UTC)
         with plain_errors():
-            return sum(
-                remove_expired(settings, table, now=datetime.now(UTC)) for table in Catalog.load(settings.tables).tables
+            tables = Catalog.load(settings.tables).tables
+            return sum(remove_expired(settings, table, now=now) for table in tables) + remove_unfinished(
+                settings, now=now
             )
 
     archive()

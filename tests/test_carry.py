@@ -250,7 +250,7 @@ def test_a_crash_before_anything_is_published_rewrites_nobody(loaded: Chain, mon
     before = loaded.files()
     asked = loaded.ask("a", "2025-01-10")
     with monkeypatch.context() as patch:
-        patch.setattr("reloads.warehouse.TableFolder._replace", crash)
+        patch.setattr("os.link", crash)
         with pytest.raises(Crash):
             loaded.rewrite("a", loaded.plan("a"))
     assert len(read_notices(loaded.settings.warehouse, "a")) == 1

@@ -54,6 +54,22 @@ def test_source_files_that_are_not_there_yet_are_no_fault(sales_settings: Settin
     assert check_tables(sales_settings) == ["sales", "visits"]
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_check_that_reads_a_source_is_bound_once_the_source_is_there(
+    sales_settings: Settings, tmp_path: Path, *, is_there: bool
+) -> None:
+    sources = f"create view known as from read_csv('{tmp_path}/known.csv');"
+    (sales_settings.tables / "sources.sql").write_text(sources)
+    check = "create view unknown as select day from new anti join known using (no_such_column)"
+    (sales_settings.tables / "visits" / "checks.sql").write_text(check)
+    if not is_there:
+        assert check_tables(sales_settings) == ["sales", "visits"]
+        return
+    (tmp_path / "known.csv").write_text("sale_id\n1\n")
+    with pytest.raises(TableError, match=r"visits/checks.sql: the check unknown: .*no_such_column"):
+        check_tables(sales_settings)
+
+
 def test_a_broken_statement_in_the_sources_is_named(sales_settings: Settings) -> None:
     (sales_settings.tables / "sources.sql").write_text("create view raw as from nowhere;")
     with pytest.raises(TableError, match=r"tables/sources.sql: .*nowhere does not exist.*; mend that statement"):

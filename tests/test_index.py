@@ -19,10 +19,11 @@ from reloads.index import LOOKS, look_again, open_index, query_index
 from reloads.outcome import CheckResult, Failure, Reason
 from reloads.queue import Queue
 from reloads.record import Cause, Record
-from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.rewrite import rewrite_batch
 from reloads.settings import Settings
 from reloads.table import load_table
 from reloads.warehouse import TableFolder
+from reloads.work import Place, Provenance, Work
 
 DefineTable = Callable[..., Path]
 Row = tuple[Any, ...]

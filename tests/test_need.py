@@ -152,7 +152,8 @@ def test_a_day_of_which_all_keys_are_there_needs_nothing(keyed: Chain) -> None:
 
 
 def test_a_day_without_any_key_is_missing_until_it_was_written(keyed: Chain) -> None:
-    keyed.define("shops", f"{SHOPS} where day <> '2025-01-02'", 'keys = ["shop"]')
+    query = keyed.settings.tables / "shops" / "query.sql"
+    query.write_text(f"{SHOPS} where day <> '2025-01-02'")
     assert whys(keyed, "shops") == [MISSING] * 3
     load(keyed, "shops")
     assert not list(keyed.settings.warehouse.glob("shops/day=2025-01-02/*"))

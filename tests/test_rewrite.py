@@ -27,12 +27,13 @@ from reloads.history import History
 from reloads.inputs import all_inputs, folder_of
 from reloads.ledger import identity, read_ledger
 from reloads.outcome import Outcome
-from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.rewrite import rewrite_batch
 from reloads.scope import Scope
 from reloads.settings import Settings
 from reloads.staging import remove_abandoned
 from reloads.table import load_table
 from reloads.warehouse import TableFolder
+from reloads.work import Place, Provenance, Work
 
 FIRST = date(2025, 1, 1)
 MONTH = Days.between(FIRST, date(2025, 1, 31))
@@ -813,7 +814,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from reloads.days import Days
 from reloads.engine import Share
-from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.rewrite import rewrite_batch
+from reloads.work import Place, Provenance, Work
 from reloads.table import load_table
 rewrite_batch(
     Work(Days.between(date(2025, 1, 1), date(2025, 1, 31))),

@@ -133,3 +133,9 @@ def test_the_version_changes_with_what_a_table_is_made_of(
     before = load_table(make(tmp_path), "sales").version
     (tmp_path / file).write_text(text)
     assert (load_table(tmp_path, "sales").version != before) is is_another
+
+
+def test_a_severity_without_a_check_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, toml=GOOD_TOML + '[checks.few]\nseverity = "warn"')
+    with pytest.raises(TableError, match=r"checks names 'few' but there is no checks\.sql; write it, or remove the"):
+        load_table(tmp_path, "sales")

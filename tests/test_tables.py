@@ -14,8 +14,9 @@ from reloads.catalog import Catalog
 from reloads.days import Days
 from reloads.engine import Share
 from reloads.outcome import Outcome
-from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.rewrite import rewrite_batch
 from reloads.scope import Scope
+from reloads.work import Place, Provenance, Work
 
 TABLES = Path(__file__).resolve().parents[1] / "tables"
 # In an order in which each can be made of those before it.

@@ -9,7 +9,8 @@ import pytest
 from reloads.days import Days
 from reloads.errors import QueryError
 from reloads.history import Act
-from reloads.warehouse import Publication, TableFolder
+from reloads.publish import Publication, publish
+from reloads.warehouse import TableFolder
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 1, 6), date(2025, 1, 7), date(2025, 1, 8)
 
@@ -35,24 +36,24 @@ def test_a_partition_lies_where_hive_readers_look(folder: TableFolder, tmp_path:
 
 def test_published_files_are_moved_into_place(folder: TableFolder) -> None:
     publication = staged(folder, MONDAY, TUESDAY, text="new")
-    folder.publish(publication)
+    publish(folder, publication)
     names = {"day=2025-01-06": folder.partition(MONDAY), "day=2025-01-07": folder.partition(TUESDAY)}
     assert folder.published() == names
     assert not any(file.exists() for file in publication.staged.values() if file)
 
 
 def test_only_the_partitions_given_change(folder: TableFolder) -> None:
-    folder.publish(staged(folder, MONDAY, TUESDAY, WEDNESDAY, text="old"))
+    publish(folder, staged(folder, MONDAY, TUESDAY, WEDNESDAY, text="old"))
     before = {day: folder.partition(day).stat() for day in (MONDAY, WEDNESDAY)}
-    folder.publish(staged(folder, TUESDAY, text="new"))
+    publish(folder, staged(folder, TUESDAY, text="new"))
     assert folder.partition(TUESDAY).read_text() == "new"
     assert {day: folder.partition(day).stat() for day in (MONDAY, WEDNESDAY)} == before
 
 
 def test_a_reader_that_has_a_partition_open_keeps_the_old_one(folder: TableFolder) -> None:
-    folder.publish(staged(folder, MONDAY, text="old"))
+    publish(folder, staged(folder, MONDAY, text="old"))
     with folder.partition(MONDAY).open() as reader:
-        folder.publish(staged(folder, MONDAY, text="new"))
+        publish(folder, staged(folder, MONDAY, text="new"))
         assert reader.read() == "old"
 
 
@@ -60,17 +61,17 @@ def test_a_reader_that_has_a_partition_open_keeps_the_old_one(folder: TableFolde
 def test_a_foreign_file_in_a_partition_is_refused_before_anything_is_touched(
     folder: TableFolder, stranger: str
 ) -> None:
-    folder.publish(staged(folder, MONDAY, TUESDAY, text="old"))
+    publish(folder, staged(folder, MONDAY, TUESDAY, text="old"))
     (folder.partition(TUESDAY).parent / stranger).write_text("of somebody else")
     with pytest.raises(QueryError, match=f"day=2025-01-07 holds {stranger} besides data.parquet .*; move it away"):
-        folder.publish(staged(folder, MONDAY, TUESDAY, text="new"))
+        publish(folder, staged(folder, MONDAY, TUESDAY, text="new"))
     assert {path.read_text() for path in folder.published().values()} == {"old"}
 
 
 def test_hidden_files_in_a_partition_are_nobodys_rows(folder: TableFolder) -> None:
-    folder.publish(staged(folder, MONDAY, text="old"))
+    publish(folder, staged(folder, MONDAY, text="old"))
     (folder.partition(MONDAY).parent / ".data.parquet.crc").write_text("")
-    folder.publish(staged(folder, MONDAY, text="new"))
+    publish(folder, staged(folder, MONDAY, text="new"))
     assert folder.partition(MONDAY).read_text() == "new"
 
 
@@ -83,7 +84,7 @@ def test_a_day_whose_place_is_taken_is_named_and_the_others_are_published(folder
     else:
         target.mkdir(parents=True)
         (target / "x").write_text("")
-    kept = folder.publish(staged(folder, MONDAY, TUESDAY, text="new"))
+    kept = publish(folder, staged(folder, MONDAY, TUESDAY, text="new"))
     assert list(kept) == [folder.day_name(MONDAY)]
     assert re.search(r"day=2025-01-06\S* cannot be written \(.+\)", kept[folder.day_name(MONDAY)])
     assert folder.partition(TUESDAY).read_text() == "new"

@@ -16,10 +16,11 @@ from reloads.errors import OperatorError, ReloadsError
 from reloads.inputs import all_inputs
 from reloads.outcome import Failure, Outcome
 from reloads.queue import Queue
-from reloads.rewrite import Place, Provenance, Work, rewrite_batch
+from reloads.rewrite import rewrite_batch
 from reloads.settings import Settings
 from reloads.table import load_table
 from reloads.table_run import Batch
+from reloads.work import Place, Provenance, Work
 
 log = logging.getLogger(__name__)
 

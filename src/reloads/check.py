@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 from reloads.catalog import Catalog
 from reloads.checks import bind_checks, check_definitions
+from reloads.columns import query_columns
 from reloads.engine import Share, connect
 from reloads.errors import OperatorError, QueryError, TableError
 from reloads.inputs import Snapshot, all_inputs, create_inputs, set_parameters
-from reloads.rewrite import check_columns
 from reloads.settings import Settings
 from reloads.table import Table
 
@@ -44,4 +44,9 @@ def _bind(table: Table, settings: Settings, spill: Path) -> None:
         nothing = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
         create_inputs(engine, nothing, warehouse=settings.warehouse, inputs=inputs)
         set_parameters(engine.db, table, {})
-        bind_checks(engine.db, table, columns=check_columns(engine, table))
+        columns = query_columns(engine, table)
+        try:
+            bind_checks(engine.db, table, columns=columns)
+        except QueryError:
+            if not engine.missing_sources:  # which a check may read, though the query does not
+                raise

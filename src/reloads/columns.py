@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from reloads.errors import FitError
+from reloads.engine import Engine
+from reloads.errors import FitError, OperatorError, QueryError
 from reloads.ledger import Ledger
 from reloads.partition_files import pattern
+from reloads.table import Table
 from reloads.warehouse import TableFolder
 
 if TYPE_CHECKING:
@@ -56,3 +58,33 @@ def fitted(table: str, new: Mapping[str, str], old: Mapping[str, str], *, policy
         cure = 'remove it, or set on_schema_change = "append"'
         raise FitError(f"{table}: the column {added[0]} ({new[added[0]]}) is new to the published table; {cure}")
     return {**old, **new}
+
+
+def query_columns(engine: Engine, table: Table) -> dict[str, str]:
+    """The columns of the query's result with their types.
+
+    Raises ``QueryError`` unless it binds and has the day column, as a DATE, and the other columns that the settings
+    name; ``OperatorError`` where sources are missing, which may be why: that is no fault of the query.
+    """
+    import duckdb
+
+    file, settings = f"tables/{table.name}/query.sql", table.settings
+    column = settings.day_column
+    try:
+        types = {row[0]: row[1] for row in engine.db.execute(f"describe\n{table.query}").fetchall()}
+    except duckdb.Error as error:
+        kind = OperatorError if engine.missing_sources else QueryError
+        raise kind(f"{file}: {engine.because(error)}") from error
+    if column not in types:
+        raise QueryError(f"{file} has no column {column}, only {', '.join(types)}; select it or change day_column")
+    if types[column] != "DATE":
+        raise QueryError(f"{file}: {column} is {types[column]}, not DATE; cast it to date")
+    if not types.keys() - {column, *settings.keys}:
+        name = " and ".join([column, *settings.keys])
+        raise QueryError(f"{file} has no column besides {name}, which is the partition's name; select another")
+    for setting, names in (("keys", settings.keys), ("order_by", settings.order_by)):
+        if missing := [name for name in names if name not in types]:
+            raise QueryError(
+                f"{file} has no column {missing[0]}, only {', '.join(types)}; select it or change {setting}"
+            )
+    return types

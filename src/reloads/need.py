@@ -19,7 +19,7 @@ from reloads.ledger import Entry, Ledger, identity, read_ledger
 from reloads.lineage import read_for
 from reloads.scope import Choice
 from reloads.table import Table
-from reloads.warehouse import TableFolder
+from reloads.warehouse import TableFolder, day_part, is_of_day
 
 MISSING = "it is missing"
 UNKNOWN = "it is not known what it was made from"
@@ -64,8 +64,8 @@ class Look:
         """The partitions in the ledger, by the name of their day."""
         found: dict[str, set[str]] = {}
         for name in self.ledger.entries:
-            if "/" in name:
-                found.setdefault(name.partition("/")[0], set()).add(name)
+            if "/" in name and not is_of_day(name):
+                found.setdefault(day_part(name), set()).add(name)
         return found
 
     def is_chosen(self, name: str, choice: Choice) -> bool:

@@ -117,6 +117,9 @@ def load_table(tables: Path, name: str) -> Table:
     sources = _read(tables / "sources.sql") if (tables / "sources.sql").exists() else ""
     version = sha256(f"{query}\0{_content(settings)}\0{sources}".encode()).hexdigest()[:12]
     checks = _read(tables / name / "checks.sql") if (tables / name / "checks.sql").exists() else ""
+    if settings.checks and not checks:
+        path, named = tables / name / "table.toml", next(iter(settings.checks))
+        raise TableError(f"{path}: checks names '{named}' but there is no checks.sql; write it, or remove the setting")
     return Table(name, query, settings, sources, version, _inputs(tables, name, query, settings), checks)
 
 

@@ -18,12 +18,13 @@ from reloads.history import Act, History, Kept, link_or_copy
 from reloads.inputs import folder_of
 from reloads.ledger import Entry, read_ledger
 from reloads.outcome import Reason
+from reloads.publish import Publication, publish
 from reloads.queue import Queue
 from reloads.record import Record
 from reloads.settings import Settings
 from reloads.staging import staging_folder
 from reloads.table import Table, load_table
-from reloads.warehouse import Publication, TableFolder
+from reloads.warehouse import TableFolder, day_part
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ def undo_request(
     counts = _rows(settings, table, restore)
     with staging_folder(settings.warehouse, table) as place:
         staged = {name: _linked(kept, place / str(n)) for n, (name, kept) in enumerate(restore.back.items())}
-        refused = folder.publish(_publication(folder, restore, staged, record.id))
+        refused = publish(folder, _publication(folder, restore, staged, record.id))
     for name, kept in restore.back.items():
-        if kept.file is None and folder.keys and not _entries(restore).get(name.partition("/")[0]):
+        if kept.file is None and folder.keys and not _entries(restore).get(day_part(name)):
             with suppress(OSError):  # other partitions of the day are there
-                (folder.folder / name.partition("/")[0]).rmdir()
+                (folder.folder / day_part(name)).rmdir()
     failed = Days.of(map(folder.day_of, refused))
     if refused:
         raise RequestError(f"{failed} of {table} could not be put back: {next(iter(refused.values()))}")
@@ -130,7 +131,7 @@ def _rows(settings: Settings, table: str, restore: Restore) -> dict[str, int]:
 
 def _is_of(entry: str, partition: str) -> bool:
     """Whether a name in the ledger is that of the partition, or of its day as a whole."""
-    return entry == partition or entry.partition("#")[0] == partition.partition("/")[0]
+    return entry == partition or entry.partition("#")[0] == day_part(partition)
 
 
 def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Path | None], request: str) -> Publication:

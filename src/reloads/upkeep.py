@@ -1,15 +1,21 @@
-"""Upkeep of what is kept for a while: replaced partitions, and the rows that checks refused."""
+"""Upkeep: what is kept for a while, and what processes left that were killed while they wrote."""
 
 from __future__ import annotations
 
+import re
 import shutil
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from reloads.history import History
+from reloads.judge import FAILED
 from reloads.ledger import table_lock
-from reloads.rewrite import FAILED
+from reloads.queue import STATES
 from reloads.settings import Settings
 from reloads.table import load_table
+
+UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
+"""As ``files.write_whole`` and ``staging_folder`` name what they have not finished."""
 
 
 def remove_expired(settings: Settings, table: str, *, now: datetime) -> int:
@@ -25,4 +31,21 @@ def remove_expired(settings: Settings, table: str, *, now: datetime) -> int:
         if folder.stat().st_mtime < oldest:
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
+    return removed
+
+
+def remove_unfinished(settings: Settings, *, now: datetime) -> int:
+    """Remove the hidden files of killed processes, a day after they were written; returns their number.
+
+    Only in folders that nobody but this software writes to.
+    """
+    oldest = (now - timedelta(days=1)).timestamp()
+    folders = [path for path in settings.warehouse.glob(".*") if path != settings.environments]
+    folders += [settings.landing / name for name in STATES]
+    removed = 0
+    for path in (path for folder in folders for path in folder.rglob(".*.tmp") if UNFINISHED.fullmatch(path.name)):
+        with suppress(FileNotFoundError):  # its owner lives, and has just finished it
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+                removed += 1
     return removed

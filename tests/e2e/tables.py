@@ -11,8 +11,9 @@ from examples.make_source import make_source
 
 ROWS_A_DAY = 100
 
+# What comes out as it was is not published; here every rewrite does something that can be counted.
 PLAIN = f"""\
-select cast(midnight as date) as day, number, 10 * number as value
+select cast(midnight as date) as day, number, 10 * number as value, now() as rewritten_at
 from generate_series(date '2024-01-01', date '2099-12-31', interval 1 day) as days(midnight)
 cross join generate_series(1, {ROWS_A_DAY}) as numbers(number)
 """

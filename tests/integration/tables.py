@@ -11,9 +11,11 @@ from tests.e2e.tables import BIG, PLAIN, write_table
 
 YEAR_ROWS = 100
 
-# Some tens of milliseconds of work for each day, so that a year of it lasts long enough for something to happen.
+# Some tens of milliseconds of work for each day, so that a year of it lasts long enough for something to happen; and
+# a time, because what comes out as it was is not published.
 YEAR = f"""\
-select day, number, sum(cast('0x' || md5(day || '/' || number || '/' || step)[1:4] as bigint)) as value
+select day, number, sum(cast('0x' || md5(day || '/' || number || '/' || step)[1:4] as bigint)) as value,
+    now() as rewritten_at
 from (
     select cast(midnight as date) as day
     from generate_series(date '2023-01-01', date '2025-12-31', interval 1 day) as days(midnight)
