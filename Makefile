@@ -50,8 +50,8 @@ stack: env ## build and start everything in containers, and wait until it works
 stack-down: ## stop the containers; all data stays
 	@$(PYTHON) -m containers down
 
-test: .venv/dev ## all tests
-	@$(BIN)/pytest
+test: .venv/dev ## all tests, two at once
+	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 lint: .venv/dev ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -10,6 +10,8 @@ from tempfile import mkdtemp
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from reloads.catalog import Catalog
 from reloads.queue import Queue
@@ -30,6 +32,32 @@ THREE_ROWS_A_DAY = """
 """
 
 DefineTable = Callable[..., Path]
+
+STACKS = ("integration", "e2e")
+"""The folders whose tests share a stack. They begin, as they take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stacks first."""
+    items.sort(key=lambda item: [*STACKS, ""].index(_stack_of(item.nodeid)))
+
+
+class TogetherScheduling(LoadScopeScheduling):
+    """Where tests run side by side, those that share a stack stay together, and those of one module."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _stack_of(nodeid) or nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """How tests are given to processes."""
+    return TogetherScheduling(config, log)
+
+
+def _stack_of(nodeid: str) -> str:
+    folder = nodeid.partition("::")[0].rpartition("/")[0].rpartition("/")[2]
+    return folder if folder in STACKS else ""
 
 
 def define_table(tables: Path, name: str, query: str, toml: str = "", *, first_day: str = "2024-01-01") -> Path:

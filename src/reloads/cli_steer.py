@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reloads.command_run import follow_here
-from reloads.console import REQUEST, now, out, report, settings_now, user
+from reloads.console import REQUEST, err, now, out, report, settings_now, user
 from reloads.queue import Queue
 from reloads.steer import cancel_request, find_records, knock, retry_request
 from reloads.steer import undo as undo_requests
@@ -34,7 +34,7 @@ def undo(
     """Put back what a request replaced; the tables that read it follow. It can itself be undone."""
     settings = settings_now()
     queue = Queue(settings.landing)
-    done = undo_requests(settings, request, force=force, now=now(), by=user(), is_announced=not here)
+    done = undo_requests(settings, request, force=force, now=now(), by=user(), is_announced=not here, say=err.print)
     for record in done:
         out.print(f"{record.table}: {record.published} put back by {record.id}")
         for left in record.skipped:

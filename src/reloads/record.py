@@ -196,11 +196,14 @@ def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, n
 def asked_again(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """The request in a record's file that was put back into the drop folder; None where ``fields`` is no record.
 
-    A done record asks for all of its days again, a failed or cancelled one for those that it did not come to.
+    A done record asks for all of its days again, a failed or cancelled one for those that it did not come to. Raises
+    ``RequestError`` for one of an undo, which no reload repeats.
     """
     if not {"id", "mode", "accepted_at", "days"} <= fields.keys():
         return None
     record = Record.model_validate(fields)
+    if record.mode == "undo":
+        raise RequestError(f"the record is of an undo ({record.reason}); undo again with: reloads undo ID")
     wanted = record.days - record.fulfilled - record.skipped_days if record.failed or record.cancelled else record.days
     if not wanted:
         raise RequestError("the record asks for no days; write a request with a start_date")

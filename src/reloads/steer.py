@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
 from reloads.carry import carry_on
-from reloads.errors import RequestError
+from reloads.errors import OperatorError, RequestError
 from reloads.files import free_name, write_whole
 from reloads.history import FOLDER, History
 from reloads.queue import Queue, read_record
 from reloads.record import Record, asked_again
 from reloads.settings import Settings
 from reloads.undo import undo_request
+
+log = logging.getLogger(__name__)
 
 KNOCK = ".knock"
 """A file in the drop folder: whoever writes it wants the doorbell to look at the requests that wait, now."""
@@ -68,16 +72,31 @@ def undo(
     now: datetime,
     by: str | None = None,
     is_announced: bool = True,
+    say: Callable[[str], object] = log.warning,
 ) -> list[Record]:
     """Put back what a request replaced; returns the records of the undo, one for each table.
 
-    The tables that read it are asked to follow, unless somebody else sees to that (``is_announced=False``).
+    A table of which nothing can be put back is said, and an error only where there is no other. The tables that read
+    it are asked to follow, unless somebody else sees to that (``is_announced=False``). Raises ``OperatorError`` where
+    the disk refused some of it, after all else was done.
     """
-    done = []
+    done: list[Record] = []
+    left: list[RequestError] = []
     for table, request in _replaced_by(settings, wanted):
-        record = undo_request(settings, table, request, force=force, now=now, by=by)
+        try:
+            record = undo_request(settings, table, request, force=force, now=now, by=by)
+        except RequestError as error:
+            left.append(error)
+            continue
         children = carry_on(settings, table, now=now) if is_announced else []
         done.append(record.model_copy(update={"children": tuple(child.id for child in children)}))
+    if not done:
+        raise left[0]
+    for one in left:
+        say(str(one))
+    for record in done:
+        for failure in record.failed[:1]:
+            raise OperatorError(f"{record.failed_days} of {record.table} could not be put back: {failure.error}")
     return done
 
 

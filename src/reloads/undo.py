@@ -5,7 +5,7 @@ It is recorded, the tables that read this one follow, and it can itself be undon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,15 +16,18 @@ from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.history import Act, History, Kept, link_or_copy
 from reloads.inputs import folder_of
-from reloads.ledger import Entry, read_ledger
-from reloads.outcome import Reason
+from reloads.ledger import Entry, identity, read_ledger
+from reloads.outcome import Failure, Reason
 from reloads.publish import Publication, publish
 from reloads.queue import Queue
 from reloads.record import Record
 from reloads.settings import Settings
 from reloads.staging import staging_folder
 from reloads.table import Table, load_table
-from reloads.warehouse import TableFolder, day_part
+from reloads.warehouse import TableFolder, day_part, is_of_day
+
+UNDO = "undo/"
+"""What the name of an undo's run begins with."""
 
 
 @dataclass(frozen=True)
@@ -36,59 +39,129 @@ class Restore:
     later: Mapping[str, str]
     """The partitions that a later request has rewritten, with that request."""
     acts: Mapping[int, Act]
+    is_back: bool = False
+    """Whether some of what the request replaced is back already."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one act did to one partition: whoever wanted it, and the identities before and after it."""
+
+    kept: Kept
+    by: tuple[str, ...]
+    before: str | None
+    after: str | None
 
 
 def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) -> Restore:
     """What ``request`` replaced, and which of it somebody rewrote since; with ``force`` that is put back as well."""
     history, folder = History(settings.warehouse, table.name), folder_of(settings.warehouse, table)
-    acts = history.acts()
+    acts, known = history.acts(), read_ledger(settings.warehouse, table.name).entries
     back: dict[str, Kept] = {}
     later: dict[str, str] = {}
-    for kept in history.kept():
-        by = _by(acts.get(kept.stamp), folder.day_of(kept.partition))
-        if request in by:
-            back.setdefault(kept.partition, kept)
-        elif kept.partition in back:
-            later.setdefault(kept.partition, ", ".join(by) or "somebody")
+    is_back = False
+    for name, steps in _steps(history.kept(), acts, folder, request).items():
+        now = _identity(folder.file(name))
+        first, last = _last_block([request in step.by for step in steps])
+        if steps[first].before != now:
+            if now != steps[last].after or _is_strange(steps[last], acts):
+                later[name] = _who(steps[last:])
+        elif not force and (known[name].file if name in known else None) == now:
+            is_back = True
+            continue
+        # Or an undo was killed before the ledger knew of it.
+        back[name] = steps[first].kept
     if not force:
         back = {name: kept for name, kept in back.items() if name not in later}
-    return Restore(back, {} if force else later, acts)
+    return Restore(back, {} if force else later, acts, is_back)
+
+
+def _steps(kept: Sequence[Kept], acts: Mapping[int, Act], folder: TableFolder, request: str) -> dict[str, list[_Step]]:
+    """What changed the partitions that ``request`` changed, oldest first.
+
+    An act that noted a partition and did not come to replace it, as it was killed or refused, changed nothing.
+    """
+    by = {(one.stamp, one.partition): _by(acts.get(one.stamp), folder.day_of(one.partition)) for one in kept}
+    found: dict[str, list[_Step]] = {one.partition: [] for one in kept if request in by[one.stamp, one.partition]}
+    after = {name: _identity(folder.file(name)) for name in found}
+    for one in reversed(kept):
+        if (name := one.partition) in found:
+            before = _identity(one.file)
+            if before != after[name]:
+                found[name].insert(0, _Step(one, by[one.stamp, name], before, after[name]))
+            after[name] = before
+    return {name: steps for name, steps in found.items() if any(request in step.by for step in steps)}
+
+
+def _identity(file: Path | None) -> str | None:
+    try:
+        return identity(file) if file else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _last_block(ours: Sequence[bool]) -> tuple[int, int]:
+    """The first and the last of the last run of steps that are ours: a task that was tried again makes several."""
+    last = len(ours) - 1 - ours[::-1].index(True)
+    first = last
+    while first and ours[first - 1]:
+        first -= 1
+    return first, last
+
+
+def _is_strange(step: _Step, acts: Mapping[int, Act]) -> bool:
+    """Whether the file after a step is not the one that it wrote, as where no history was kept for a while."""
+    is_restoring = acts[step.kept.stamp].run.startswith(UNDO)
+    return bool(step.after) and not is_restoring and not str(step.after).startswith(f"{step.kept.stamp}-")
+
+
+def _who(steps: Sequence[_Step]) -> str:
+    """Who made the partition what it is now, after the first of these steps; what was undone since does not count."""
+    made: list[_Step] = []
+    for step in steps[1:]:
+        states = [steps[0].after, *(one.after for one in made)]
+        made = made[: states.index(step.after)] if step.after in states else [*made, step]
+    return ", ".join(made[-1].by if made else ()) or "somebody"
 
 
 def undo_request(
     settings: Settings, table: str, request: str, *, force: bool = False, now: datetime, by: str | None = None
 ) -> Record:
-    """Put back what ``request`` replaced in ``table``; returns the record of the undo, which is filed in ``done/``.
+    """Put back what ``request`` replaced in ``table``; returns the record of the undo, filed away.
 
-    Each partition changes at once, and readers see the old file or the new one. Raises ``RequestError`` if nothing can
-    be put back.
+    Each partition changes at once, and readers see the old file or the new one. Days that the disk refuses stand in
+    the record as failed. Raises ``RequestError`` if nothing can be put back.
     """
     definition = load_table(settings.tables, table)
     restore = plan_undo(settings, definition, request, force=force)
     _refuse_nothing(restore, definition, request)
     folder = folder_of(settings.warehouse, definition)
-    days = Days.of(map(folder.day_of, restore.back))
     record = _record(table, request, restore, folder, now=now, by=by)
     counts = _rows(settings, table, restore)
     with staging_folder(settings.warehouse, table) as place:
         staged = {name: _linked(kept, place / str(n)) for n, (name, kept) in enumerate(restore.back.items())}
         refused = publish(folder, _publication(folder, restore, staged, record.id))
-    for name, kept in restore.back.items():
-        if kept.file is None and folder.keys and not _entries(restore).get(day_part(name)):
-            with suppress(OSError):  # other partitions of the day are there
-                (folder.folder / day_part(name)).rmdir()
-    failed = Days.of(map(folder.day_of, refused))
-    if refused:
-        raise RequestError(f"{failed} of {table} could not be put back: {next(iter(refused.values()))}")
-    record = record.model_copy(update={"published": days, "finished_at": now, **counts})
+    _remove_days(folder, restore)
+    failed = tuple(Failure(days=Days.of([folder.day_of(name)]), error=why) for name, why in refused.items())
+    published = Days.of(map(folder.day_of, restore.back)) - Days.of(map(folder.day_of, refused))
+    record = record.model_copy(update={"published": published, "failed": failed, "finished_at": now, **counts})
     queue = Queue(settings.landing)
     queue.file_away(record)
     queue.note_children(request, [record.id])
     return record
 
 
-def _by(act: Act | None, day: date) -> list[str]:
-    return [name for name, days in act.requests.items() if day in days] if act else []
+def _remove_days(folder: TableFolder, restore: Restore) -> None:
+    """Remove the folders of days that nobody had loaded before; one that was loaded without rows keeps its folder."""
+    loaded = {day_part(name) for name in _entries(restore) if is_of_day(name)}
+    for name, kept in restore.back.items():
+        if kept.file is None and folder.keys and day_part(name) not in loaded:
+            with suppress(OSError):  # other partitions of the day are there
+                (folder.folder / day_part(name)).rmdir()
+
+
+def _by(act: Act | None, day: date) -> tuple[str, ...]:
+    return tuple(name for name, days in act.requests.items() if day in days) if act else ()
 
 
 def _refuse_nothing(restore: Restore, table: Table, request: str) -> None:
@@ -98,6 +171,8 @@ def _refuse_nothing(restore: Restore, table: Table, request: str) -> None:
         name, other = next(iter(restore.later.items()))
         more = f" and {len(restore.later) - 1} more" if len(restore.later) > 1 else ""
         raise RequestError(f"{name}{more} was rewritten later, by {other}; undo that first, or write --force")
+    if restore.is_back:
+        raise RequestError(f"what '{request}' replaced in {table.name} is back already; ask for a reload to replace it")
     days = table.settings.history_days
     raise RequestError(
         f"nothing of {table.name} that '{request}' replaced is kept: it changed nothing, or more than {days} days ago; "
@@ -143,7 +218,7 @@ def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Pat
     return Publication(
         staged=staged,
         entries=entries,
-        act=Act({request: days}, f"undo/{request}"),
+        act=Act({request: days}, f"{UNDO}{request}"),
         told=days,
         forgotten=(staged.keys() | entered) - entries.keys(),
         is_restoring=True,

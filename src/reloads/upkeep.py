@@ -27,8 +27,8 @@ def remove_expired(settings: Settings, table: str, *, now: datetime) -> int:
         with table_lock(settings.warehouse, table):
             removed = History(settings.warehouse, table).expire(now=now, days=days)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
-    for folder in (settings.warehouse / FAILED / table).glob("*"):
-        if folder.stat().st_mtime < oldest:
+    for folder in (settings.warehouse / FAILED / table).glob("*/"):
+        if all(path.stat().st_mtime < oldest for path in (folder, *folder.rglob("*"))):
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
     return removed

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.docker import require_docker
 from tests.integration.pipeline import Pipeline
-from tests.integration.recoveries import Recoveries
+from tests.integration.recoveries import Recoveries, as_table
 from tests.integration.stack import OURS, Stack, running_stack
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -21,11 +21,7 @@ SETTINGS = {
 }
 # The first test builds the image, and a fault may take minutes to recover from on a busy machine.
 TIMEOUT_SECONDS = 1800
-RECOVERIES = pytest.StashKey[Recoveries]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[RECOVERIES] = Recoveries()
+ROW, NOTE = "recovery", "recovery note"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,9 +52,13 @@ def pipeline(stack: Stack) -> Pipeline:
     return pipeline
 
 
-@pytest.fixture(scope="session")
-def recoveries(request: pytest.FixtureRequest) -> Recoveries:
-    return request.config.stash[RECOVERIES]
+@pytest.fixture
+def recoveries(request: pytest.FixtureRequest) -> Iterator[Recoveries]:
+    recoveries = Recoveries()
+    yield recoveries
+    # Properties of a test reach the end of the session from whichever process it ran in.
+    request.node.user_properties += [(ROW, [fault, dict(seconds)]) for fault, seconds in recoveries.rows]
+    request.node.user_properties += [(NOTE, note) for note in recoveries.notes()]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -71,8 +71,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if lines := config.stash[RECOVERIES].lines():
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = (report for found in terminalreporter.stats.values() for report in found)
+    ended = (report for report in reports if getattr(report, "when", "") == "teardown")
+    found = [both for report in ended for both in report.user_properties]
+    if rows := [value for name, value in found if name == ROW]:
         terminalreporter.section("recovery after each fault")
-        for line in lines:
+        for line in [*as_table(rows), *(note for name, note in found if name == NOTE)]:
             terminalreporter.write_line(line)

@@ -11,7 +11,8 @@ import duckdb
 
 from tests.integration.tables import YEAR_ROWS
 
-QUERY = "select count(*), sum(number), count(distinct rewritten_at), sum(value) from read_parquet($1)"
+# Without an aggregate that trusts the statistics of the file that the query was bound to: see the README's limits.
+QUERY = "select count(*), sum(number), len(list_distinct(list(rewritten_at))), sum(value) from read_parquet($1)"
 # A file that is not there, holds another number of rows or other ones, or those of two rewrites: never to be seen.
 RIGHT = (YEAR_ROWS, YEAR_ROWS * (YEAR_ROWS + 1) // 2, 1)
 
