@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from reloads.inputs import folder_of
 from reloads.ledger import read_ledger
 from reloads.need import MISSING, OUTDATED, Look
 from reloads.queue import Queue
-from reloads.record import Record
+from reloads.record import Record, asked_again
 from reloads.settings import Settings
 from reloads.steer import undo
 from reloads.table import Table, load_table
@@ -374,6 +375,26 @@ def test_a_later_request_that_came_to_the_same_does_not_stand_in_the_way(loaded:
     reload(loaded, "a", "2025-01-01", "2025-01-04")
     undone(loaded, request)
     assert published(loaded) == before
+
+
+def test_what_was_rewritten_while_no_history_was_kept_is_left(loaded: Chain) -> None:
+    request = corrected(loaded)
+    loaded.define("a", AMOUNTS, "history_days = 0")
+    deliver(loaded, "2025-01-02", 999)
+    reload(loaded, "a", "2025-01-02")
+    now = published(loaded)
+    loaded.define("a", AMOUNTS)
+    record = undone(loaded, request)
+    assert [(left.days.texts(), left.why) for left in record.skipped] == [(["2025-01-02"], "somebody rewrote it later")]
+    assert published(loaded)["day=2025-01-02"] == now["day=2025-01-02"]
+
+
+def test_the_record_of_an_undo_asks_for_nothing(loaded: Chain) -> None:
+    record = undone(loaded, corrected(loaded))
+    with pytest.raises(
+        RequestError, match=r"^the record is of an undo \(undo of .*\); undo again with: reloads undo ID$"
+    ):
+        asked_again(json.loads(record.to_json()))
 
 
 def test_force_puts_that_back_too_and_is_undone_to_what_the_later_request_made(loaded: Chain) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from reloads.days import Days
+from reloads.errors import OperatorError, RequestError, one_line
 from reloads.files import read_json, write_whole
 
 FOLDER = ".changes"
@@ -44,7 +46,18 @@ def read_notices(warehouse: Path, table: str) -> list[Notice]:
     """The notices of a table that nobody has acted upon, oldest first."""
     found = []
     for path in sorted((warehouse / FOLDER / table).glob("*.json")):
+        with suppress(FileNotFoundError):  # somebody else acted upon it just now
+            found.append(_read(path))
+    return found
+
+
+def _read(path: Path) -> Notice:
+    try:
         fields = read_json(path)
         requests = {name: Days.parse(texts) for name, texts in fields["requests"].items()}
-        found.append(Notice(path, Days.parse(fields["days"]), requests))
-    return found
+        return Notice(path, Days.parse(fields["days"]), requests)
+    except OperatorError:
+        path.stat()
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RequestError) as error:
+        raise OperatorError(f"{path} is no notice ({one_line(error)}); restore the file, or remove it") from error

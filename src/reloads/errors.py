@@ -4,7 +4,8 @@ ReloadsError
 ├── RequestError      the requester changes the request
 ├── TableError        the engineer mends a folder below ``tables/``
 ├── QueryError        the engineer mends a query or its data; the days concerned keep their files
-│   └── FitError      the whole batch cannot be published as it is, whichever of its days are taken
+│   ├── FitError      the whole batch cannot be published as it is, whichever of its days are taken
+│   └── InputError    another table that the query reads cannot be read
 └── OperatorError     the operator mends the environment (disk, permission, setting); it is tried again
 """
 
@@ -29,6 +30,10 @@ class QueryError(ReloadsError):
 
 class FitError(QueryError):
     """The result does not fit what is published, or a check cannot run: trying fewer days does not help."""
+
+
+class InputError(QueryError):
+    """A partition of an input cannot be read; days that do not depend on it may fare better."""
 
 
 class OperatorError(ReloadsError):

@@ -102,6 +102,11 @@ class History:
                 found.append(Kept(unquote(partition), int(stamp), path if kind == "parquet" else None))
         return sorted(found, key=lambda kept: (kept.stamp, kept.partition))
 
+    def replaced_by(self, run: str) -> set[str]:
+        """The partitions that acts of that run replaced, or began to."""
+        stamps = {stamp for stamp, act in self.acts().items() if act.run == run}
+        return {one.partition for one in self.kept() if one.stamp in stamps}
+
     def expire(self, *, now: datetime, days: int) -> int:
         """Remove what was replaced more than so many days ago; returns the number of files."""
         oldest = int(now.timestamp() * 10**9) - days * DAY_NS

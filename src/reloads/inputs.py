@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reloads.days import Days
 from reloads.engine import Engine
-from reloads.errors import OperatorError, QueryError
+from reloads.errors import InputError, OperatorError
 from reloads.history import link_or_copy
 from reloads.ledger import identity, read_ledger, table_lock
 from reloads.lineage import read_for
@@ -116,21 +116,37 @@ def create_inputs(
 ) -> None:
     """Make each input known to the database by its name.
 
-    Raises ``QueryError``; ``OperatorError`` where sources are missing, which may be why.
+    Raises ``InputError``; ``OperatorError`` where sources are missing, which may be why.
     """
     import duckdb
 
-    db = engine.db
-    for name, snapshot in snapshots.items():
+    # Empty ones last: the query that gives their columns may read the others.
+    for name, snapshot in sorted(snapshots.items(), key=lambda both: not both[1].files):
         try:
             if snapshot.files:
-                columns = {snapshot.table.settings.day_column: "date", **_keys(warehouse, snapshot.table)}
-                db.execute(f"create view {quoted(name)} as from {relation(snapshot.files, columns=columns)}")
-            else:
-                create_empty(db, snapshot.table, warehouse=warehouse, inputs=inputs)
+                _create_view(engine.db, snapshot, warehouse=warehouse)
+            elif name not in _known(engine.db):
+                create_empty(engine.db, snapshot.table, warehouse=warehouse, inputs=inputs)
         except duckdb.Error as error:
-            kind = OperatorError if engine.missing_sources else QueryError
+            kind = OperatorError if engine.missing_sources else InputError
             raise kind(f"the table '{name}' cannot be read: {engine.because(error)}; mend or reload it") from error
+
+
+def _create_view(db: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, warehouse: Path) -> None:
+    """A view over the files, with the columns that the table has by now though none of these files has them."""
+    table, name = snapshot.table, quoted(snapshot.table.name)
+    columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
+    source = relation(snapshot.files, columns=columns)
+    db.execute(f"create view {name} as from {source}")
+    there = {row[0].lower() for row in db.execute(f"describe {name}").fetchall()}
+    later = {one: kind for one, kind in read_ledger(warehouse, table.name).columns.items() if one.lower() not in there}
+    if later:
+        nulls = ", ".join(f"cast(null as {kind}) as {quoted(one)}" for one, kind in later.items())
+        db.execute(f"create or replace view {name} as select *, {nulls} from {source}")
+
+
+def _known(db: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in db.execute("select table_name from information_schema.tables").fetchall()}
 
 
 def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[str, Any]) -> None:
@@ -151,9 +167,8 @@ def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path
         newest = max(published.values(), key=lambda path: path.stat().st_mtime_ns)
         db.execute(f"create table {quoted(table.name)} as from {relation([newest], columns=columns)} limit 0")
         return
-    there = {name for (name,) in db.execute("select table_name from information_schema.tables").fetchall()}
     for name in table.inputs:
-        if name not in there:
+        if name not in _known(db):
             create_empty(db, inputs[name], warehouse=warehouse, inputs=inputs)
     set_parameters(db, table, {})
     db.execute(f"create table {quoted(table.name)} as from (\n{table.query}\n) limit 0")

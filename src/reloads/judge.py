@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -19,15 +20,27 @@ from reloads.work import Context
 FAILED = ".failed"
 
 
-def guarded_columns(batch: Context, staged: Mapping[str, Staged]) -> dict[str, str]:
-    """The columns of the table once these files are published; raises ``FitError`` if they do not fit."""
+@dataclass(frozen=True)
+class Fit:
+    """The columns of the table once the staged files are published, and whether those it has are others."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    is_other: bool = False
+
+
+def guarded_columns(batch: Context, staged: Mapping[str, Staged]) -> Fit:
+    """Whether the columns of these files fit, keys included; raises ``FitError`` if they do not."""
     if not staged:
-        return {}
+        return Fit()
     # One query wrote them all, so one speaks for all.
-    new = columns_of(batch.db, next(iter(staged.values())).path)
+    new = columns_of(batch.db, next(iter(staged.values())).path) | dict(batch.key_types)
     ledger = read_ledger(batch.place.warehouse, batch.table.name)
     old = published_columns(batch.db, ledger, batch.target)
-    return fitted(batch.table.name, new, old, policy=batch.table.settings.on_schema_change)
+    # The keys' types are known to the ledger alone; where it was lost, they are whatever they are now.
+    old |= {key: ledger.keys.get(key, kind) for key, kind in batch.key_types.items()} if old else {}
+    columns = fitted(batch.table.name, new, old, policy=batch.table.settings.on_schema_change)
+    in_files = {name: kind for name, kind in columns.items() if name not in batch.key_types}
+    return Fit(in_files, is_other=bool(old) and columns != old)
 
 
 def checked(

@@ -51,15 +51,22 @@ def read_ledger(warehouse: Path, table: str) -> Ledger:
     """The ledger as it is now; an empty one where there is none, or none that can be understood."""
     try:
         found = json.loads(_path(warehouse, table).read_bytes())
-        entries = {name: Entry(**fields) for name, fields in found["entries"].items()}
+        entries = {name: _entry(fields) for name, fields in found["entries"].items()}
         return Ledger(entries, dict(found["columns"]), dict(found["keys"]), str(found.get("owed", "")))
     except FileNotFoundError:
         return Ledger()
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         # Everything in it can be found out again.
         return Ledger()
     except OSError as error:
         raise OperatorError(f"{error.filename} cannot be read ({error.strerror}); grant access to it") from error
+
+
+def _entry(fields: Mapping[str, Any]) -> Entry:
+    entry = Entry(**fields)
+    if not (isinstance(entry.inputs, dict) and isinstance(entry.parameters, dict)):
+        raise TypeError
+    return entry
 
 
 def write_ledger(warehouse: Path, table: str, ledger: Ledger) -> None:

@@ -25,7 +25,6 @@ def ask_for_rest(settings: Settings, table: Table, *, now: datetime) -> Record |
         table=table.name,
         days=folder_of(settings.warehouse, table).days(),
         accepted_at=now,
-        only="stale",
         reason="the columns changed",
     )
     is_new = Queue(settings.landing).add(record)

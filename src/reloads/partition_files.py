@@ -12,6 +12,9 @@ from reloads.sql import literal, quoted
 if TYPE_CHECKING:
     import duckdb
 
+FILE_NAME = "reloads file"
+PATH = quoted(FILE_NAME)
+
 
 def pattern(file: Path) -> str:
     """The pattern that only this file matches; DuckDB knows no other way to name one.
@@ -29,12 +32,22 @@ def relation(files: Iterable[Path], *, columns: Mapping[str, str]) -> str:
     """
     paths = list(files)
     listed = ", ".join(literal(pattern(path)) for path in paths)
+    if any("=" in part for part in paths[0].parts[: -1 - len(columns)]):
+        # A folder above the warehouse would make a column too, and stand before one of the files that is called so.
+        return _by_name(listed, columns)
     types = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in columns.items())
-    read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{types}}}, union_by_name = true)"
-    # A folder above the warehouse may be called like a column too: env=prod.
-    named = {part.partition("=")[0] for part in paths[0].parts if "=" in part}
-    strangers = ", ".join(map(quoted, sorted(named - columns.keys())))
-    return f"(select * exclude ({strangers}) from {read})" if strangers else read
+    return f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{types}}}, union_by_name = true)"
+
+
+def _by_name(listed: str, columns: Mapping[str, str]) -> str:
+    """The same from the names of the files, at the price that no file is left out by its name."""
+    folders = [f"split_part({PATH}, '/', {place - 1 - len(columns)})" for place in range(len(columns))]
+    values = (
+        f"cast(url_decode(substr({folder}, {len(name) + 2})) as {kind}) as {quoted(name)}"
+        for folder, (name, kind) in zip(folders, columns.items(), strict=True)
+    )
+    read = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true, filename = {literal(FILE_NAME)})"
+    return f"(select * exclude ({PATH}), {', '.join(values)} from {read})"
 
 
 def row_counts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
@@ -51,3 +64,11 @@ def row_counts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Pat
             return {}
         half = len(files) // 2
         return row_counts(db, files[:half]) | row_counts(db, files[half:])
+
+
+def footers(db: duckdb.DuckDBPyConnection, files: Sequence[Path], key: str) -> dict[Path, str]:
+    """What the footer of each file, all of them readable, says under that key."""
+    if not files:
+        return {}
+    query = "select file_name, decode(value) from parquet_kv_metadata($1) where decode(key) = $2"
+    return {Path(name): text for name, text in db.execute(query, [[pattern(file) for file in files], key]).fetchall()}

@@ -131,13 +131,7 @@ def _after(
     new = {name: _entry(folder, name, entry) for name, entry in publication.entries.items() if name not in refused}
     gone = {name for name, file in publication.staged.items() if file is None and name not in refused}
     gone |= set(publication.forgotten)
-    days = {day_part(name) for name in new}
-
-    def is_gone(name: str, entry: Entry) -> bool:
-        # Or a try before this one removed the file and ended before it wrote that down.
-        return name in gone or bool(entry.file and day_part(name) in days and not folder.file(name).exists())
-
-    kept = {name: entry for name, entry in ledger.entries.items() if not is_gone(name, entry)}
+    kept = {name: entry for name, entry in ledger.entries.items() if name not in gone}
     return Ledger(
         kept | new,
         # Files of before may have other columns: they are looked up again when they are needed.

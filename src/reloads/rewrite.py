@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from reloads.columns import query_columns
 from reloads.compare import unchanged
 from reloads.days import Days
 from reloads.engine import Engine, Share, connect
-from reloads.errors import FitError, OperatorError, QueryError, ReloadsError
-from reloads.history import Act
+from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError
+from reloads.history import Act, History
 from reloads.inputs import create_inputs, folder_of, set_parameters, take_snapshots
-from reloads.judge import checked, guarded_columns
+from reloads.judge import Fit, checked, guarded_columns
 from reloads.ledger import Ledger, read_ledger
 from reloads.outcome import Failure, Outcome
-from reloads.partition_files import row_counts
+from reloads.partition_files import footers, row_counts
 from reloads.publish import Publication, publish
 from reloads.stage import Stage, Staged
 from reloads.staging import staging_folder
@@ -43,6 +43,14 @@ def rewrite_batch(work: Work, *, table: Table, place: Place, share: Share, prove
             connect(table, source=place.source, spill=folder / "spill", share=share) as engine,
         ):
             outcome = _rewrite(_open(work, table, place, provenance, engine, folder), work.days)
+    except InputError as error:
+        outcome = _failed(work.days, error)
+        if len(work.days) > 1:
+            halves = (replace(work, days=half) for half in work.days.cut(2))
+            outcome = sum(
+                (rewrite_batch(half, table=table, place=place, share=share, provenance=provenance) for half in halves),
+                start=Outcome(),
+            )
     except ReloadsError as error:
         outcome = _failed(work.days, error)
     return outcome.model_copy(update={"seconds": round(time.monotonic() - begun, 3), "failed": _merged(outcome.failed)})
@@ -77,11 +85,11 @@ def _rewrite(batch: Context, days: Days) -> Outcome:
 
 def _judge(batch: Context, days: Days, staged: Mapping[str, Staged]) -> Outcome:
     """Publish the days of the staged files that are good."""
-    columns = guarded_columns(batch, staged)
+    fit = guarded_columns(batch, staged)
     before = _before(batch, days)
     found, refused = checked(batch, days, staged, [name for name, rows in before.items() if rows is not None])
     good = days - Days.of(day for failure in refused for day in failure.days)
-    outcome = _publish(batch, good, staged, before, columns)
+    outcome = _publish(batch, good, staged, before, fit)
     return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": found})
 
 
@@ -100,7 +108,7 @@ def _publish(
     days: Days,
     staged: Mapping[str, Staged],
     before: Mapping[str, int | None],
-    columns: Mapping[str, str],
+    fit: Fit,
 ) -> Outcome:
     """Publish the partitions of ``days`` whose content is another than before, and enter all of them."""
     day_of = batch.target.day_of
@@ -110,11 +118,11 @@ def _publish(
     same = unchanged(batch.db, {name: (batch.target.file(name), new[name].path) for name in readable})
     changes: dict[str, Path | None] = {name: one.path for name, one in new.items() if name not in same}
     changes |= dict.fromkeys(old.keys() - new.keys())
-    ledger = read_ledger(batch.place.warehouse, batch.table.name)
-    refused = publish(batch.target, _publication(batch, days, new, changes, columns, ledger))
+    runs = _runs(batch, same)
+    mine = {name for name, run in runs.items() if run == batch.provenance.run} | _removed_before(batch, days, new)
+    refused = publish(batch.target, _publication(batch, days, new, changes, fit, runs))
     failed_days = Days.of(map(day_of, refused))
     # An earlier try of this run may have published some: the run did, although this try found them unchanged.
-    mine = {name for name in same if (entry := ledger.entries.get(name)) and entry.run == batch.provenance.run}
     published = Days.of(map(day_of, {*changes, *mine})) - failed_days
     done = [name for name in new if day_of(name) not in failed_days]
     return Outcome(
@@ -132,28 +140,52 @@ def _publication(
     days: Days,
     new: Mapping[str, Staged],
     changes: Mapping[str, Path | None],
-    columns: Mapping[str, str],
-    ledger: Ledger,
+    fit: Fit,
+    runs: Mapping[str, str],
 ) -> Publication:
     work, settings = batch.work, batch.table.settings
+    ledger = read_ledger(batch.place.warehouse, batch.table.name)
     entries = {name: batch.entry(name, one.rows) for name, one in new.items()}
-    for name in new.keys() & ledger.entries.keys() - changes.keys():
-        entries[name] = replace(entries[name], run=ledger.entries[name].run)
+    entries |= {name: replace(entries[name], run=run) for name, run in runs.items()}
     if settings.keys and not work.scope.choices:
         # A day of which every key was rewritten, or every key of a slice: also one that came out without any.
         part = f"#{work.scope.slice}/{work.scope.of}" if work.scope.of > 1 else ""
         entries |= {name: batch.entry(name, 0) for name in (f"{batch.target.day_name(day)}{part}" for day in days)}
-    is_other = bool(ledger.columns) and bool(columns) and ledger.columns != columns
+    # Nothing is owed where nothing was published: batches whose columns differ would owe one another for ever.
+    is_owed = fit.is_other and bool(changes) and settings.on_schema_change == "replace"
     return Publication(
         staged=changes,
         entries=entries,
         act=Act(batch.provenance.requests, batch.provenance.run),
         told=work.days - work.quiet,
-        columns=columns,
+        columns=fit.columns if changes or not ledger.columns else ledger.columns,
         keys=batch.key_types,
-        owed=batch.table.version if is_other and settings.on_schema_change == "replace" else "",
+        owed=batch.table.version if is_owed else "",
+        forgotten=_vanished(batch, days, ledger) - new.keys(),
         is_history_kept=settings.history_days > 0,
     )
+
+
+def _runs(batch: Context, names: Collection[str]) -> dict[str, str]:
+    """Which run published each of these partitions, by their footers."""
+    found = footers(batch.db, [batch.target.file(name) for name in names], "reloads.run")
+    return {name: found.get(batch.target.file(name), "") for name in names}
+
+
+def _removed_before(batch: Context, days: Days, new: Collection[str]) -> set[str]:
+    """The partitions that an earlier try of this run removed, as far as history is kept."""
+    if not batch.table.settings.keys:
+        return set()
+    gone = History(batch.place.warehouse, batch.table.name).replaced_by(batch.provenance.run) - set(new)
+    return {name for name in gone if batch.target.day_of(name) in days}
+
+
+def _vanished(batch: Context, days: Days, ledger: Ledger) -> set[str]:
+    """The partitions within the scope that an earlier try removed and did not come to forget."""
+    target, keys = batch.target, batch.table.settings.keys
+    entered = [name for name, entry in ledger.entries.items() if entry.file and target.day_of(name) in days]
+    gone = {name: target.key_values(name) for name in entered if not target.file(name).exists()}
+    return batch.work.scope.holds(batch.db, gone, keys)
 
 
 def _by_day(batch: Context, counts: Mapping[str, int]) -> dict[str, int]:

@@ -89,7 +89,7 @@ class Stage:
         for key, value in zip(self.table.settings.keys, values, strict=True):
             if value is None or value in ("", "__HIVE_DEFAULT_PARTITION__"):
                 shown = "NULL" if value is None else repr(value)
-                raise QueryError(f"{self.table.name} has rows with {key} {shown} on {day}; give every row a {key}")
+                raise QueryError(f"{self.table.name} has rows with {key} {shown} on {day}; give each row a value")
         if len(quote(name, safe="=")) > LONGEST_NAME:
             rule = f"is longer than {LONGEST_NAME} bytes"
             raise QueryError(f"the name {cut(name)} of a partition of {self.table.name} {rule}; shorten its keys")
@@ -118,6 +118,9 @@ class Stage:
         try:
             return self.db.execute(statement, [*values, *self.footer.values()]).fetchall()
         except duckdb.Error as error:
+            if "File name too long" in str(error):
+                rule = f"is longer than {LONGEST_NAME} bytes"
+                raise QueryError(f"a partition's name in {self.table.name} {rule}; shorten its keys") from error
             if is_environment(error, self.folder):
                 raise OperatorError(f"{message(error)}; make room or grant access") from error
             raise QueryError(message(error)) from error

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from reloads.history import History
 from reloads.inputs import folder_of
-from reloads.partition_files import row_counts
+from reloads.partition_files import footers, row_counts
 from reloads.settings import Settings
 from reloads.table import Table
-
-FOOTERS = "select file_name, decode(value) from parquet_kv_metadata($1) where decode(key) = 'reloads.requests'"
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,6 @@ def _facts(files: Iterable[Path]) -> dict[Path, tuple[int, tuple[str, ...]]]:
         rows = row_counts(db, list(files))
         if not rows:
             return {}
-        footers = db.execute(FOOTERS, [[str(file) for file in rows]]).fetchall()
-        requests = {Path(name): tuple(json.loads(text)) for name, text in footers}
+        texts = footers(db, list(rows), "reloads.requests")
+        requests = {file: tuple(json.loads(text)) for file, text in texts.items()}
         return {file: (count, requests.get(file, ())) for file, count in rows.items()}
