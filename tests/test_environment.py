@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import select
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet
 import pydantic
 import pytest
 
@@ -20,6 +23,7 @@ from reloads import errors
 from reloads.elsewhere import call_there
 from reloads.environment import Environment, environment_for
 from reloads.errors import OperatorError, ReloadsError, TableError
+from tests.chain import Chain
 
 REQUIREMENTS = ["duckdb==1.5.5"]
 
@@ -245,3 +249,32 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match=r"file/environments cannot be written \(Not a directory\); make room"):
         environment_for([], folder=tmp_path / "file" / "environments")
+
+
+# a table in it
+
+
+def test_a_table_is_rewritten_by_the_duckdb_it_asks_for_with_the_same_staging_checks_and_publishing(
+    chain: Chain, python: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert python.exists()
+    chain = Chain(chain.settings.model_copy(update={"environments": folder}), chain.queue)
+    chain.define("a", "select day, amount, version() as version from raw", f"requirements = {json.dumps(REQUIREMENTS)}")
+    checks = "create view not_two as select day, amount as found, 'no 2' as expected from new where amount = 2"
+    (chain.settings.tables / "a" / "checks.sql").write_text(checks)
+    record = chain.ask("a", "2025-01-01", "2025-01-03")
+    with caplog.at_level(logging.INFO):
+        chain.run("a")
+    state, record = chain.the(record.id)
+    assert (state, record.published.texts(), record.failed_days.texts()) == (
+        "failed",
+        ["2025-01-01", "2025-01-03"],
+        ["2025-01-02"],
+    )
+    assert [(one.check, one.found, one.expected) for one in record.checks] == [("not_two", "2", "no 2")]
+    files = [chain.settings.warehouse / "a" / f"day=2025-01-0{day}" / "data.parquet" for day in (1, 3)]
+    rows = [row for file in files for row in pyarrow.parquet.read_table(file, partitioning=None).to_pylist()]
+    assert rows == [{"amount": 1, "version": "v1.5.5"}, {"amount": 3, "version": "v1.5.5"}]
+    assert list((chain.settings.warehouse / ".staging").iterdir()) == []
+    said = [one.getMessage() for one in caplog.records]
+    assert [one for one in said if re.fullmatch(r"a: its own environment cost \d+\.\d\d s", one)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -58,6 +59,7 @@ def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: dat
     requirements = load_table(settings.tables, table).settings.requirements
     if not requirements:
         return rewrite_here(settings, table, batch, run=run, now=now)
+    begun = time.monotonic()
     python = environment_for(requirements, folder=settings.environments)
     value = {
         "settings": settings.model_dump(mode="json"),
@@ -66,7 +68,9 @@ def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: dat
         "run": run,
         "now": now.isoformat(),
     }
-    return Outcome.model_validate(call_there(python, "reloads.rewrite_there", value))
+    outcome = Outcome.model_validate(call_there(python, "reloads.rewrite_there", value))
+    log.info("%s: its own environment cost %.2f s", table, time.monotonic() - begun - outcome.seconds)
+    return outcome
 
 
 def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
