@@ -389,6 +389,24 @@ def test_what_was_rewritten_while_no_history_was_kept_is_left(loaded: Chain) -> 
     assert published(loaded)["day=2025-01-02"] == now["day=2025-01-02"]
 
 
+def test_what_is_rewritten_while_the_undo_is_under_way_is_left(loaded: Chain) -> None:
+    request = corrected(loaded)
+    real, rewritten = os.link, list[Record]()
+
+    def link(*args: Any, **more: Any) -> None:
+        if not rewritten:
+            rewritten.append(request)
+            deliver(loaded, "2025-01-03", 999)
+            reload(loaded, "a", "2025-01-03")
+        real(*args, **more)
+
+    sentence = "^2025-01-03 of a could not be put back: .*day=2025-01-03 was rewritten just now; look, and try again$"
+    with patch("os.link", link), pytest.raises(ReloadsError, match=sentence):
+        undone(loaded, request)
+    assert [row[0] for row in amounts(loaded)] == [1, 2, 4, 999]
+    assert whys(loaded) == {}
+
+
 def test_the_record_of_an_undo_asks_for_nothing(loaded: Chain) -> None:
     record = undone(loaded, corrected(loaded))
     with pytest.raises(

@@ -85,5 +85,13 @@ def identity(file: Path) -> str:
     return f"{status.st_mtime_ns}-{status.st_size}"
 
 
+def identity_or_none(file: Path | None) -> str | None:
+    """The identity of a file, or None where there is none."""
+    try:
+        return identity(file) if file else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _path(warehouse: Path, table: str) -> Path:
     return warehouse / FOLDER / f"{table}.json"

@@ -17,7 +17,7 @@ from reloads.changes import write_notice
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.history import Act, History
-from reloads.ledger import Entry, Ledger, identity, read_ledger, table_lock, write_ledger
+from reloads.ledger import Entry, Ledger, identity, identity_or_none, read_ledger, table_lock, write_ledger
 from reloads.warehouse import TableFolder, day_part, is_of_day
 
 SYNCS_AT_ONCE = 8
@@ -40,6 +40,8 @@ class Publication:
     """The version whose columns the other partitions are to get."""
     forgotten: Collection[str] = ()
     """Of which nothing is known any more."""
+    expected: Mapping[str, str | None] = field(default_factory=dict)
+    """Identities that partitions must have still; one that has another keeps it."""
     is_history_kept: bool = True
     is_restoring: bool = False
     """Whether the files come back from the history and keep their times."""
@@ -65,6 +67,8 @@ def publish(folder: TableFolder, publication: Publication) -> dict[str, str]:
 def _publish(folder: TableFolder, publication: Publication) -> dict[str, str]:
     ledger = read_ledger(folder.warehouse, folder.table)
     history = History(folder.warehouse, folder.table)
+    late = {name for name, was in publication.expected.items() if identity_or_none(folder.file(name)) != was}
+    publication = _without(publication, late)
     stamp = history.next_stamp()
     _prepare(folder, publication, stamp, ledger)
     refused, changed = _replace(folder, publication, stamp)
@@ -72,7 +76,15 @@ def _publish(folder: TableFolder, publication: Publication) -> dict[str, str]:
     write_ledger(folder.warehouse, folder.table, _after(folder, publication, ledger, refused.keys(), stamp))
     # A folder that refuses every day is one thing to mend, not a hundred.
     place = str(folder.folder) if len(refused) > 1 else ""
-    return {name: _sentence(error, folder.warehouse, place) for name, error in refused.items()}
+    sentences = {name: f"{folder.folder / name} was rewritten just now; look, and try again" for name in late}
+    return sentences | {name: _sentence(error, folder.warehouse, place) for name, error in refused.items()}
+
+
+def _without(publication: Publication, names: Collection[str]) -> Publication:
+    staged = {name: file for name, file in publication.staged.items() if name not in names}
+    entries = {name: entry for name, entry in publication.entries.items() if name not in names}
+    forgotten = [name for name in publication.forgotten if name not in names]
+    return replace(publication, staged=staged, entries=entries, forgotten=forgotten)
 
 
 def _prepare(folder: TableFolder, publication: Publication, stamp: int, ledger: Ledger) -> None:

@@ -5,123 +5,26 @@ It is recorded, the tables that read this one follow, and it can itself be undon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from reloads.days import Days
-from reloads.errors import RequestError
-from reloads.history import Act, History, Kept, link_or_copy
+from reloads.errors import OperatorError, RequestError
+from reloads.history import Act, Kept, link_or_copy
 from reloads.inputs import folder_of
-from reloads.ledger import Entry, identity, read_ledger
+from reloads.ledger import Entry, read_ledger
 from reloads.outcome import Failure, Reason
 from reloads.publish import Publication, publish
 from reloads.queue import Queue
 from reloads.record import Record
+from reloads.restore import UNDO, Restore, plan_undo
 from reloads.settings import Settings
 from reloads.staging import staging_folder
 from reloads.table import Table, load_table
 from reloads.warehouse import TableFolder, day_part, is_of_day
-
-UNDO = "undo/"
-"""What the name of an undo's run begins with."""
-
-
-@dataclass(frozen=True)
-class Restore:
-    """What an undo of one request does at one table."""
-
-    back: Mapping[str, Kept]
-    """By partition, what is put back."""
-    later: Mapping[str, str]
-    """The partitions that a later request has rewritten, with that request."""
-    acts: Mapping[int, Act]
-    is_back: bool = False
-    """Whether some of what the request replaced is back already."""
-
-
-@dataclass(frozen=True)
-class _Step:
-    """What one act did to one partition: whoever wanted it, and the identities before and after it."""
-
-    kept: Kept
-    by: tuple[str, ...]
-    before: str | None
-    after: str | None
-
-
-def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) -> Restore:
-    """What ``request`` replaced, and which of it somebody rewrote since; with ``force`` that is put back as well."""
-    history, folder = History(settings.warehouse, table.name), folder_of(settings.warehouse, table)
-    acts, known = history.acts(), read_ledger(settings.warehouse, table.name).entries
-    back: dict[str, Kept] = {}
-    later: dict[str, str] = {}
-    is_back = False
-    for name, steps in _steps(history.kept(), acts, folder, request).items():
-        now = _identity(folder.file(name))
-        first, last = _last_block([request in step.by for step in steps])
-        if steps[first].before != now:
-            if now != steps[last].after or _is_strange(steps[last], acts):
-                later[name] = _who(steps[last:])
-        elif not force and (known[name].file if name in known else None) == now:
-            is_back = True
-            continue
-        # Or an undo was killed before the ledger knew of it.
-        back[name] = steps[first].kept
-    if not force:
-        back = {name: kept for name, kept in back.items() if name not in later}
-    return Restore(back, {} if force else later, acts, is_back)
-
-
-def _steps(kept: Sequence[Kept], acts: Mapping[int, Act], folder: TableFolder, request: str) -> dict[str, list[_Step]]:
-    """What changed the partitions that ``request`` changed, oldest first.
-
-    An act that noted a partition and did not come to replace it, as it was killed or refused, changed nothing.
-    """
-    by = {(one.stamp, one.partition): _by(acts.get(one.stamp), folder.day_of(one.partition)) for one in kept}
-    found: dict[str, list[_Step]] = {one.partition: [] for one in kept if request in by[one.stamp, one.partition]}
-    after = {name: _identity(folder.file(name)) for name in found}
-    for one in reversed(kept):
-        if (name := one.partition) in found:
-            before = _identity(one.file)
-            if before != after[name]:
-                found[name].insert(0, _Step(one, by[one.stamp, name], before, after[name]))
-            after[name] = before
-    return {name: steps for name, steps in found.items() if any(request in step.by for step in steps)}
-
-
-def _identity(file: Path | None) -> str | None:
-    try:
-        return identity(file) if file else None
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _last_block(ours: Sequence[bool]) -> tuple[int, int]:
-    """The first and the last of the last run of steps that are ours: a task that was tried again makes several."""
-    last = len(ours) - 1 - ours[::-1].index(True)
-    first = last
-    while first and ours[first - 1]:
-        first -= 1
-    return first, last
-
-
-def _is_strange(step: _Step, acts: Mapping[int, Act]) -> bool:
-    """Whether the file after a step is not the one that it wrote, as where no history was kept for a while."""
-    is_restoring = acts[step.kept.stamp].run.startswith(UNDO)
-    return bool(step.after) and not is_restoring and not str(step.after).startswith(f"{step.kept.stamp}-")
-
-
-def _who(steps: Sequence[_Step]) -> str:
-    """Who made the partition what it is now, after the first of these steps; what was undone since does not count."""
-    made: list[_Step] = []
-    for step in steps[1:]:
-        states = [steps[0].after, *(one.after for one in made)]
-        made = made[: states.index(step.after)] if step.after in states else [*made, step]
-    return ", ".join(made[-1].by if made else ()) or "somebody"
 
 
 def undo_request(
@@ -160,10 +63,6 @@ def _remove_days(folder: TableFolder, restore: Restore) -> None:
                 (folder.folder / day_part(name)).rmdir()
 
 
-def _by(act: Act | None, day: date) -> tuple[str, ...]:
-    return tuple(name for name, days in act.requests.items() if day in days) if act else ()
-
-
 def _refuse_nothing(restore: Restore, table: Table, request: str) -> None:
     if restore.back:
         return
@@ -183,7 +82,12 @@ def _refuse_nothing(restore: Restore, table: Table, request: str) -> None:
 def _linked(kept: Kept, path: Path) -> Path | None:
     if kept.file is None:
         return None
-    link_or_copy(kept.file, path)
+    try:
+        link_or_copy(kept.file, path)
+    except FileNotFoundError as error:
+        raise RequestError(f"what {kept.partition} was expired just now; ask for a reload instead") from error
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access") from error
     return path
 
 
@@ -222,6 +126,7 @@ def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Pat
         told=days,
         forgotten=(staged.keys() | entered) - entries.keys(),
         is_restoring=True,
+        expected={name: restore.now[name] for name in staged},
     )
 
 
