@@ -17,6 +17,7 @@ from reloads.catalog import Catalog
 from reloads.queue import Queue
 from reloads.settings import Settings
 from tests.chain import Chain
+from tests.integration.recoveries import summary
 
 # Airflow makes folders in its home as soon as it is imported.
 os.environ["AIRFLOW_HOME"] = mkdtemp(prefix="reloads-airflow-")
@@ -53,6 +54,16 @@ class TogetherScheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     """How tests are given to processes."""
     return TogetherScheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Of what the tests of faults measured. Here, because whoever gives tests to processes reads no other such file."""
+    reports = (report for found in terminalreporter.stats.values() for report in found)
+    ended = (report for report in reports if getattr(report, "when", "") == "teardown")
+    if lines := summary(both for report in ended for both in report.user_properties):
+        terminalreporter.section("recovery after each fault")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def _stack_of(nodeid: str) -> str:

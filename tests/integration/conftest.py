@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.docker import require_docker
 from tests.integration.pipeline import Pipeline
-from tests.integration.recoveries import Recoveries, as_table
+from tests.integration.recoveries import Recoveries
 from tests.integration.stack import OURS, Stack, running_stack
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -21,7 +21,6 @@ SETTINGS = {
 }
 # The first test builds the image, and a fault may take minutes to recover from on a busy machine.
 TIMEOUT_SECONDS = 1800
-ROW, NOTE = "recovery", "recovery note"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,9 +55,7 @@ def pipeline(stack: Stack) -> Pipeline:
 def recoveries(request: pytest.FixtureRequest) -> Iterator[Recoveries]:
     recoveries = Recoveries()
     yield recoveries
-    # Properties of a test reach the end of the session from whichever process it ran in.
-    request.node.user_properties += [(ROW, [fault, dict(seconds)]) for fault, seconds in recoveries.rows]
-    request.node.user_properties += [(NOTE, note) for note in recoveries.notes()]
+    request.node.user_properties += recoveries.properties()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,13 +66,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and stack:
         report.sections.append(("logs of the services", stack.logs()))
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = (report for found in terminalreporter.stats.values() for report in found)
-    ended = (report for report in reports if getattr(report, "when", "") == "teardown")
-    found = [both for report in ended for both in report.user_properties]
-    if rows := [value for name, value in found if name == ROW]:
-        terminalreporter.section("recovery after each fault")
-        for line in [*as_table(rows), *(note for name, note in found if name == NOTE)]:
-            terminalreporter.write_line(line)
