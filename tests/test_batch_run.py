@@ -9,7 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from reloads.batch_run import rewrite_one
-from reloads.outcome import Outcome
+from reloads.days import Days
+from reloads.outcome import Failure, Outcome
 from tests.chain import NOW, Chain, JsonBatch
 
 DAYS = ("2025-01-01", "2025-01-04")
@@ -70,6 +71,18 @@ def test_a_batch_whose_requests_were_all_cancelled_is_not_begun(chain: Chain) ->
     outcome = rewrite(chain, batch)
     assert (outcome.cancelled.texts(), outcome.published.texts()) == (["2025-01-01..2025-01-04"], [])
     assert not (chain.settings.warehouse / "a").exists()
+
+
+def test_what_was_cancelled_of_a_request_that_failed_in_part_is_not_begun(chain: Chain) -> None:
+    record = chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    failure = Failure(days=Days.parse(["2025-01-01"]), error="bad row")
+    chain.queue.settle(record.id, Outcome(failed=(failure,)), run="the run before", now=NOW)
+    chain.queue.cancel(record.id, now=NOW)
+    assert chain.the(record.id)[0] == "failed"
+    outcome = rewrite(chain, batch)
+    assert outcome.cancelled.texts() == ["2025-01-02..2025-01-04"]
+    assert names(chain) == ["a 2025-01-01"]
 
 
 def test_days_that_another_request_wants_are_rewritten_all_the_same(chain: Chain) -> None:

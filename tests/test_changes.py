@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,7 +128,8 @@ def test_the_notice_of_a_publication_is_there_before_the_first_file_changes(
 
     def look(source: Path, target: Path) -> None:
         if Path(target).name == "data.parquet":
-            seen[str(target)] = [one.days for one in read_notices(chain.settings.warehouse, "a")]
+            written = (chain.settings.warehouse / ".changes" / "a").glob("*.json")
+            seen[str(target)] = [Days.parse(json.loads(path.read_text())["days"]) for path in written]
         replace(source, target)
 
     with monkeypatch.context() as patch:
@@ -136,6 +138,32 @@ def test_the_notice_of_a_publication_is_there_before_the_first_file_changes(
     assert list(seen.values()) == [[Days.between(date(2025, 1, 1), date(2025, 1, 3))]] * 3
     [notice] = read_notices(chain.settings.warehouse, "a")
     assert notice.requests == {asked.id: notice.days}
+
+
+def test_a_notice_is_read_once_its_publication_came_to_an_end(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Who acted upon it before would find that nothing changed, and remove it.
+    chain.ask("a", "2025-01-01")
+    happened: list[str] = []
+    real = os.replace
+
+    def read() -> None:
+        happened.extend(["read"] * len(read_notices(chain.settings.warehouse, "a")))
+
+    reader = threading.Thread(target=read)
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).name == "data.parquet":
+            reader.start()
+            reader.join(timeout=1)  # it ends at once if nothing holds it
+            happened.append("published")
+        real(source, target)
+
+    batches = chain.plan("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        chain.rewrite("a", batches)
+    reader.join()
+    assert happened == ["published", "read"]
 
 
 def test_publications_leave_notices_in_their_order(sales_settings: Settings) -> None:

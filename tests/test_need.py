@@ -165,6 +165,15 @@ def test_a_value_that_has_no_partition_is_missing(keyed: Chain) -> None:
     assert whys(keyed, "shops", shop=("north", "west")) == [MISSING] * 3
 
 
+def test_where_some_of_the_values_are_enough_the_others_do_not_hide_why(keyed: Chain) -> None:
+    load(keyed, "shops")
+    keyed.deliver("2025-01-02", 1000)
+    load(keyed, "a")
+    now, choice = look(keyed, "shops"), {"shop": ("north", "west")}
+    assert [now.why(day, choice, is_partly_enough=True) for day in DAYS] == [None, "a changed", None]
+    assert [now.why(day, {"shop": ("west",)}, is_partly_enough=True) for day in DAYS] == [MISSING] * 3
+
+
 def test_the_keys_that_were_rewritten_are_fresh_and_the_others_stale(keyed: Chain) -> None:
     load(keyed, "shops")
     keyed.deliver("2025-01-02", 1000)

@@ -29,6 +29,7 @@ from reloads.need import MISSING, OUTDATED, Look
 from reloads.queue import Queue
 from reloads.record import Record, asked_again
 from reloads.settings import Settings
+from reloads.staging import staging_folder
 from reloads.steer import undo
 from reloads.table import Table, load_table
 from reloads.warehouse import TableFolder
@@ -752,3 +753,40 @@ def _last_is_undone(chain: Chain, table: str, steps: list[tuple[dict[int, list[i
     assert whys(chain, table) == {day: why for day, why in stale.items() if day not in empty}
     undone(chain, record)
     assert published(chain, table) == result
+
+
+# a table that is cut otherwise by now, and batches that still run
+
+
+@pytest.mark.parametrize("table", ["a", "shops"])
+def test_a_table_that_is_cut_otherwise_by_now_is_rewritten_and_has_nothing_to_undo(loaded: Chain, table: str) -> None:
+    request = corrected(loaded, table)
+    folder = loaded.settings.tables / table
+    (folder / "query.sql").write_text("select day as date, amount, 'x' as kind from raw")
+    (folder / "table.toml").write_text('day_column = "date"\nfirst_day = 2025-01-01\nkeys = ["kind"]\nkey_slices = 2\n')
+    assert reload(loaded, table, "2025-01-01", "2025-01-04").published.texts() == ["2025-01-01..2025-01-04"]
+    again = reload(loaded, table, "2025-01-02", keys={"kind": ["x"]})
+    assert again.unchanged.texts() == ["2025-01-02"]
+    with pytest.raises(RequestError, match=f"^nothing of {table} that '{request.id}' replaced is kept"):
+        undone(loaded, request)
+
+
+def test_a_table_that_got_keys_is_rewritten_once_its_old_files_are_moved_away(loaded: Chain) -> None:
+    shutil.rmtree(loaded.settings.warehouse / "a")
+    loaded.define("a", "select day, amount, 'x' as kind from raw", 'keys = ["kind"]\nkey_slices = 2')
+    assert reload(loaded, "a", "2025-01-01", "2025-01-04").published.texts() == ["2025-01-01..2025-01-04"]
+
+
+def test_a_cancelled_request_is_not_undone_while_one_of_its_batches_runs(loaded: Chain) -> None:
+    deliver(loaded, "2025-01-02", 120)
+    request = loaded.ask("a", "2025-01-01", "2025-01-04", cascade=False)
+    batches = loaded.plan("a")
+    loaded.queue.cancel(request.id, now=NOW)
+    with (
+        staging_folder(loaded.settings.warehouse, "a"),
+        pytest.raises(RequestError, match=r"^a batch of a that was begun is still running; undo once it has ended$"),
+    ):
+        undone(loaded, request)
+    with pytest.raises(RequestError, match=r"^nothing of a that"):
+        undone(loaded, request)
+    assert batches

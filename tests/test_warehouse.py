@@ -9,6 +9,7 @@ import pytest
 from reloads.days import Days
 from reloads.errors import QueryError
 from reloads.history import Act
+from reloads.ledger import Entry, identity, read_ledger
 from reloads.publish import Publication, publish
 from reloads.warehouse import TableFolder
 
@@ -92,3 +93,35 @@ def test_a_day_whose_place_is_taken_is_named_and_the_others_are_published(folder
 
 def test_a_table_that_was_never_written_has_no_partitions(folder: TableFolder) -> None:
     assert folder.published() == {}
+
+
+def test_the_ledger_says_nothing_of_a_file_that_is_another_by_now(folder: TableFolder) -> None:
+    publish(folder, staged(folder, MONDAY, TUESDAY, text="old"))
+    names = [folder.day_name(day) for day in (MONDAY, TUESDAY)]
+    seen = {name: identity(folder.file(name)) for name in names}
+    publish(folder, staged(folder, MONDAY, text="of somebody else"))
+    entry = Entry(version="v", inputs={}, checked_at="now")
+    act = Act({"r": Days.of([MONDAY, TUESDAY])}, "run")
+    refused = publish(folder, Publication({}, dict.fromkeys(names, entry), act, expected=seen))
+    assert list(refused) == names[:1]
+    assert refused[names[0]].endswith("day=2025-01-06 was rewritten just now; look, and try again")
+    assert list(read_ledger(folder.warehouse, folder.table).entries) == names[1:]
+
+
+@pytest.mark.parametrize("others", [(), ("day=2025-01-06/k1=a/k2=y",)], ids=["the last one", "one of two"])
+def test_with_a_partition_the_folders_of_its_keys_go_and_its_day_stays(tmp_path: Path, others: tuple[str, ...]) -> None:
+    folder = TableFolder(tmp_path, "sales", "day", ("k1", "k2"))
+    for name in ("day=2025-01-06/k1=a/k2=x", *others):
+        folder.file(name).parent.mkdir(parents=True)
+        folder.file(name).touch()
+    publish(folder, Publication({"day=2025-01-06/k1=a/k2=x": None}, {}, Act({"r": Days.of([MONDAY])}, "run")))
+    below = sorted(str(path.relative_to(folder.folder)) for path in folder.folder.rglob("*") if path.is_dir())
+    kept = ["day=2025-01-06/k1=a", "day=2025-01-06/k1=a/k2=y"] if others else []
+    assert below == ["day=2025-01-06", *kept]
+
+
+def test_a_name_is_of_the_table_as_it_is_cut_now() -> None:
+    plain, keyed = TableFolder(Path(), "sales", "day"), TableFolder(Path(), "sales", "day", ("k",))
+    names = ["day=2025-01-06", "date=2025-01-06", "day=2025-01-06/k=a", "day=2025-01-06/j=a", "day=today"]
+    assert [name for name in names if plain.is_name(name)] == ["day=2025-01-06"]
+    assert [name for name in names if keyed.is_name(name)] == ["day=2025-01-06/k=a"]

@@ -87,9 +87,11 @@ def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now:
 
 
 def _cancelled(settings: Settings, batch: Batch) -> Days:
-    """The days that only cancelled requests want."""
+    """The days that nobody wants any more, as all who wanted them gave them up."""
     queue = Queue(settings.landing)
-    states = {name: found[0] for name in batch.requests if (found := queue.find(name))}
-    given_up = [name for name, state in states.items() if state == "cancelled"]
-    wanted = Days.parse(text for name, days in batch.requests.items() if name not in given_up for text in days.texts())
-    return batch.piece.days - wanted if given_up else Days()
+    wanted = given_up = Days()
+    for name, days in batch.requests.items():
+        record = queue.get(name)
+        gone = record.cancelled & days if record else Days()
+        wanted, given_up = wanted | (days - gone), given_up | gone
+    return (batch.piece.days & given_up) - wanted

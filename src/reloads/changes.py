@@ -16,6 +16,7 @@ from pathlib import Path
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError, one_line
 from reloads.files import read_json, write_whole
+from reloads.ledger import table_lock
 
 FOLDER = ".changes"
 
@@ -43,9 +44,15 @@ def write_notice(warehouse: Path, table: str, stamp: int, *, days: Days, request
 
 
 def read_notices(warehouse: Path, table: str) -> list[Notice]:
-    """The notices of a table that nobody has acted upon, oldest first."""
+    """The notices of a table that nobody has acted upon, of publications that came to an end, oldest first."""
+    folder = warehouse / FOLDER / table
+    if not any(folder.glob("*.json")):
+        return []
+    # A notice is there before its files are: who acted upon it now would find that nothing changed.
+    with table_lock(warehouse, table):
+        paths = sorted(folder.glob("*.json"))
     found = []
-    for path in sorted((warehouse / FOLDER / table).glob("*.json")):
+    for path in paths:
         with suppress(FileNotFoundError):  # somebody else acted upon it just now
             found.append(_read(path))
     return found

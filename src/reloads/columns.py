@@ -36,7 +36,7 @@ def published_columns(db: duckdb.DuckDBPyConnection, ledger: Ledger, target: Tab
         return {}
     if ledger.columns:
         return dict(ledger.columns)
-    for file in sorted(target.published().values(), key=lambda path: -path.stat().st_mtime_ns):
+    for file in target.newest_first():
         try:
             return columns_of(db, file)
         except duckdb.Error:

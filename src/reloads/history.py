@@ -13,14 +13,16 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from uuid import uuid4
 
 from reloads.days import Days
+from reloads.errors import OperatorError
 from reloads.files import read_json, write_whole
 
 FOLDER = ".history"
@@ -66,7 +68,8 @@ class History:
 
     def next_stamp(self) -> int:
         """A stamp for an act of now, later than all before it whatever the clock does."""
-        return max([time.time_ns(), *(stamp + 1 for stamp in self._stamps())])
+        # Whole microseconds, because it becomes the time of files and not every file system keeps more.
+        return max([time.time_ns() // 1000 * 1000, *(stamp + 1000 for stamp in self._stamps())])
 
     def begin(self, stamp: int, act: Act) -> None:
         """Write down an act before it replaces anything."""
@@ -85,12 +88,8 @@ class History:
 
     def acts(self) -> dict[int, Act]:
         """The acts by stamp, oldest first."""
-        found = {}
-        for path in sorted(self.folder.glob("*.json")):
-            fields = read_json(path)
-            requests = {name: Days.parse(texts) for name, texts in fields["requests"].items()}
-            found[int(path.stem)] = Act(requests, fields["run"], fields["before"], tuple(fields["entered"]))
-        return dict(sorted(found.items()))
+        stamps = sorted(int(path.stem) for path in self.folder.glob("*.json"))
+        return {stamp: act for stamp in stamps if (act := self._act(stamp))}
 
     def kept(self) -> list[Kept]:
         """Everything that was replaced, oldest first."""
@@ -102,10 +101,11 @@ class History:
                 found.append(Kept(unquote(partition), int(stamp), path if kind == "parquet" else None))
         return sorted(found, key=lambda kept: (kept.stamp, kept.partition))
 
-    def replaced_by(self, run: str) -> set[str]:
-        """The partitions that acts of that run replaced, or began to."""
-        stamps = {stamp for stamp, act in self.acts().items() if act.run == run}
-        return {one.partition for one in self.kept() if one.stamp in stamps}
+    def replaced_by(self, run: str, *, of: Callable[[str], bool]) -> set[str]:
+        """Those of the partitions ``of`` which acts of that run replaced, or began to."""
+        kept = [one for one in self.kept() if of(one.partition)]
+        ours = {stamp for stamp in {one.stamp for one in kept} if (act := self._act(stamp)) and act.run == run}
+        return {one.partition for one in kept if one.stamp in ours}
 
     def expire(self, *, now: datetime, days: int) -> int:
         """Remove what was replaced more than so many days ago; returns the number of files."""
@@ -120,6 +120,17 @@ class History:
         """The disk space that only the history holds: files that are published as well cost nothing."""
         statuses = (path.stat() for path in self._entries())
         return sum(status.st_size for status in statuses if status.st_nlink == 1)
+
+    def _act(self, stamp: int) -> Act | None:
+        path = self.folder / f"{stamp}.json"
+        try:
+            fields = read_json(path)
+        except OperatorError:
+            if path.exists():
+                raise
+            return None  # expired just now
+        requests = {name: Days.parse(texts) for name, texts in fields["requests"].items()}
+        return Act(requests, fields["run"], fields["before"], tuple(fields["entered"]))
 
     def _stamps(self) -> set[int]:
         return {int(path.name.partition(".")[0]) for path in self._entries()}
@@ -136,4 +147,14 @@ def link_or_copy(file: Path, link: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        shutil.copy2(file, link)
+        _copy(file, link)
+
+
+def _copy(file: Path, target: Path) -> None:
+    """A copy that is whole or not there: half a file must never be put back."""
+    beside = target.with_name(f".{uuid4().hex}.tmp")
+    try:
+        shutil.copy2(file, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -161,11 +161,10 @@ def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[s
 
 def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path, inputs: Mapping[str, Table]) -> None:
     """Make a table known that has no rows: with the columns of its files, or those of its query if it has none."""
-    published = folder_of(warehouse, table).published()
+    published = folder_of(warehouse, table).newest_first()
     if published:
         columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
-        newest = max(published.values(), key=lambda path: path.stat().st_mtime_ns)
-        db.execute(f"create table {quoted(table.name)} as from {relation([newest], columns=columns)} limit 0")
+        db.execute(f"create table {quoted(table.name)} as from {relation(published[:1], columns=columns)} limit 0")
         return
     for name in table.inputs:
         if name not in _known(db):

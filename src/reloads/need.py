@@ -46,12 +46,16 @@ class Look:
         }
         return cls(table, folder_of(warehouse, table), read_ledger(warehouse, table.name), now)
 
-    def why(self, day: date, choice: Choice | None = None) -> str | None:
-        """Why the day, or what ``choice`` names of it, is to be rewritten; None if it is as it should be."""
+    def why(self, day: date, choice: Choice | None = None, *, is_partly_enough: bool = False) -> str | None:
+        """Why the day, or what ``choice`` names of it, is to be rewritten; None if it is as it should be.
+
+        A choice of which a value has no partition is missing, unless some of it is enough.
+        """
         if not self.folder.keys:
             return self._why_file(day, self.folder.day_name(day))
         names = [name for name in self.folder.names_of(day) if self.is_chosen(name, choice or {})]
-        if not self.folder.has_day(day) or (choice and not _has_all(self.folder, names, choice)):
+        is_all = not choice or (bool(names) if is_partly_enough else _has_all(self.folder, names, choice))
+        if not self.folder.has_day(day) or not is_all:
             return MISSING
         whys = [self._why_file(day, name) for name in names]
         if not choice:
@@ -105,9 +109,16 @@ class Look:
         if entry.version != self.table.version:
             return OUTDATED
         for name, window in self.table.inputs.items():
-            if entry.inputs.get(name) != digest(self.identities[name], day, window):
+            if (name, day) not in self._digests:
+                self._digests[name, day] = digest(self.identities[name], day, window)
+            if entry.inputs.get(name) != self._digests[name, day]:
                 return f"{name} changed"
         return None
+
+    @cached_property
+    def _digests(self) -> dict[tuple[str, date], str]:
+        """Of the inputs, for each day; a day of a table with keys is asked for once for each of them."""
+        return {}
 
 
 def _has_all(folder: TableFolder, names: list[str], choice: Choice) -> bool:

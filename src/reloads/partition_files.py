@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reloads.sql import literal, quoted
 
@@ -52,23 +52,26 @@ def _by_name(listed: str, columns: Mapping[str, str]) -> str:
 
 def row_counts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
     """The rows of each file by its footer; one that cannot be read is left out."""
-    import duckdb
-
-    if not files:
-        return {}
-    query = "select file_name, num_rows from parquet_file_metadata($1)"
-    try:
-        return {Path(name): rows for name, rows in db.execute(query, [[pattern(file) for file in files]]).fetchall()}
-    except duckdb.Error:
-        if len(files) == 1:
-            return {}
-        half = len(files) // 2
-        return row_counts(db, files[:half]) | row_counts(db, files[half:])
+    return dict(_by_file(db, files, "select file_name, num_rows from parquet_file_metadata($1)"))
 
 
 def footers(db: duckdb.DuckDBPyConnection, files: Sequence[Path], key: str) -> dict[Path, str]:
-    """What the footer of each file, all of them readable, says under that key."""
+    """What the footer of each file says under that key; one that cannot be read, or says nothing, is left out."""
+    query = f"select file_name, decode(value) from parquet_kv_metadata($1) where decode(key) = {literal(key)}"
+    return dict(_by_file(db, files, query))
+
+
+def _by_file(db: duckdb.DuckDBPyConnection, files: Sequence[Path], query: str) -> list[tuple[Path, Any]]:
+    """A file and a value for each row; files are asked together, and halved until the unreadable ones are known."""
+    import duckdb
+
     if not files:
-        return {}
-    query = "select file_name, decode(value) from parquet_kv_metadata($1) where decode(key) = $2"
-    return {Path(name): text for name, text in db.execute(query, [[pattern(file) for file in files], key]).fetchall()}
+        return []
+    try:
+        rows = db.execute(query, [[pattern(file) for file in files]]).fetchall()
+        return [(Path(name), value) for name, value in rows]
+    except duckdb.Error:
+        if len(files) == 1:
+            return []
+        half = len(files) // 2
+        return _by_file(db, files[:half], query) + _by_file(db, files[half:], query)

@@ -17,7 +17,7 @@ from reloads.changes import write_notice
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.history import Act, History
-from reloads.ledger import Entry, Ledger, identity, identity_or_none, read_ledger, table_lock, write_ledger
+from reloads.ledger import Entry, Ledger, identity_or_none, read_ledger, table_lock, write_ledger
 from reloads.warehouse import TableFolder, day_part, is_of_day
 
 SYNCS_AT_ONCE = 8
@@ -131,8 +131,9 @@ def _put(folder: TableFolder, name: str, file: Path) -> set[Path]:
 def _remove(folder: TableFolder, name: str) -> set[Path]:
     target = folder.file(name)
     target.unlink(missing_ok=True)
-    with suppress(OSError):  # hidden files of somebody else stay
-        target.parent.rmdir()
+    with suppress(OSError):  # other values lie there, or hidden files of somebody else
+        for above in list(target.parents)[: max(1, len(folder.keys))]:
+            above.rmdir()
     return {next(above for above in target.parents if above.is_dir())}
 
 
@@ -140,7 +141,9 @@ def _after(
     folder: TableFolder, publication: Publication, ledger: Ledger, refused: Collection[str], stamp: int
 ) -> Ledger:
     """What the ledger is to say now."""
-    new = {name: _entry(folder, name, entry) for name, entry in publication.entries.items() if name not in refused}
+    new = {name: entry for name, entry in publication.entries.items() if name not in refused}
+    if not publication.is_restoring:  # else they speak of the files that are back, or of others, as they did before
+        new = {name: replace(entry, file=identity_or_none(folder.file(name)) or "") for name, entry in new.items()}
     gone = {name for name, file in publication.staged.items() if file is None and name not in refused}
     gone |= set(publication.forgotten)
     kept = {name: entry for name, entry in ledger.entries.items() if name not in gone}
@@ -151,11 +154,6 @@ def _after(
         keys=publication.keys or ledger.keys,
         owed=f"{publication.owed}/{stamp}" if publication.owed else ledger.owed,
     )
-
-
-def _entry(folder: TableFolder, name: str, entry: Entry) -> Entry:
-    file = folder.file(name)
-    return replace(entry, file=identity(file) if file.exists() else "")
 
 
 def _sentence(error: OSError, warehouse: Path, place: str = "") -> str:

@@ -67,6 +67,15 @@ class Queue:
                 return state, path
         return None
 
+    def get(self, record_id: str) -> Record | None:
+        """The record of that id, wherever it is."""
+        for _ in STATES:
+            if not (found := self.find(record_id)):
+                return None
+            with suppress(FileNotFoundError):  # it moved on
+                return read_record(found[1])
+        return None
+
     def records(self, state: State) -> list[Record]:
         """The records in that state, oldest first. A file that is no record is reported in the log and left alone."""
         found = []

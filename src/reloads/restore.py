@@ -6,16 +6,17 @@ made still stands, the one before it can be put back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from reloads.history import Act, History, Kept
 from reloads.inputs import folder_of
-from reloads.ledger import identity_or_none, read_ledger
+from reloads.ledger import Entry, identity_or_none, read_ledger
 from reloads.settings import Settings
 from reloads.table import Table
-from reloads.warehouse import TableFolder
+from reloads.warehouse import TableFolder, day_part, is_of_day
 
 UNDO = "undo/"
 """What the name of an undo's run begins with."""
@@ -35,6 +36,35 @@ class Restore:
     now: Mapping[str, str | None]
     """The identities of the partitions at this moment; None where there is no file."""
 
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """What the ledger said of these partitions, and of their days, before the request."""
+        by_act = {stamp: _by_partition(self.acts[stamp].before) for stamp in self._stamps()}
+        found: dict[str, Entry] = {}
+        for name, kept in sorted(self.back.items(), key=lambda both: both[1].stamp):
+            before = self.acts[kept.stamp].before
+            known = (one for part in {name, day_part(name)} for one in by_act[kept.stamp].get(part, ()))
+            found |= {one: Entry(**before[one]) for one in known if one not in found}
+        return found
+
+    @cached_property
+    def entered(self) -> set[str]:
+        """What the request entered into the ledger of these partitions, and of their days."""
+        by_act = {stamp: _by_partition(self.acts[stamp].entered) for stamp in self._stamps()}
+        parts = ((kept.stamp, part) for name, kept in self.back.items() for part in {name, day_part(name)})
+        return {one for stamp, part in set(parts) for one in by_act[stamp].get(part, ())}
+
+    def _stamps(self) -> set[int]:
+        return {kept.stamp for kept in self.back.values()}
+
+
+def _by_partition(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names in a ledger by the partition, or the day, that they are of."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(day_part(name) if is_of_day(name) else name, []).append(name)
+    return found
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -53,7 +83,8 @@ def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) ->
     back: dict[str, Kept] = {}
     later: dict[str, str] = {}
     is_back, seen = False, dict[str, str | None]()
-    for name, steps in _steps(history.kept(), acts, folder, request).items():
+    kept = [one for one in history.kept() if folder.is_name(one.partition)]
+    for name, steps in _steps(kept, acts, folder, request).items():
         now = seen[name] = identity_or_none(folder.file(name))
         first, last = _last_block([request in step.by for step in steps])
         if steps[first].before != now:

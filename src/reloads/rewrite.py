@@ -20,13 +20,14 @@ from reloads.errors import FitError, InputError, OperatorError, QueryError, Relo
 from reloads.history import Act, History
 from reloads.inputs import create_inputs, folder_of, set_parameters, take_snapshots
 from reloads.judge import Fit, checked, guarded_columns
-from reloads.ledger import Ledger, read_ledger
+from reloads.ledger import Ledger, identity_or_none, read_ledger
 from reloads.outcome import Failure, Outcome
 from reloads.partition_files import footers, row_counts
 from reloads.publish import Publication, publish
 from reloads.stage import Stage, Staged
 from reloads.staging import staging_folder
 from reloads.table import Table
+from reloads.warehouse import day_part
 from reloads.work import Context, Place, Provenance, Work, footer
 
 
@@ -115,12 +116,15 @@ def _publish(
     new = {name: one for name, one in staged.items() if day_of(name) in days}
     old = {name: rows for name, rows in before.items() if day_of(name) in days}
     readable = [name for name in new if old.get(name) is not None]
+    seen = {name: identity_or_none(batch.target.file(name)) for name in readable}
     same = unchanged(batch.db, {name: (batch.target.file(name), new[name].path) for name in readable})
     changes: dict[str, Path | None] = {name: one.path for name, one in new.items() if name not in same}
     changes |= dict.fromkeys(old.keys() - new.keys())
     runs = _runs(batch, same)
     mine = {name for name, run in runs.items() if run == batch.provenance.run} | _removed_before(batch, days, new)
-    refused = publish(batch.target, _publication(batch, days, new, changes, fit, runs))
+    publication = _publication(batch, days, new, changes, fit, runs)
+    # What the ledger is to say of an unchanged file is true of the file that was compared.
+    refused = publish(batch.target, replace(publication, expected={name: seen[name] for name in same}))
     failed_days = Days.of(map(day_of, refused))
     # An earlier try of this run may have published some: the run did, although this try found them unchanged.
     published = Days.of(map(day_of, {*changes, *mine})) - failed_days
@@ -158,7 +162,7 @@ def _publication(
         entries=entries,
         act=Act(batch.provenance.requests, batch.provenance.run),
         told=work.days - work.quiet,
-        columns=fit.columns if changes or not ledger.columns else ledger.columns,
+        columns=fit.columns if changes or not ledger.columns else {},
         keys=batch.key_types,
         owed=batch.table.version if is_owed else "",
         forgotten=_vanished(batch, days, ledger) - new.keys(),
@@ -176,14 +180,20 @@ def _removed_before(batch: Context, days: Days, new: Collection[str]) -> set[str
     """The partitions that an earlier try of this run removed, as far as history is kept."""
     if not batch.table.settings.keys:
         return set()
-    gone = History(batch.place.warehouse, batch.table.name).replaced_by(batch.provenance.run) - set(new)
-    return {name for name in gone if batch.target.day_of(name) in days}
+    target, wanted = batch.target, set(days)
+
+    def is_gone(name: str) -> bool:
+        return name not in new and target.is_name(name) and target.day_of(name) in wanted
+
+    return History(target.warehouse, target.table).replaced_by(batch.provenance.run, of=is_gone)
 
 
 def _vanished(batch: Context, days: Days, ledger: Ledger) -> set[str]:
     """The partitions within the scope that an earlier try removed and did not come to forget."""
     target, keys = batch.target, batch.table.settings.keys
-    entered = [name for name, entry in ledger.entries.items() if entry.file and target.day_of(name) in days]
+    wanted = {batch.target.day_name(day) for day in days}
+    entered = [name for name, entry in ledger.entries.items() if entry.file and day_part(name) in wanted]
+    entered = [name for name in entered if target.is_name(name)]
     gone = {name: target.key_values(name) for name in entered if not target.file(name).exists()}
     return batch.work.scope.holds(batch.db, gone, keys)
 

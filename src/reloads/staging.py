@@ -41,6 +41,18 @@ def staging_folder(warehouse: Path, label: str) -> Iterator[Path]:
         os.close(lock)
 
 
+def is_in_use(warehouse: Path, label: str) -> bool:
+    """Whether a living process uses a staging folder of that label."""
+    for path in (warehouse / STAGING).glob(f"{label}-{'[0-9a-f]' * 12}.lock"):
+        try:
+            os.close(_lock(path, create=False))
+        except BlockingIOError:
+            return True
+        except OSError:
+            continue  # just removed
+    return False
+
+
 def remove_abandoned(warehouse: Path) -> list[str]:
     """Remove the staging folders that no living process uses; returns their names."""
     root = warehouse / STAGING

@@ -15,6 +15,7 @@ from reloads.history import FOLDER, History
 from reloads.queue import Queue, read_record
 from reloads.record import Record, asked_again
 from reloads.settings import Settings
+from reloads.staging import is_in_use
 from reloads.undo import undo_request
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,8 @@ def _replaced_by(settings: Settings, wanted: str) -> list[tuple[str, str]]:
         records = find_records(queue, wanted)
     if busy := [record.id for record in records if record.outstanding]:
         raise RequestError(f"{busy[0]} is still under way; cancel it first, or wait")
+    if running := [one for one in records if one.cancelled and is_in_use(settings.warehouse, one.table)]:
+        raise RequestError(f"a batch of {running[0].table} that was begun is still running; undo once it has ended")
     if records:
         return [(record.table, record.id) for record in records]
     tables = sorted(path.name for path in (settings.warehouse / FOLDER).glob("*"))

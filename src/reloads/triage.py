@@ -50,7 +50,7 @@ def judge(record: Record, look: Look) -> tuple[dict[str, Days], dict[str, Days]]
     planned: dict[str, list[date]] = {}
     skipped: dict[str, list[date]] = {}
     for day in record.outstanding:
-        why = look.why(day, record.keys or None)
+        why = look.why(day, record.keys or None, is_partly_enough=record.only == "stale")
         reason = _reason_to_skip(record, day, why)
         (skipped if reason else planned).setdefault(reason or why or ASKED, []).append(day)
     return {why: Days.of(days) for why, days in planned.items()}, {why: Days.of(days) for why, days in skipped.items()}

@@ -15,7 +15,7 @@ from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.history import Act, Kept, link_or_copy
 from reloads.inputs import folder_of
-from reloads.ledger import Entry, read_ledger
+from reloads.ledger import read_ledger
 from reloads.outcome import Failure, Reason
 from reloads.publish import Publication, publish
 from reloads.queue import Queue
@@ -56,7 +56,7 @@ def undo_request(
 
 def _remove_days(folder: TableFolder, restore: Restore) -> None:
     """Remove the folders of days that nobody had loaded before; one that was loaded without rows keeps its folder."""
-    loaded = {day_part(name) for name in _entries(restore) if is_of_day(name)}
+    loaded = {day_part(name) for name in restore.entries if is_of_day(name)}
     for name, kept in restore.back.items():
         if kept.file is None and folder.keys and day_part(name) not in loaded:
             with suppress(OSError):  # other partitions of the day are there
@@ -91,40 +91,21 @@ def _linked(kept: Kept, path: Path) -> Path | None:
     return path
 
 
-def _entries(restore: Restore) -> dict[str, Entry]:
-    """What the ledger said of these partitions, and of their days, before the request."""
-    found = {}
-    for name, kept in restore.back.items():
-        before = restore.acts[kept.stamp].before
-        known = (one for one in before if _is_of(one, name))
-        found.update({one: Entry(**before[one]) for one in known})
-    return found
-
-
 def _rows(settings: Settings, table: str, restore: Restore) -> dict[str, int]:
     """The rows of the partitions before the undo and after it, as far as the ledger knows them."""
-    now, then = read_ledger(settings.warehouse, table).entries, _entries(restore)
+    now, then = read_ledger(settings.warehouse, table).entries, restore.entries
     before = sum(now[name].rows for name in restore.back if name in now)
     return {"rows": sum(then[name].rows for name in restore.back if name in then), "rows_before": before}
 
 
-def _is_of(entry: str, partition: str) -> bool:
-    """Whether a name in the ledger is that of the partition, or of its day as a whole."""
-    return entry == partition or entry.partition("#")[0] == day_part(partition)
-
-
 def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Path | None], request: str) -> Publication:
     days = Days.of(map(folder.day_of, staged))
-    entries = _entries(restore)
-    entered = {
-        one for name, kept in restore.back.items() for one in restore.acts[kept.stamp].entered if _is_of(one, name)
-    }
     return Publication(
         staged=staged,
-        entries=entries,
+        entries=restore.entries,
         act=Act({request: days}, f"{UNDO}{request}"),
         told=days,
-        forgotten=(staged.keys() | entered) - entries.keys(),
+        forgotten=(staged.keys() | restore.entered) - restore.entries.keys(),
         is_restoring=True,
         expected={name: restore.now[name] for name in staged},
     )

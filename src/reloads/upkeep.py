@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from reloads.history import History
 from reloads.judge import FAILED
@@ -28,9 +30,10 @@ def remove_expired(settings: Settings, table: str, *, now: datetime) -> int:
             removed = History(settings.warehouse, table).expire(now=now, days=days)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
     for folder in (settings.warehouse / FAILED / table).glob("*/"):
-        if all(path.stat().st_mtime < oldest for path in (folder, *folder.rglob("*"))):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+        with suppress(FileNotFoundError):  # a batch puts newer rows there
+            if all(path.stat().st_mtime < oldest for path in (folder, *folder.rglob("*"))):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
     return removed
 
 
@@ -43,7 +46,9 @@ def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     folders = [path for path in settings.warehouse.glob(".*") if path != settings.environments]
     folders += [settings.landing / name for name in STATES]
     removed = 0
-    for path in (path for folder in folders for path in folder.rglob(".*.tmp") if UNFINISHED.fullmatch(path.name)):
+    # A walk that passes over what vanishes meanwhile.
+    names = ((top, name) for folder in folders for top, _, names in os.walk(folder) for name in names)
+    for path in (Path(top, name) for top, name in names if UNFINISHED.fullmatch(name)):
         with suppress(FileNotFoundError):  # its owner lives, and has just finished it
             if path.stat().st_mtime < oldest:
                 path.unlink()

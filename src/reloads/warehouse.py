@@ -7,6 +7,7 @@ A partition is named by its folder below the table's, like ``flight_date=2013-01
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -51,6 +52,10 @@ class TableFolder:
         """The day of a partition, or of an entry of the ledger for a whole day or a slice of it."""
         return date.fromisoformat(day_part(name).removeprefix(f"{self.day_column}="))
 
+    def is_name(self, name: str) -> bool:
+        """Whether this is the name of a partition as the table is cut now; it may have been cut otherwise before."""
+        return self._is_ours(name) and [part.partition("=")[0] for part in name.split("/")[1:]] == list(self.keys)
+
     def key_values(self, name: str) -> tuple[str, ...]:
         """The values of the keys in a partition's name, in the order of the keys."""
         return tuple(unquote(part.partition("=")[2]) for part in name.split("/")[1:])
@@ -75,6 +80,14 @@ class TableFolder:
     def published(self) -> dict[str, Path]:
         """All published partitions by name; days that are no days are not ours."""
         return dict(sorted(self._found()))
+
+    def newest_first(self) -> list[Path]:
+        """The files of all published partitions, the one published last first."""
+        times: dict[Path, int] = {}
+        for path in self.published().values():
+            with suppress(FileNotFoundError):  # removed just now
+                times[path] = path.stat().st_mtime_ns
+        return sorted(times, key=lambda path: -times[path])
 
     def is_empty(self) -> bool:
         """Whether nothing is published."""

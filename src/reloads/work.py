@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,22 @@ class Context:
         day = self.target.day_of(name)
         return Entry(
             version=self.table.version,
-            inputs={input_: snapshot.digest(day) for input_, snapshot in self.snapshots.items()},
+            inputs=self._inputs_of(day),
             checked_at=self.provenance.written_at.isoformat(timespec="seconds"),
             rows=rows,
             parameters=json.loads(json.dumps(self.work.parameters, default=str)),
             run=self.provenance.run,
         )
+
+    def _inputs_of(self, day: date) -> dict[str, str]:
+        if day not in self._digests:
+            self._digests[day] = {input_: snapshot.digest(day) for input_, snapshot in self.snapshots.items()}
+        return self._digests[day]
+
+    @cached_property
+    def _digests(self) -> dict[date, dict[str, str]]:
+        """Of the inputs, for each day, which may have many partitions."""
+        return {}
 
 
 def footer(table: Table, work: Work, provenance: Provenance) -> dict[str, str]:
