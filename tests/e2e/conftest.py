@@ -12,10 +12,10 @@ import pytest
 from local.folders import Folders
 from local.leftovers import find_leftovers
 from local.ports import HOST, Ports
-from local.shutdown import stop
 from local.startup import start
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.tables import lay_out
+from tests.janitor import cleaned_up
 
 SETTINGS = {
     "RELOADS_SOURCE": "source",
@@ -25,6 +25,13 @@ SETTINGS = {
     "RELOADS_DAILY_SCHEDULE": "0 0 29 2 *",
     "RELOADS_CATCH_UP_DAYS": "3",
 }
+
+STOP = """
+from pathlib import Path
+from local.folders import Folders
+from local.shutdown import stop
+stop(Folders(home=Path(sys.argv[1]), clone=Path(sys.argv[2])))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +43,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     folders.make()
     # Not the default ones, which somebody who starts a stack right now looks for too.
     Ports(*_free_ports(3)).keep_in(folders.local / "ports.json")
-    try:
+    with cleaned_up(STOP, str(folders.home), str(clone)):
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("RELOADS_")]:
                 patch.delenv(name)
@@ -44,9 +51,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
                 patch.setenv(name, value)
             stack = start(folders, say=print)
         yield Pipeline(stack)
-    finally:
-        stop(folders)
-        left = find_leftovers(folders)
+    left = find_leftovers(folders)
     assert not left, f"these processes outlived the stack: {left}"
 
 

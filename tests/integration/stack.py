@@ -21,6 +21,7 @@ from containers.folders import prepare
 from local.waiting import wait_until
 from tests.integration.docker import docker, run
 from tests.integration.tables import lay_out
+from tests.janitor import cleaned_up
 
 # The same for every run of one clone, so that it can remove what an earlier one left that was killed.
 PROJECT = f"reloads-it-{sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:6]}"
@@ -140,7 +141,7 @@ def running_stack(folder: Path, *, clone: Path, settings: dict[str, str]) -> Ite
     compose = DockerCompose(copy, build=True, wait=True)
     _remove()
     stack = Stack(copy, home)
-    try:
+    with cleaned_up("from tests.integration.stack import remove_all; remove_all()"):
         prepare(Compose(copy).configuration()["scheduler"])
         try:
             compose.start()
@@ -148,9 +149,12 @@ def running_stack(folder: Path, *, clone: Path, settings: dict[str, str]) -> Ite
             error.add_note(stack.logs())
             raise
         yield stack
-    finally:
-        _remove()
-        docker("image", "rm", "--force", IMAGE)
+
+
+def remove_all() -> None:
+    """Remove every trace of the project from Docker."""
+    _remove()
+    docker("image", "rm", "--force", IMAGE)
 
 
 def _remove() -> None:
