@@ -178,3 +178,22 @@ def test_a_bad_setting_is_one_sentence(home: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.strip().startswith("reloads: RELOADS_TIME_ZONE='Mars/Olympus' is not valid")
+
+
+def test_status_counts_no_failed_day_as_done(home: Path) -> None:
+    failing = QUERY.replace("i\n", "if(day = '2024-01-02', error('bad row'), i) as i\n", 1)
+    (home / "tables/clicks/query.sql").write_text(failing)
+    assert reloads(home, "run", "clicks", "2024-01-01", "2024-01-03").returncode == 1
+    assert "failed    2/3 days (1 failed)" in reloads(home, "status").stdout
+
+
+def test_history_lists_versions_and_says_where_there_are_none(home: Path) -> None:
+    assert reloads(home, "run", "clicks", "2024-01-01").returncode == 0
+    first, second, last = reloads(home, "history", "clicks", "2024-01-01").stdout.splitlines()
+    assert first.endswith("nothing  -")
+    assert "published  10 rows  command-clicks-" in second
+    assert last.startswith("all of clicks: ")
+    nothing = reloads(home, "history", "clicks", "2024-01-02").stdout
+    assert nothing.startswith("nothing of clicks on 2024-01-02 is published, and nothing is kept\n")
+    unknown = reloads(home, "history", "click")
+    assert (unknown.returncode, unknown.stderr) == (1, "reloads: table 'click' is unknown; known tables are clicks\n")

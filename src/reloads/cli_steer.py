@@ -38,7 +38,7 @@ def undo(
     for record in done:
         out.print(f"{record.table}: {record.published} put back by {record.id}")
         for left in record.skipped:
-            out.print(f"{record.table}: {left.days} left as they are, {left.why}; --force puts them back too")
+            out.print(f"{record.table}: {left.days} kept, {left.why}; --force puts that back too")
     if here:
         report(follow_here(settings, done))
         return

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from reloads.catalog import Catalog
 from reloads.console import TABLE, out, settings_now
 from reloads.days import parse_day
 from reloads.errors import RequestError
 from reloads.queue import STATES, Queue, read_record
 from reloads.record import Record
-from reloads.table import load_table
 from reloads.versions import disk_use, versions
 
 
@@ -42,14 +42,18 @@ def history(
 ) -> None:
     """List the versions of partitions that are kept, newest last, and the disk space that they use."""
     settings = settings_now()
-    definition = load_table(settings.tables, table)
+    definition = Catalog.load(settings.tables)[table]
     wanted = parse_day(day) if day else None
-    for version in versions(settings, definition, day=wanted):
+    found = versions(settings, definition, day=wanted)
+    if not found:
+        out.print(f"nothing of {table}{f' on {day}' if day else ''} is published, and nothing is kept")
+    for version in found:
         rows = f"{version.rows:,} rows" if version.rows is not None else "nothing"
         until = "published" if version.replaced_at is None else f"until {version.replaced_at:%Y-%m-%d %H:%M:%S}"
         out.print(f"{version.partition}  {until}  {rows}  {', '.join(version.requests) or '-'}")
     used = disk_use(settings, definition)
-    out.print(f"{used.history / 1e6:,.1f} MB of history besides {used.published / 1e6:,.1f} MB published")
+    megabytes = f"{used.history / 1e6:,.1f} MB of history besides {used.published / 1e6:,.1f} MB published"
+    out.print(f"all of {table}: {megabytes}")
 
 
 def sql(
@@ -75,7 +79,7 @@ def _line(record: Record) -> str:
     """One request on one line, what matters first, so that a narrow terminal cuts off nothing that does."""
     failed = len(record.failed_days)
     state = "accepted" if record.outstanding else "failed" if failed else "cancelled" if record.cancelled else "done"
-    days = f"{len(record.days) - len(record.outstanding - record.failed_days)}/{len(record.days)} days"
+    days = f"{len(record.fulfilled | record.skipped_days)}/{len(record.days)} days"
     days += f" ({failed} failed)" if failed else ""
     when = f"{record.accepted_at:%Y-%m-%d %H:%M:%S}"
     parts = (f"{state:8}", f"{days:12}", f"{record.rows:>10,} rows", record.table, when, record.id, record.reason)
