@@ -16,7 +16,6 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-versi
         --require-hashes --only-binary=:all: -r /build/requirements-build.txt
 COPY pyproject.toml README.md LICENSE /build/
 COPY src /build/src
-COPY sensors /build/sensors
 RUN pip --python /opt/venv/bin/python wheel --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation --wheel-dir /wheels /build
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.year import HOME, ROWS, SOURCE
-from reloads.compare import unchanged
+from reloads.rewriting.compare import unchanged
 from reloads.sql import literal
 
 DAYS = 365

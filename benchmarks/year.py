@@ -98,7 +98,7 @@ def _plain() -> None:
 
 
 def _run(stack: Stack) -> None:
-    command = [sys.executable, "-m", "reloads.cli", "run", "readings", "2025-01-01", "2025-12-31"]
+    command = [sys.executable, "-m", "reloads.cli.main", "run", "readings", "2025-01-01", "2025-12-31"]
     subprocess.run(command, check=True, env=stack.environment, stdout=subprocess.DEVNULL)
 
 

@@ -20,7 +20,7 @@ def await_dags(url: str, *, password: str, tables: Path, say: Callable[[str], No
     """Return when every DAG that should be there is; says which tables are broken and which DAGs are paused."""
     api = Api(url, user="admin", password=password)
     names = (folder.name for folder in tables.iterdir() if folder.is_dir() and TABLE.fullmatch(folder.name))
-    expected = {"request_partitions", "maintain", *(f"rewrite_{name}" for name in names)}
+    expected = {"request_partitions", "reloads_maintain", *(f"rewrite_{name}" for name in names)}
 
     def are_there() -> bool:
         return expected <= {dag.dag_id for dag in api.dags()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from reloads.check import check_tables
+from reloads.inspection.check_tables import check_tables
 from reloads.settings import Settings
 
 check_tables(Settings.from_environment(os.environ))

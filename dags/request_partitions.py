@@ -19,30 +19,25 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
 
-from reloads.airflow import REQUESTED, origin_of, plain_errors, requested, retried
-from reloads.events import announcement
-from reloads.intake import ask_by_hand, ask_daily, take_in
-from reloads.sensors.doorbell import Doorbell
+from reloads.airflow.assets import REQUESTED, requested
+from reloads.airflow.tasks import origin_of, plain_errors, retried
+from reloads.requests.events import announcement
+from reloads.requests.intake import ask_by_hand, ask_daily, take_in
 from reloads.settings import Settings
-from reloads.table import table_names
+from reloads.tables.definition import table_names
+from sensors.landing import landing_asset
 
 settings = Settings.from_environment(os.environ)
-doorbell = Doorbell(
-    landing=str(settings.landing),
-    observer=settings.observer,
-    rescan_seconds=settings.rescan_seconds,
-    settle_seconds=settings.settle_seconds,
-)
-landing = Asset("landing", group="reloads", watchers=[AssetWatcher(name="doorbell", trigger=doorbell)])
 
 with DAG(
     "request_partitions",
     doc_md=__doc__,
     description="The clock, a dropped file or a form: who asks for partitions",
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(settings.daily_schedule, timezone=settings.time_zone), assets=[landing]
+        timetable=CronTriggerTimetable(settings.daily_schedule, timezone=settings.time_zone),
+        assets=[landing_asset(settings)],
     ),
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -20,11 +20,12 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param, task
 
-from reloads.airflow import origin_of, plain_errors, published, request_event, requested, retried, rewritten
-from reloads.events import accept_foreign, announcement, publication, read_from
-from reloads.intake import ask_by_hand
+from reloads.airflow.assets import published, requested, rewritten
+from reloads.airflow.tasks import origin_of, plain_errors, request_event, retried
+from reloads.requests.events import accept_foreign, announcement, publication, read_from
+from reloads.requests.intake import ask_by_hand
 from reloads.settings import Settings
-from reloads.table import TABLE_NAME, table_names
+from reloads.tables.definition import TABLE_NAME, table_names
 
 settings = Settings.from_environment(os.environ)
 
@@ -49,7 +50,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         @task(inlets=[requested(table)])
         def plan(table, *, dag_run=None, params=None, inlet_events=None, **context):
             """Cut what is outstanding into batches."""
-            from reloads.table_run import plan_batches
+            from reloads.runs.plan_step import plan_batches
 
             now = datetime.now(UTC)
             with plain_errors():
@@ -62,7 +63,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
             """Rewrite and publish one batch."""
-            from reloads.batch_run import rewrite_one
+            from reloads.runs.rewrite_step import rewrite_one
 
             with plain_errors():
                 outcome = rewrite_one(settings, table, batch, run=run_id, now=datetime.now(UTC))
@@ -72,7 +73,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         @task(outlets=[rewritten(table)])
         def settle(table, *, ti=None, run_id=None, outlet_events=None, **context):
             """Record what came of it, and tell who waits for it."""
-            from reloads.table_run import settle_batches
+            from reloads.runs.settle_step import settle_batches
 
             batches = ti.xcom_pull(task_ids="plan") or []
             outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))

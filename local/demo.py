@@ -20,8 +20,10 @@ from local.errors import LocalError
 from local.readiness import UPSTREAM
 from local.stack import Stack
 from local.waiting import wait_until
-from reloads.record import Record
-from reloads.steer import find_records, knock, undo
+from reloads.requests.control import find_records
+from reloads.requests.queue import knock
+from reloads.requests.record import Record
+from reloads.runs.undo import undo_request
 
 STORY = ("weather", "flights", "daily_delays", "delays_by_weather", "carrier_week")
 MONTH, DAYS = "january-2013.json", "three-days.json"
@@ -85,7 +87,7 @@ def _load(stack: Stack, name: str) -> Wave:
 
 def _undo(stack: Stack, request: Record) -> Wave:
     wave = Wave.begin(stack.settings.landing)
-    done = undo(stack.settings, request.id, force=False, now=datetime.now(UTC))
+    done = undo_request(stack.settings, request.id, force=False, now=datetime.now(UTC))
     children = [child for record in done for name in record.children for child in find_records(wave.queue, name)]
     knock(wave.queue, children)
     _await_end(stack, wave, "the undo")

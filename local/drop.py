@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.errors import LocalError
-from reloads.queue import Queue
-from reloads.record import Record
+from reloads.requests.queue import Queue
+from reloads.requests.record import Record
 
 
 @dataclass(frozen=True)

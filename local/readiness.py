@@ -13,7 +13,7 @@ from local.postgres import is_answering
 from local.processes import DATABASE
 from local.stack import Stack
 from local.waiting import wait_until
-from reloads.table import table_names
+from reloads.tables.definition import table_names
 
 # Long, for a busy machine; what ends again and again is noticed at once.
 DATABASE_SECONDS = 120

@@ -1,1 +1,1 @@
-"""What Airflow listens to: the doorbell at the drop folder."""
+"""What the DAGs listen to besides the clock: the assets, and the watchers that ring for them."""

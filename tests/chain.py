@@ -8,13 +8,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from reloads.batch_run import rewrite_one
 from reloads.days import Days
-from reloads.queue import Queue, State
-from reloads.record import Record, new_record
-from reloads.request import parse_request
+from reloads.requests.queue import Queue, State
+from reloads.requests.record import Record, new_record
+from reloads.requests.request import parse_request
+from reloads.runs.plan_step import plan_batches
+from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
-from reloads.table_run import Settled, plan_batches, settle_batches
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 JANUARY = Days.between(date(2025, 1, 1), date(2025, 1, 31))

@@ -13,9 +13,9 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-from reloads.catalog import Catalog
-from reloads.queue import Queue
+from reloads.requests.queue import Queue
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from tests.chain import Chain
 from tests.integration.recoveries import summary
 

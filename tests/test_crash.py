@@ -15,19 +15,20 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from reloads.changes import read_notices
 from reloads.days import Days
-from reloads.ledger import identity, read_ledger
+from reloads.inspection.preview import preview
 from reloads.outcome import Outcome
-from reloads.preview import preview
-from reloads.request import parse_request
-from reloads.scope import Scope
+from reloads.partition_filter import Scope
+from reloads.requests.request import parse_request
+from reloads.rewriting.context import Work
 from reloads.settings import Settings
-from reloads.staging import remove_abandoned
-from reloads.work import Work
+from reloads.warehouse.change_notices import read_notices
+from reloads.warehouse.fingerprint import identity
+from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.staging import remove_abandoned
 from tests.conftest import define_table
-from tests.test_rewrite import WRITTEN_AT, Home, days, of_each_day
 from tests.test_whole import Killed, killed_after
+from tests.unit.rewriting.test_rewrite import WRITTEN_AT, Home, days, of_each_day
 
 WEEK, ASKED = days("2025-01-03..2025-01-07"), days("2025-01-04..2025-01-06")
 ORDERED = 'order_by = ["n"]'
@@ -312,10 +313,10 @@ import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from reloads.days import Days
-from reloads.engine import Share
-from reloads.rewrite import rewrite_batch
-from reloads.work import Place, Provenance, Work
-from reloads.table import load_table
+from reloads.rewriting.engine import Share
+from reloads.rewriting.rewrite import rewrite_batch
+from reloads.rewriting.context import Place, Provenance, Work
+from reloads.tables.definition import load_table
 year = Days.between(date(2025, 1, 1), date(2025, 12, 31))
 rewrite_batch(
     Work(year),

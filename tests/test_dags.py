@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 DAGS = Path(__file__).resolve().parents[1] / "dags"
-FILES = {"request_partitions.py", "rewrite_partitions.py", "broken_tables.py", "maintain.py"}
+FILES = {"request_partitions.py", "rewrite_partitions.py", "broken_tables.py", "reloads_maintain.py"}
 
 PARSE = """
 import json, sys
@@ -41,7 +41,7 @@ def dag(dag):
         "doc": dag.doc_md,
     }
 
-heavy = {"duckdb", "pyarrow", "polars", "pandas", "reloads.check"}
+heavy = {"duckdb", "pyarrow", "polars", "pandas", "reloads.inspection.check_tables"}
 found = {"dags": {}, "errors": {}, "heavy": {}}
 for file in sys.argv[1:]:
     bag = DagBag(file)
@@ -65,7 +65,9 @@ def parse(home: Path, **environment: str) -> Any:
     files = [str(DAGS / name) for name in sorted(FILES, reverse=True)]
     run = subprocess.run(
         [sys.executable, "-c", PARSE, *files],
-        env=given | {"RELOADS_HOME": str(home), "AIRFLOW_HOME": str(home / "airflow")} | environment,
+        env=given
+        | {"RELOADS_HOME": str(home), "AIRFLOW_HOME": str(home / "airflow"), "PYTHONPATH": str(DAGS.parent)}
+        | environment,
         cwd=home,
         capture_output=True,
         text=True,
@@ -113,7 +115,7 @@ def test_every_dag_file_is_one_that_is_tested_here() -> None:
 
 def test_there_is_one_dag_that_asks_and_one_for_each_table(good: Any) -> None:
     assert good["errors"] == {}
-    assert sorted(good["dags"]) == ["maintain", "request_partitions", "rewrite_sales", "rewrite_visits"]
+    assert sorted(good["dags"]) == ["reloads_maintain", "request_partitions", "rewrite_sales", "rewrite_visits"]
 
 
 def test_parsing_imports_nothing_heavy(good: Any) -> None:
@@ -138,8 +140,8 @@ def test_request_partitions_listens_to_the_clock_and_the_doorbell(good: Any) -> 
     assert good["dags"]["request_partitions"]["assets"] == ["landing"]
     assert good["clock"] == ["15 4 * * *", "Europe/Berlin"]
     path, arguments = good["doorbell"]
-    assert path == "reloads.sensors.doorbell.Doorbell"
-    assert (arguments["observer"], arguments["rescan_seconds"], arguments["settle_seconds"]) == ("polling", 60, 3)
+    assert path == "reloads.airflow.doorbell.Doorbell"
+    assert (arguments["observer"], arguments["rescan_seconds"], arguments["stable_seconds"]) == ("polling", 60, 3)
     assert arguments["landing"].endswith("/landing")
 
 
@@ -214,6 +216,6 @@ def test_parsing_writes_nothing_into_the_home(tmp_path: Path) -> None:
 
 
 def test_maintain_archives_and_expires_by_the_clock_alone(good: Any) -> None:
-    dag = good["dags"]["maintain"]
+    dag = good["dags"]["reloads_maintain"]
     assert (list(dag["tasks"]), dag["assets"]) == (["archive", "expire"], [])
     assert dag["params"]["older_than_days"]["type"] == "integer"

@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reloads.catalog import Catalog
-from reloads.landing import read_requests
-from reloads.request import ReloadRequest
+from reloads.requests.drop_folder import read_requests
+from reloads.requests.request import ReloadRequest
 from reloads.settings import PREFIX, Settings
-from reloads.table import TableSettings
+from reloads.tables.catalog import Catalog
+from reloads.tables.definition import TableSettings
 
 CLONE = Path(__file__).parents[1]
 README = (CLONE / "README.md").read_text()

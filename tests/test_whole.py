@@ -30,19 +30,21 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from reloads.batch_run import rewrite_one
-from reloads.catalog import Catalog
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.inputs import folder_of
-from reloads.intake import take_in
-from reloads.partition_files import relation
-from reloads.queue import Queue, State
-from reloads.record import Record
+from reloads.requests.control import cancel_request
+from reloads.requests.intake import take_in
+from reloads.requests.queue import Queue, State
+from reloads.requests.record import Record
+from reloads.runs.plan_step import plan_batches
+from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.settle_step import settle_batches
+from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.sql import quoted
-from reloads.steer import cancel_request, undo
-from reloads.table_run import plan_batches, settle_batches
+from reloads.tables.catalog import Catalog
+from reloads.warehouse.parquet import relation
+from reloads.warehouse.partitions import folder_of
 
 FIRST = date(2024, 1, 1)
 LAST = date(2024, 1, 7)
@@ -392,7 +394,7 @@ class Whole(RuleBasedStateMachine):
 
         def act() -> None:
             with suppress(RequestError):
-                undo(self.world.settings, record.id, force=force, now=self.world.later())
+                undo_request(self.world.settings, record.id, force=force, now=self.world.later())
 
         if not self.step(act, kill):
             # Nobody but the next run of the table finds the notice.

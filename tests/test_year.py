@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from reloads.days import Days
-from reloads.ledger import identity, read_ledger
 from reloads.outcome import Outcome
-from reloads.record import Record
-from reloads.steer import undo
+from reloads.requests.record import Record
+from reloads.runs.undo import undo_request
+from reloads.warehouse.fingerprint import identity
+from reloads.warehouse.ledger import read_ledger
 from tests.chain import NOW, Chain
 
 YEAR = Days.between(date(2025, 1, 1), date(2025, 12, 31))
@@ -117,13 +118,13 @@ def test_the_record_says_the_same_and_counts_the_rest(year: Year) -> None:
 
 def test_an_undo_puts_back_every_byte_time_and_absence_and_its_undo_brings_364_days_back(year: Year) -> None:
     chain = year.chain
-    [back] = undo(chain.settings, year.asked.id, force=False, now=NOW + timedelta(hours=1))
+    [back] = undo_request(chain.settings, year.asked.id, force=False, now=NOW + timedelta(hours=1))
     assert back.published == GOOD
     assert files(chain) == year.before
     assert not [day for day in YEAR - LOADED if path_of(chain, day).parent.exists()]
     assert_ledger_knows_files(chain)
 
-    [forth] = undo(chain.settings, back.id, force=False, now=NOW + timedelta(hours=2))
+    [forth] = undo_request(chain.settings, back.id, force=False, now=NOW + timedelta(hours=2))
     assert forth.published == GOOD
     assert files(chain) == year.after
     assert_ledger_knows_files(chain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -83,3 +84,23 @@ def printable(name: str) -> str:
     """A file name that fits on one line of any log: unprintable characters and stray bytes are escaped."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def link_or_copy(file: Path, link: Path) -> None:
+    """A hard link; a copy where the system allows none (a file of another user, a file with too many links)."""
+    try:
+        os.link(file, link)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        _copy(file, link)
+
+
+def _copy(file: Path, target: Path) -> None:
+    """A copy that is whole or not there: half a file must never be put back."""
+    beside = target.with_name(f".{uuid4().hex}.tmp")
+    try:
+        shutil.copy2(file, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

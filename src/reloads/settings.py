@@ -19,6 +19,9 @@ from reloads.errors import OperatorError, one_line
 
 PREFIX = "RELOADS_"
 CRON_FIELDS = 5
+RENAMED = {"settle_seconds": "stable_seconds"}
+"""Old names of settings that somebody may still set, and what they are called now."""
+
 FOLDERS = ("landing", "warehouse", "tables", "source", "environments")
 
 
@@ -58,7 +61,7 @@ class Settings(BaseModel):
     rescan_seconds: float = Field(
         60, gt=0, le=86_400, description="how often the doorbell looks at the folders whatever it heard"
     )
-    settle_seconds: float = Field(
+    stable_seconds: float = Field(
         3, gt=0, le=86_400, description="a file that does not parse counts as complete after this rest"
     )
     observer: Literal["auto", "polling"] = Field(
@@ -120,6 +123,8 @@ def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
     first = error.errors()[0]
     field = str(first["loc"][0])
     name = PREFIX + field.upper()
+    if field in RENAMED:
+        return f"{name} is called {PREFIX}{RENAMED[field].upper()} now; rename it"
     if first["type"] == "extra_forbidden":
         known = ", ".join(PREFIX + known.upper() for known in Settings.model_fields)
         return f"{name} is no setting; remove it or write one of {known}"

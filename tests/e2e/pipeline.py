@@ -19,8 +19,8 @@ from local.files import last_lines
 from local.stack import Stack
 from local.supervisor_client import Program
 from reloads.days import Days
-from reloads.queue import Queue, State
-from reloads.record import Record
+from reloads.requests.queue import Queue, State
+from reloads.requests.record import Record
 from tests.e2e.gate import Gate
 from tests.e2e.rest import Rest
 

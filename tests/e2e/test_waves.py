@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from reloads.record import Record
+from reloads.requests.record import Record
 from tests.e2e.pipeline import Pipeline
 
 FOLLOWING = ("daily_delays", "delays_by_weather", "carrier_week")

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from reloads.days import Days
-from reloads.queue import Queue, State
-from reloads.record import Record
+from reloads.requests.queue import Queue, State
+from reloads.requests.record import Record
 from tests.e2e.pipeline import FileState
 from tests.e2e.rest import Rest
 from tests.integration.stack import Stack

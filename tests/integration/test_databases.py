@@ -59,5 +59,5 @@ def test_every_dag_is_read_into_the_database_without_an_error(airflow: dict[str,
         cursor.execute("select filename, stacktrace from import_error")
         errors = cursor.fetchall()
     tables = {path.name for path in Path(airflow["RELOADS_HOME"], "tables").iterdir() if path.is_dir()}
-    assert dags == {"request_partitions", "maintain", *(f"rewrite_{t}" for t in tables)}
+    assert dags == {"request_partitions", "reloads_maintain", *(f"rewrite_{t}" for t in tables)}
     assert errors == []

@@ -1,0 +1,63 @@
+"""
+### Keep the folders small
+
+Once a week, moves the requests that were done long ago from `landing/done/` into
+`landing/done/archive/YYYY-MM.jsonl`, one line each. Nothing is deleted: a line put back into `landing/` as a `.json`
+file asks again.
+
+Also removes the replaced partitions whose `history_days` are over, which otherwise the next run of their table does,
+and hidden files of processes that were killed while they wrote them, a day later.
+
+*Trigger* with another number of days archives more, or less.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, task
+
+from reloads.airflow.tasks import plain_errors, retried
+from reloads.settings import Settings
+
+settings = Settings.from_environment(os.environ)
+
+with DAG(
+    "reloads_maintain",
+    doc_md=__doc__,
+    description="Archive the requests that were done long ago",
+    schedule=CronTriggerTimetable("30 4 * * 0", timezone=settings.time_zone),
+    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["reloads"],
+    default_args=retried(settings),
+    params={"older_than_days": Param(90, type="integer", minimum=7, title="Done more than so many days ago")},
+):
+
+    @task
+    def archive(*, params=None, **context):
+        """Move old requests into the archive of their month."""
+        from reloads.requests.archive import archive_done
+        from reloads.requests.queue import Queue
+
+        days = params["older_than_days"]
+        with plain_errors():
+            return archive_done(Queue(settings.landing), now=datetime.now(UTC), older_than_days=days)
+
+    @task
+    def expire(**context):
+        """Remove replaced partitions whose time is over, and what killed processes left."""
+        from reloads.runs.retention import remove_expired, remove_unfinished
+        from reloads.tables.catalog import Catalog
+
+        now = datetime.now(UTC)
+        with plain_errors():
+            tables = Catalog.load(settings.tables).tables
+            return sum(remove_expired(settings, table, now=now) for table in tables) + remove_unfinished(
+                settings, now=now
+            )
+
+    archive()
+    expire()

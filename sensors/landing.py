@@ -1,0 +1,19 @@
+"""The drop folder as an asset: an event on it means that there is something to do in ``landing/``."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset, AssetWatcher
+
+from reloads.airflow.doorbell import Doorbell
+from reloads.settings import Settings
+
+
+def landing_asset(settings: Settings) -> Asset:
+    """The asset ``landing``, watched by the doorbell, which runs in Airflow's triggerer."""
+    doorbell = Doorbell(
+        landing=str(settings.landing),
+        observer=settings.observer,
+        rescan_seconds=settings.rescan_seconds,
+        stable_seconds=settings.stable_seconds,
+    )
+    return Asset("landing", group="reloads", watchers=[AssetWatcher(name="doorbell", trigger=doorbell)])

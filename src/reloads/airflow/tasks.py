@@ -1,0 +1,47 @@
+"""What the tasks of all DAGs share: retries, who asked, and errors as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from reloads.errors import OperatorError, ReloadsError
+from reloads.requests.events import RequestEvent
+from reloads.settings import Settings
+
+
+def retried(settings: Settings) -> dict[str, Any]:
+    """The ``default_args`` of a DAG whose tasks are tried again, after 10 s, 20 s, 40 s … up to five minutes."""
+    return {
+        "retries": settings.retries,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=5),
+    }
+
+
+def origin_of(dag_run: Any) -> str:
+    """What identifies an act of asking: the same for a retry of the task, another one when its run is cleared."""
+    return f"{dag_run.dag_id}/{dag_run.run_id}/{getattr(dag_run, 'clear_number', 0) or 0}"
+
+
+def request_event(event: Any) -> RequestEvent:
+    """An asset event as the core reads it; its id alone would come again with a database that was lost or restored."""
+    return RequestEvent(
+        timestamp=event.timestamp, origin=f"event/{event.id}/{event.timestamp}", extra=event.extra or {}
+    )
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Show our errors as their one sentence; only those of the environment are worth another try."""
+    try:
+        yield
+    except OperatorError as error:
+        raise AirflowException(str(error)) from None
+    except ReloadsError as error:
+        raise AirflowFailException(str(error)) from None

@@ -1,0 +1,181 @@
+"""Commands that ask: check, plan, request, run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from reloads.cli.console import (
+    EXCLUDE,
+    FIRST,
+    KEYS,
+    LAST,
+    MAYBE_FIRST,
+    NO_CASCADE,
+    ONLY,
+    PARAMETER,
+    REASON,
+    TABLE,
+    WHAT,
+    asked,
+    err,
+    now,
+    out,
+    report,
+    request_fields,
+    requests_of,
+    settings_now,
+)
+from reloads.errors import RequestError
+from reloads.files import free_name, write_whole
+from reloads.inspection.check_tables import check_tables
+from reloads.inspection.preview import Line, preview
+from reloads.requests.queue import Queue
+from reloads.requests.record import Record
+from reloads.requests.request import ReloadRequest, json_schema
+from reloads.runs.local_run import run_here
+from reloads.settings import Settings
+
+LOOK_EVERY_SECONDS = 0.2
+
+
+def check(
+    file: Annotated[Path | None, typer.Argument(help="a request file; without one, all tables are checked")] = None,
+    *,
+    schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of request files")] = False,
+) -> None:
+    """Say whether a request file would be accepted."""
+    if schema:
+        print(json.dumps(json_schema(), indent=2))  # noqa: T201 - for a pipe, so without colour or wrapping
+        return
+    settings = settings_now()
+    if file is None:
+        out.print(f"all tables are good: {', '.join(check_tables(settings))}")
+        return
+    for request in requests_of(settings, file):
+        out.print(f"good: {', '.join(request.tables)}, {request.days} ({len(request.days)} days)")
+
+
+def plan(
+    what: WHAT,
+    first: MAYBE_FIRST = None,
+    last: LAST = None,
+    *,
+    exclude: EXCLUDE = None,
+    only: ONLY = "all",
+    keys: KEYS = None,
+    parameter: PARAMETER = None,
+    no_cascade: NO_CASCADE = False,
+) -> None:
+    """Show what a request would do: every partition with its reason. Reads no data and writes nothing."""
+    settings = settings_now()
+    fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
+    for request in _requests(settings, what, first, last, fields | {"reason": None}):
+        for line in (lines := preview(settings, request, now=now())):
+            out.print(_shown(line))
+        planned = [line for line in lines if line.is_planned]
+        rows, size = sum(line.rows or 0 for line in planned), sum(line.bytes or 0 for line in planned)
+        tables = len({line.table for line in planned})
+        out.print(f"{len(planned)} partitions of {tables} tables, which replace {rows:,} rows, {size / 1e6:,.1f} MB")
+
+
+def request(
+    table: TABLE,
+    first: FIRST,
+    last: LAST = None,
+    *,
+    exclude: EXCLUDE = None,
+    only: ONLY = "all",
+    keys: KEYS = None,
+    parameter: PARAMETER = None,
+    no_cascade: NO_CASCADE = False,
+    reason: REASON = None,
+    wait: Annotated[bool, typer.Option("--wait", help="show progress until it is done or failed")] = False,
+) -> None:
+    """Ask for a reload by putting a request file into the drop folder."""
+    settings = settings_now()
+    fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
+    [wanted] = _requests(settings, table, first, last, fields | {"reason": reason})
+    queue = Queue(settings.landing)
+    queue.landing.mkdir(parents=True, exist_ok=True)
+    content = wanted.model_dump(mode="json", exclude_defaults=True)
+    name = f"{free_name(queue.landing, f'{table}-{first}-{uuid4().hex[:6]}', endings=('.json',))}.json"
+    write_whole(queue.landing / name, json.dumps(content, indent=2) + "\n")
+    out.print(f"dropped {name}: {table}, {wanted.days} ({len(wanted.days)} days)")
+    if wait:
+        report([_await(queue, name, len(wanted.days))])
+
+
+def run(
+    what: WHAT,
+    first: MAYBE_FIRST = None,
+    last: LAST = None,
+    *,
+    exclude: EXCLUDE = None,
+    only: ONLY = "all",
+    keys: KEYS = None,
+    parameter: PARAMETER = None,
+    no_cascade: NO_CASCADE = False,
+    reason: REASON = None,
+) -> None:
+    """Rewrite here and now, without Airflow, the tables that follow included."""
+    settings = settings_now()
+    fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
+    wanted = _requests(settings, what, first, last, fields | {"reason": reason})
+    report([record for one in wanted for record in run_here(settings, one)])
+
+
+COMMANDS = (check, plan, request, run)
+
+
+def _requests(
+    settings: Settings, what: str, first: str | None, last: str | None, fields: Mapping[str, object]
+) -> list[ReloadRequest]:
+    """The requests of a file, or the one that a table, days and options make."""
+    if first is None:
+        if given := [name for name in ("exclude", "keys", "parameter", "no_cascade") if fields[name]]:
+            raise RequestError(f"--{given[0].replace('_', '-')} goes with a table and days; write it into the file")
+        return requests_of(settings, Path(what))
+    return [asked(settings, request_fields(what, first, last, **fields))]  # type: ignore[arg-type]
+
+
+def _shown(line: Line) -> str:
+    replaced = "nothing there" if line.bytes is None else f"{line.bytes:,} bytes"
+    rows = f"{line.rows:,} rows, " if line.rows is not None else ""
+    return f"{'rewrite' if line.is_planned else 'skip':8}{line.table}  {line.partition}  {line.why}  ({rows}{replaced})"
+
+
+def _await(queue: Queue, file: str, days: int) -> Record:
+    """Follow the request of one dropped file until it ends; raises ``RequestError`` if it is rejected."""
+    with _progress() as progress:
+        bar = progress.add_task("waiting for Airflow", total=days)
+        while True:
+            record = next((record for record in _all(queue) if record.file == file), None)
+            if record is None and (note := queue.landing / "rejected" / f"{Path(file).stem}.error.txt").exists():
+                raise RequestError(note.read_text(encoding="utf-8").strip())
+            if record is not None:
+                ended = len(record.days) - len(record.outstanding)
+                progress.update(bar, completed=ended, description=f"{record.table} {record.days}")
+                if not record.outstanding:
+                    return record
+            time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _all(queue: Queue) -> Iterator[Record]:
+    for state in ("accepted", "done", "failed", "cancelled"):
+        yield from queue.records(state)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as progress:
+        yield progress

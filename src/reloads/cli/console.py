@@ -1,0 +1,142 @@
+"""What all commands share: where they print, and how an error becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from reloads.errors import RequestError
+from reloads.files import printable
+from reloads.requests.drop_folder import read_file, read_requests
+from reloads.requests.record import Record
+from reloads.requests.request import ReloadRequest, check_request, parse_request
+from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
+
+out = Console(soft_wrap=True, highlight=False, markup=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+TABLE = Annotated[str, typer.Argument(help="a table's name")]
+FIRST = Annotated[str, typer.Argument(help="first day, YYYY-MM-DD")]
+LAST = Annotated[str | None, typer.Argument(help="last day, included; default: the first")]
+WHAT = Annotated[str, typer.Argument(metavar="FILE|TABLE", help="a request file, or a table and days")]
+MAYBE_FIRST = Annotated[str | None, typer.Argument(help="first day, YYYY-MM-DD")]
+REQUEST = Annotated[str, typer.Argument(metavar="ID", help="a request's id, or the name of the file dropped")]
+REASON = Annotated[str | None, typer.Option(help="kept with the request and shown everywhere")]
+EXCLUDE = Annotated[list[str] | None, typer.Option(help="a day that stays as it is; can be repeated")]
+ONLY = Annotated[str, typer.Option(help="all, missing or stale: which of the days are rewritten")]
+KEYS = Annotated[list[str] | None, typer.Option(help="values of a key, like origin=EWR,JFK; can be repeated")]
+PARAMETER = Annotated[list[str] | None, typer.Option(help="a parameter, like name=value; can be repeated")]
+NO_CASCADE = Annotated[bool, typer.Option("--no-cascade", help="the tables that read this one do not follow")]
+
+
+def settings_now() -> Settings:
+    """The settings of this process's environment."""
+    return Settings.from_environment(os.environ)
+
+
+def now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+def user() -> str | None:
+    """Who runs the command, if the system knows."""
+    with suppress(KeyError, OSError):
+        return getpass.getuser()
+    return None
+
+
+def stop(sentence: str, code: int) -> NoReturn:
+    """End the command with a sentence."""
+    err.print(f"reloads: {sentence}")
+    sys.exit(code)
+
+
+def asked(settings: Settings, fields: dict[str, object]) -> ReloadRequest:
+    """The request that the command's arguments make, checked."""
+    given = {name: value for name, value in fields.items() if value not in (None, [], {})}
+    request = parse_request({**given, "requested_by": user()})
+    check_request(request, catalog=Catalog.load(settings.tables), today=settings.day_of(now()))
+    return request
+
+
+def requests_of(settings: Settings, file: Path) -> list[ReloadRequest]:
+    """The checked requests in a file."""
+    today = settings.day_of(now())
+    try:
+        found = read_requests(read_file(file)[0], catalog=Catalog.load(settings.tables), today=today)
+    except RequestError as error:
+        raise RequestError(f"{printable(file.name)}: {error}") from error
+    return [request for request, _ in found]
+
+
+def request_fields(
+    table: str,
+    first: str,
+    last: str | None,
+    *,
+    exclude: list[str] | None,
+    only: str,
+    keys: list[str] | None,
+    parameter: list[str] | None,
+    no_cascade: bool,
+    reason: str | None,
+) -> dict[str, object]:
+    """The fields of a request file, from the arguments of a command."""
+    return {
+        "table": table,
+        "start_date": first,
+        "end_date": last or first,
+        "exclude_dates": exclude,
+        "only": only,
+        "keys": {name: text.split(",") for name, text in _pairs(keys, "--keys", "origin=EWR,JFK")},
+        "parameters": {name: _value(text) for name, text in _pairs(parameter, "--parameter", "name=value")},
+        "cascade": not no_cascade,
+        "reason": reason,
+    }
+
+
+def report(records: list[Record]) -> None:
+    """Print what came of the requests; exit code 1 if a day failed."""
+    for record in records:
+        size = f"{record.rows:,} rows, {record.bytes / 1e6:,.1f} MB, {record.seconds:.1f} s"
+        counts = {
+            "unchanged": len(record.unchanged),
+            "skipped": len(record.skipped_days),
+            "failed": len(record.failed_days),
+        }
+        more = "".join(f", {count} {name}" for name, count in counts.items() if count)
+        out.print(f"{record.table}: {len(record.published)} partitions published{more}, {size}")
+        for result in record.checks:
+            if result.severity == "warn":
+                err.print(f"{record.table}: warning: {result.sentence()}")
+        for failure in record.failed:
+            err.print(f"{record.table} {failure.days}: {failure.error}")
+    if any(record.failed for record in records):
+        sys.exit(1)
+
+
+def _pairs(texts: list[str] | None, option: str, example: str) -> list[tuple[str, str]]:
+    pairs = [text.partition("=") for text in texts or ()]
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise RequestError(f"{option} {name!r} has no value; write it like {option} {example}")
+    return [(name, value) for name, _, value in pairs]
+
+
+def _value(text: str) -> object:
+    """A number or true or false where the text is one; the table's declaration checks the type."""
+    words: dict[str, object] = {"true": True, "false": False}
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return words.get(text, text)

@@ -1,0 +1,51 @@
+"""Commands that steer what was asked for: cancel, retry, undo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reloads.cli.console import REQUEST, err, now, out, report, settings_now, user
+from reloads.requests.control import cancel_request, find_records, retry_request
+from reloads.requests.queue import Queue, knock
+from reloads.runs.local_run import follow_here
+from reloads.runs.undo import undo_request
+
+
+def cancel(request: REQUEST) -> None:
+    """Give up what is outstanding of a request: running batches finish, the rest is not begun."""
+    for record in cancel_request(Queue(settings_now().landing), request, now=now()):
+        out.print(f"cancelled {record.id}: {len(record.cancelled)} days given up, {len(record.published)} published")
+
+
+def retry(request: REQUEST) -> None:
+    """Ask again for what is missing from a failed or cancelled request."""
+    for name in retry_request(Queue(settings_now().landing), request):
+        out.print(f"dropped {name}")
+
+
+def undo(
+    request: REQUEST,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="partitions that a later request rewrote, too")] = False,
+    here: Annotated[bool, typer.Option("--here", help="rewrite the tables that follow now, without Airflow")] = False,
+) -> None:
+    """Put back what a request replaced; the tables that read it follow. It can itself be undone."""
+    settings = settings_now()
+    queue = Queue(settings.landing)
+    done = undo_request(settings, request, force=force, now=now(), by=user(), is_announced=not here, say=err.print)
+    for record in done:
+        out.print(f"{record.table}: {record.published} put back by {record.id}")
+        for left in record.skipped:
+            out.print(f"{record.table}: {left.days} kept, {left.why}; --force puts that back too")
+    if here:
+        report(follow_here(settings, done))
+        return
+    children = [child for record in done for name in record.children for child in find_records(queue, name)]
+    for child in children:
+        out.print(f"{child.table}: {child.days} will follow, {child.id}")
+    knock(queue, children)
+
+
+COMMANDS = (cancel, retry, undo)

@@ -1,0 +1,39 @@
+"""The command ``reloads``. Errors are one sentence and an exit code.
+
+Exit codes: 0 done, 1 the request or its outcome is bad, 2 wrong usage or environment.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from reloads.cli import ask, control, watch
+from reloads.cli.console import stop
+from reloads.errors import OperatorError, ReloadsError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Ask for reloads and watch them."
+)
+for module in (ask, watch, control):
+    for command in module.COMMANDS:
+        app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; whatever goes wrong is one sentence."""
+    try:
+        app()
+    except OperatorError as error:
+        stop(str(error), 2)
+    except ReloadsError as error:
+        stop(str(error), 1)
+    except FileNotFoundError as error:
+        stop(f"{error.filename} does not exist; check the path", 2)
+    except OSError as error:
+        stop(f"{error.filename or 'a file'}: {error.strerror}; make room or grant access", 2)
+    except KeyboardInterrupt:
+        stop("stopped; whatever was accepted goes on without this command", 130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Commands that look: status, history, sql."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reloads.cli.console import TABLE, out, settings_now
+from reloads.days import parse_day
+from reloads.errors import RequestError
+from reloads.inspection.versions import disk_use, versions
+from reloads.requests.queue import STATES, Queue, read_record
+from reloads.requests.record import Record
+from reloads.tables.catalog import Catalog
+
+
+def status(
+    request_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="an id or a dropped file's name")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="the ended ones too, not only the last ten")] = False,
+) -> None:
+    """Show requests: all that are open and the last that ended, or one whole."""
+    queue = Queue(settings_now().landing)
+    if request_id is not None:
+        _show_one(queue, request_id)
+        return
+    found = (*queue.records("done"), *queue.records("failed"), *queue.records("cancelled"))
+    ended = sorted(found, key=lambda r: r.finished_at or r.accepted_at)
+    records = [*(ended if everything else ended[-10:]), *queue.records("accepted")]
+    if not records:
+        out.print("no requests yet; ask with: reloads request TABLE FIRST [LAST]")
+        return
+    for record in records:
+        out.print(_line(record))
+
+
+def history(
+    table: TABLE,
+    day: Annotated[str | None, typer.Argument(help="one day, YYYY-MM-DD; default: all")] = None,
+) -> None:
+    """List the versions of partitions that are kept, newest last, and the disk space that they use."""
+    settings = settings_now()
+    definition = Catalog.load(settings.tables)[table]
+    wanted = parse_day(day) if day else None
+    found = versions(settings, definition, day=wanted)
+    if not found:
+        out.print(f"nothing of {table}{f' on {day}' if day else ''} is published, and nothing is kept")
+    for version in found:
+        rows = f"{version.rows:,} rows" if version.rows is not None else "nothing"
+        until = "published" if version.replaced_at is None else f"until {version.replaced_at:%Y-%m-%d %H:%M:%S}"
+        out.print(f"{version.partition}  {until}  {rows}  {', '.join(version.requests) or '-'}")
+    used = disk_use(settings, definition)
+    megabytes = f"{used.history / 1e6:,.1f} MB of history besides {used.published / 1e6:,.1f} MB published"
+    out.print(f"all of {table}: {megabytes}")
+
+
+def sql(
+    statement: Annotated[str, typer.Argument(help='one SELECT, like "from requests" or "from partitions"')],
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="as CSV, whole")] = False,
+) -> None:
+    """Ask the index: the views are requests (every record) and partitions (every file, with its provenance)."""
+    from reloads.inspection.sql_views import open_index, query_index
+
+    with open_index(settings_now()) as db:
+        found = query_index(db, statement)
+        if csv:
+            found.write_csv("/dev/stdout")
+        else:
+            print(found)  # noqa: T201 - the database draws the table
+
+
+COMMANDS = (status, history, sql)
+
+
+def _line(record: Record) -> str:
+    """One request on one line, what matters first, so that a narrow terminal cuts off nothing that does."""
+    failed = len(record.failed_days)
+    state = "accepted" if record.outstanding else "failed" if failed else "cancelled" if record.cancelled else "done"
+    days = f"{len(record.fulfilled | record.skipped_days)}/{len(record.days)} days"
+    days += f" ({failed} failed)" if failed else ""
+    when = f"{record.accepted_at:%Y-%m-%d %H:%M:%S}"
+    parts = (f"{state:8}", f"{days:12}", f"{record.rows:>10,} rows", record.table, when, record.id, record.reason)
+    return "  ".join(part for part in parts if part)
+
+
+def _show_one(queue: Queue, wanted: str) -> None:
+    for state in STATES:
+        for path in sorted((queue.landing / state).glob("*.json")):
+            if path.stem == wanted or (state != "rejected" and read_record(path).file == wanted):
+                out.print(f"{state}: {path}")
+                print(path.read_text(encoding="utf-8", errors="backslashreplace"))  # noqa: T201 - as it is
+                return
+        if (note := queue.landing / "rejected" / f"{Path(wanted).stem}.error.txt").exists() and state == "rejected":
+            raise RequestError(note.read_text(encoding="utf-8").strip())
+    if (queue.landing / wanted).exists():
+        out.print(f"{wanted} is still in the drop folder; is Airflow running and request_partitions on?")
+        return
+    raise RequestError(f"{wanted!r} is no request; reloads status lists them")

@@ -1,0 +1,52 @@
+"""Checking all table folders at once, for a person or for the page of import errors."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from reloads.errors import OperatorError, QueryError, TableError
+from reloads.rewriting.data_checks import bind_checks, check_definitions
+from reloads.rewriting.engine import Share, connect
+from reloads.rewriting.inputs import Snapshot, create_inputs, set_parameters
+from reloads.rewriting.schema import query_columns
+from reloads.settings import Settings
+from reloads.tables.catalog import Catalog, all_inputs
+from reloads.tables.definition import Table
+
+SMALL = Share(threads=1, memory_mb=512)
+
+
+def check_tables(settings: Settings) -> list[str]:
+    """The names of all tables, if every one is good; raises ``TableError`` with a line for each that is not.
+
+    Queries are bound to their sources, so that an unknown column is found before somebody asks for a reload.
+    """
+    catalog = Catalog.load(settings.tables)
+    problems = {name: str(error) for name, error in catalog.broken.items()}
+    with TemporaryDirectory(prefix="reloads-") as spill:
+        for name, table in catalog.tables.items():
+            try:
+                _bind(table, settings, Path(spill))
+            except (QueryError, TableError) as error:
+                problems[name] = str(error)
+    if problems:
+        raise TableError("\n".join(problems[name] for name in sorted(problems)))
+    return sorted(catalog.tables)
+
+
+def _bind(table: Table, settings: Settings, spill: Path) -> None:
+    check_definitions(table)
+    inputs = all_inputs(settings.tables, table)
+    # Sources come and go: those that are missing are no reason to call a table broken.
+    with connect(table, source=settings.source, spill=spill, share=SMALL) as engine, suppress(OperatorError):
+        nothing = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
+        create_inputs(engine, nothing, warehouse=settings.warehouse, inputs=inputs)
+        set_parameters(engine.db, table, {})
+        columns = query_columns(engine, table)
+        try:
+            bind_checks(engine.db, table, columns=columns)
+        except QueryError:
+            if not engine.missing_sources:  # which a check may read, though the query does not
+                raise

@@ -1,0 +1,213 @@
+"""The index: what lies in the landing folder and the warehouse as two views, for questions asked in SQL.
+
+requests      one row a request: accepted, cancelled, failed, done (archived too), and one a rejected file
+partitions    one row a published partition: what its file holds, who asked for it, whether its query is today's
+
+``requests`` reads the folders each time it is asked; ``partitions`` is as the warehouse was when it was opened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from reloads.errors import RequestError
+from reloads.rewriting.engine import message
+from reloads.settings import Settings
+from reloads.sql import literal
+from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
+from reloads.warehouse.fingerprint import identity
+from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.partitions import folder_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+LOOKS = 5
+"""So often are the folders looked at while records move between them."""
+
+RECORD = """struct(
+    id varchar, mode varchar, "table" varchar, days varchar[], accepted_at timestamptz, finished_at timestamptz,
+    file varchar, reason varchar, requested_by varchar, keys json, "only" varchar, "cascade" boolean, parameters json,
+    cause struct("table" varchar, days varchar[], requests varchar[]),
+    planned struct(days varchar[], why varchar)[], skipped struct(days varchar[], why varchar)[],
+    published varchar[], unchanged varchar[], cancelled varchar[],
+    failed struct(days varchar[], error varchar, transient boolean)[],
+    "rows" bigint, rows_before bigint, bytes bigint, seconds double,
+    checks struct("check" varchar, severity varchar, days varchar[], "rows" bigint, found varchar, expected varchar)[],
+    children varchar[], runs varchar[]
+)"""
+"""The type of a record. What an old record lacks is NULL; what is not named here is passed over."""
+
+# read_blob and not read_json, which ends at the first file that is no JSON and where there is none. As in the queue,
+# only a file with the name of its id is a record. The folders are listed in the order in which records move, so that
+# one that moves meanwhile is met at least once; it counts where it was met last.
+REQUESTS = """
+create view requests as
+with files as (
+    select 1 as place, 'accepted' as state, filename, content from read_blob({accepted})
+    union all select 2, 'cancelled', filename, content from read_blob({cancelled})
+    union all select 3, 'failed', filename, content from read_blob({failed})
+    union all select 4, 'done', filename, content from read_blob({done})
+), texts as (
+    select place, state, parse_filename(filename, true) as stem, try(cast(decode(content) as json)) as fields from files
+    union all
+    select 5, 'done', fields ->> 'id', fields
+    from read_ndjson_objects({archive}, ignore_errors = true, allow_empty = true) as lines(fields)
+), latest as (
+    from texts where fields ->> 'id' = stem qualify row_number() over (partition by stem order by place desc) = 1
+), records as (
+    select state, try_cast(fields as {record}) as record from latest
+)
+select record.id as id, state, record.* exclude (id), record.failed[1].error as error from records
+union all by name
+select 'rejected' as state, regexp_replace(parse_filename(filename), '[.]error[.]txt$', '.json') as file,
+    last_modified as finished_at, rtrim(try(decode(content)), chr(10)) as error
+from read_blob({rejected})
+"""
+
+FOUND = """
+create table held.found as select unnest(cast(cast($1 as json) as struct(
+    "table" varchar, "partition" varchar, day date, keys json, bytes bigint, published_at timestamptz,
+    checked_at varchar, is_current boolean, file varchar
+)[]), recursive := true)
+"""
+
+FOOTERS = """
+create table held.footers (
+    file varchar, "rows" bigint, requests varchar, run varchar, written_at varchar, query_version varchar,
+    parameters varchar
+)
+"""
+
+READ_FOOTERS = """
+insert into held.footers
+with notes as (
+    select file_name, try(decode(key)) as name, try(decode(value)) as value from parquet_kv_metadata($1)
+)
+select file_name, max(num_rows),
+    max(value) filter (where name = 'reloads.requests'), max(value) filter (where name = 'reloads.run'),
+    max(value) filter (where name = 'reloads.written_at'), max(value) filter (where name = 'reloads.query_version'),
+    max(value) filter (where name = 'reloads.parameters')
+from parquet_file_metadata($1) left join notes using (file_name) group by file_name
+"""
+
+PARTITIONS = """
+create view partitions as
+select "table", "partition", day, keys, "rows", bytes, published_at,
+    try_cast(try_cast(requests as json) as varchar[]) as requests, run,
+    try_cast(written_at as timestamptz) as written_at, query_version, try_cast(parameters as json) as parameters,
+    try_cast(checked_at as timestamptz) as checked_at, is_current, file
+from held.found left join held.footers using (file)
+"""
+
+
+def open_index(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the views ``requests`` and ``partitions``; times are shown in UTC.
+
+    What cannot be read does not hide the rest: a file that holds no record is left out, and a partition whose file is
+    broken has no ``rows``. Tables whose folder is broken have no partitions here.
+    """
+    import duckdb
+
+    partitions = [
+        part for table in Catalog.load(settings.tables).tables.values() for part in _partitions(settings, table)
+    ]
+    db = duckdb.connect(":memory:")
+    try:
+        db.execute("set timezone = 'UTC'")
+        db.execute("create schema held")
+        db.execute(_requests(settings.landing))
+        db.execute(FOUND, [json.dumps(partitions)])
+        db.execute(FOOTERS)
+        _read_footers(db, [part["file"] for part in partitions])
+        db.execute(PARTITIONS)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def query_index(db: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation:
+    """The answer to one SELECT, which stays as it is whatever happens to the files.
+
+    Raises ``RequestError`` with the database's words for anything else, and for a query that fails.
+    """
+    import duckdb
+
+    try:
+        kinds = [found.type for found in duckdb.extract_statements(statement)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise RequestError("the index answers exactly one SELECT; write one like: from requests")
+        return _answer(db, statement)
+    except duckdb.Error as error:
+        raise RequestError(f"the query fails: {message(error)}; mend it, or ask again") from error
+
+
+def _answer(db: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation:
+    """The answer in a table of its own, because a relation that is printed runs its query once more."""
+    name = f"held.answer_{uuid4().hex}"
+    look_again(lambda: db.sql(statement).create(name))
+    return db.table(name)
+
+
+def look_again(look: Callable[[], object]) -> object:
+    """Do it, and again where a file was gone between being listed and being read: its record may have moved on."""
+    import duckdb
+
+    for _ in range(LOOKS - 1):
+        try:
+            return look()
+        except duckdb.IOException:
+            continue
+    return look()
+
+
+def _requests(landing: Path) -> str:
+    folder = re.sub(r"[*?\[]", r"[\g<0>]", str(landing))
+    patterns = {state: f"{folder}/{state}/*.json" for state in ("accepted", "cancelled", "failed", "done")}
+    patterns |= {"archive": f"{folder}/done/archive/*.jsonl", "rejected": f"{folder}/rejected/*.error.txt"}
+    return REQUESTS.format(record=RECORD, **{name: literal(pattern) for name, pattern in patterns.items()})
+
+
+def _partitions(settings: Settings, table: Table) -> Iterator[dict[str, Any]]:
+    """What the file system and the ledger know of each published partition of a table."""
+    folder = folder_of(settings.warehouse, table)
+    entries = read_ledger(settings.warehouse, table.name).entries
+    for name, file in folder.published().items():
+        try:
+            day, status, known = folder.day_of(name), file.stat(), identity(file)
+        except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
+            continue
+        entry = entries.get(name)
+        yield {
+            "table": table.name,
+            "partition": name,
+            "day": str(day),
+            "keys": dict(zip(table.settings.keys, folder.key_values(name), strict=True)),
+            "bytes": status.st_size,
+            "published_at": datetime.fromtimestamp(status.st_mtime, UTC).isoformat(),
+            "checked_at": entry.checked_at if entry else None,
+            "is_current": entry is not None and (entry.version, entry.file) == (table.version, known),
+            "file": str(file),
+        }
+
+
+def _read_footers(db: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+    """Read the footers of all files in as few statements as the broken ones among them allow."""
+    import duckdb
+
+    if not files:
+        return
+    try:
+        db.execute(READ_FOOTERS, [files])
+    except duckdb.Error:
+        half = len(files) // 2
+        for part in (files[:half], files[half:]) if half else ():
+            _read_footers(db, part)

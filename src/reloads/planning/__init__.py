@@ -1,0 +1,1 @@
+"""Which days are rewritten, and in which batches."""

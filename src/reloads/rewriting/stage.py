@@ -1,0 +1,139 @@
+"""Staging: one query for a batch, one finished file for each of its partitions, which nobody sees yet.
+
+The query is restricted from outside to the days and keys of the batch, so rows of others cannot reach the warehouse
+whatever the query does, and DuckDB pushes the restriction down to the files it reads.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from reloads.days import Days
+from reloads.errors import OperatorError, QueryError, cut
+from reloads.partition_filter import Scope
+from reloads.rewriting.engine import message
+from reloads.sql import literal, quoted
+from reloads.tables.definition import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST_NAME = 220
+"""Of a partition, as its history writes it: a file name of 255 bytes also holds a time and an ending."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A finished file that nobody sees yet."""
+
+    path: Path
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where and how the files of one batch are written."""
+
+    table: Table
+    scope: Scope
+    footer: Mapping[str, str]
+    db: duckdb.DuckDBPyConnection
+    folder: Path
+
+    def write(self, days: Days) -> dict[str, Staged]:
+        """One file for each partition that the query has rows for and, without keys, an empty one for other days.
+
+        The files lie in the Hive layout below a folder of their own, by the name of their partition.
+        """
+        settings, folder = self.table.settings, self.place(days)
+        by = [settings.day_column, *settings.keys]
+        query, values = self._query(days)
+        written = self._copy(query, values, folder, f"partition_by ({', '.join(map(quoted, by))}),")
+        staged: dict[str, Staged] = {}
+        for path, rows, size, _, _, keys, *_ in written:
+            name = str(Path(path).parent.relative_to(folder))
+            day = date.fromisoformat(keys[settings.day_column])
+            self._refuse_bad_key(name, day, [keys[key] for key in settings.keys])
+            if name in staged or day not in days:
+                raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
+            staged[name] = Staged(Path(path), rows, size)
+        return staged if settings.keys else staged | self._write_empty(days, staged, folder)
+
+    def place(self, days: Days) -> Path:
+        """The folder of the files of these days."""
+        return self.folder / f"{days.ranges[0].first}-{len(days)}"
+
+    def _query(self, days: Days) -> tuple[str, list[Any]]:
+        settings = self.table.settings
+        column = quoted(settings.day_column)
+        within, values = self.scope.condition(settings.keys)
+        where = f"({' or '.join(f'{column} between ? and ?' for _ in days.ranges)}) and {within}"
+        query = f"select * from (\n{self.table.query}\n) where {where}"
+        if settings.order_by:
+            # Threads that write side by side keep no order (seen in DuckDB 2.0); numbering the rows makes one stream.
+            order = ", ".join(map(quoted, [settings.day_column, *settings.keys, *settings.order_by]))
+            number = quoted("reloads row")
+            query = f"select *, row_number() over () as {number} from (\n{query} order by {order}\n)"
+            query = f"select * exclude ({number}) from (\n{query}\n) where {number} > 0"
+        return query, [*(day for r in days.ranges for day in (r.first, r.last)), *values]
+
+    def _refuse_bad_key(self, name: str, day: date, values: list[str | None]) -> None:
+        # NULL and the name that Hive gives it make one folder, and an empty text one without a value.
+        for key, value in zip(self.table.settings.keys, values, strict=True):
+            if value is None or value in ("", "__HIVE_DEFAULT_PARTITION__"):
+                shown = "NULL" if value is None else repr(value)
+                raise QueryError(f"{self.table.name} has rows with {key} {shown} on {day}; give each row a value")
+        if len(quote(name, safe="=")) > LONGEST_NAME:
+            rule = f"is longer than {LONGEST_NAME} bytes"
+            raise QueryError(f"the name {cut(name)} of a partition of {self.table.name} {rule}; shorten its keys")
+
+    def _write_empty(self, days: Days, staged: Mapping[str, Staged], folder: Path) -> dict[str, Staged]:
+        column = self.table.settings.day_column
+        names = [name for day in days if (name := f"{column}={day}") not in staged]
+        if not names:
+            return {}
+        model = folder / "empty.parquet"
+        query = f"select * exclude ({quoted(column)}) from (\n{self.table.query}\n) where false"
+        try:
+            folder.mkdir(exist_ok=True)
+            [(_, rows, size, *_)] = self._copy(query, [], model, "")
+            return {name: Staged(_copied(model, folder / name), rows, size) for name in names}
+        except OSError as error:
+            raise OperatorError(f"{folder} cannot be written ({error.strerror}); make room or grant access") from error
+
+    def _copy(self, query: str, values: list[Any], target: Path, options: str) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        footer = ", ".join(f"{literal(key)}: ?" for key in self.footer)
+        # The target is no parameter: DuckDB before 2.0, which a table may ask for, takes none there.
+        how = f"format parquet, {options} kv_metadata {{{footer}}}, return_stats true"
+        statement = f"copy (\n{query}\n) to {literal(str(target))} ({how})"
+        try:
+            return self.db.execute(statement, [*values, *self.footer.values()]).fetchall()
+        except duckdb.Error as error:
+            if "File name too long" in str(error):
+                rule = f"is longer than {LONGEST_NAME} bytes"
+                raise QueryError(f"a partition's name in {self.table.name} {rule}; shorten its keys") from error
+            if is_environment(error, self.folder):
+                raise OperatorError(f"{message(error)}; make room or grant access") from error
+            raise QueryError(message(error)) from error
+
+
+def is_environment(error: duckdb.Error, staging: Path) -> bool:
+    """Whether the machine failed rather than the query: the disk is full, or the staging folder cannot be written."""
+    import duckdb
+
+    text = str(error)
+    return isinstance(error, duckdb.IOException) and ("No space left" in text or str(staging) in text)
+
+
+def _copied(model: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return Path(shutil.copyfile(model, folder / "data.parquet"))

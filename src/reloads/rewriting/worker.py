@@ -1,0 +1,45 @@
+"""A batch in another environment: the other end of ``environment.call_there``, run as ``python -m``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from reloads.batch import Batch
+from reloads.outcome import Outcome
+from reloads.rewriting.context import Place, Provenance, Work
+from reloads.rewriting.engine import Share
+from reloads.rewriting.rewrite import rewrite_batch
+from reloads.rewriting.subprocess_call import answer
+from reloads.settings import Settings
+from reloads.tables.catalog import all_inputs
+from reloads.tables.definition import load_table
+
+
+def rewrite(value: dict[str, Any]) -> dict[str, Any]:
+    """Rewrite the batch that ``value`` describes; its outcome."""
+    outcome = rewrite_here(
+        Settings.model_validate(value["settings"]),
+        value["table"],
+        Batch.from_json(value["batch"]),
+        run=value["run"],
+        now=datetime.fromisoformat(value["now"]),
+    )
+    return outcome.to_json()
+
+
+def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+    """Rewrite one batch in this process, whatever its table asks for."""
+    definition = load_table(settings.tables, table)
+    piece = batch.piece
+    return rewrite_batch(
+        Work(piece.days, piece.scope, piece.parameters, batch.quiet),
+        table=definition,
+        place=Place(settings.warehouse, settings.source, all_inputs(settings.tables, definition)),
+        share=Share.of(settings, batches=batch.of),
+        provenance=Provenance(requests=batch.requests, run=run, written_at=now),
+    )
+
+
+if __name__ == "__main__":
+    answer(rewrite)

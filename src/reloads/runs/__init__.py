@@ -1,0 +1,1 @@
+"""The steps that join the rooms, for Airflow and for the command line."""

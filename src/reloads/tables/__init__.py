@@ -1,0 +1,1 @@
+"""What a table is: its folder, its parameters, which tables it reads, and the catalog of all."""

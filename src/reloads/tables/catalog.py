@@ -1,0 +1,71 @@
+"""All tables of a folder at once: the good ones, and why the others are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from reloads.errors import RequestError, TableError, one_line
+from reloads.tables.definition import Table, load_table, table_names
+from reloads.tables.lineage import Lineage
+
+SHOWN = 10
+"""As many names as fit into a sentence."""
+
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables that can be asked for, and the error of each folder that defines none."""
+
+    tables: dict[str, Table]
+    broken: dict[str, TableError]
+
+    @classmethod
+    def load(cls, folder: Path) -> Catalog:
+        """Read every table folder; one broken table does not hide the others."""
+        tables: dict[str, Table] = {}
+        broken: dict[str, TableError] = {}
+        for name in table_names(folder):
+            try:
+                tables[name] = load_table(folder, name)
+            except TableError as error:
+                broken[name] = error
+        for name, cycle in Lineage({name: table.inputs for name, table in tables.items()}).cycles().items():
+            path = " reads ".join(cycle)
+            broken[name] = TableError(f"{folder / name}: {path}, a circle that no order can load; break it")
+            del tables[name]
+        return cls(tables, broken)
+
+    @property
+    def lineage(self) -> Lineage:
+        """Who reads whom among the good tables."""
+        return Lineage({name: table.inputs for name, table in self.tables.items()})
+
+    def has(self, name: str) -> bool:
+        """Whether there is a folder of that name, be it good or broken."""
+        return name in self.tables or name in self.broken
+
+    def __getitem__(self, name: str) -> Table:
+        """The table of that name; raises ``RequestError`` with the known names, nearest first."""
+        if name in self.tables:
+            return self.tables[name]
+        if name in self.broken:
+            raise RequestError(f"table '{name}' is broken ({one_line(self.broken[name])}); ask again once it is mended")
+        nearest = sorted(self.tables, key=lambda known: -SequenceMatcher(None, known, name[:SHOWN_CHARACTERS]).ratio())
+        known = ", ".join(nearest[:SHOWN]) + (", …" if len(nearest) > SHOWN else "")
+        shown = repr(name[:SHOWN_CHARACTERS]) + ("…" if len(name) > SHOWN_CHARACTERS else "")
+        raise RequestError(f"table {shown} is unknown; known tables are {known or 'none yet'}")
+
+
+def all_inputs(tables: Path, table: Table) -> dict[str, Table]:
+    """The tables that ``table`` reads, directly or through others, by name."""
+    found: dict[str, Table] = {}
+    wanted = list(table.inputs)
+    while wanted:
+        if (name := wanted.pop()) not in found:
+            found[name] = load_table(tables, name)
+            wanted += found[name].inputs
+    return found

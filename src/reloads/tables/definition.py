@@ -1,0 +1,199 @@
+"""A table: one folder below ``tables/`` with a query and its settings.
+
+tables/sources.sql            views over the raw files, shared by all tables
+tables/<table>/query.sql      one SELECT that defines all of the table, as a view would
+tables/<table>/table.toml     day column, first day and limits
+tables/<table>/checks.sql     what its new rows must fulfil before they are published
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from reloads.errors import TableError, one_line
+from reloads.tables.lineage import names_read, parse_window
+from reloads.tables.parameters import Parameter
+
+TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+"""Names that are safe as a folder, a DAG id and an identifier in SQL at once."""
+
+Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+def _window(text: str) -> str:
+    parse_window(text)
+    return text
+
+
+class CheckSettings(BaseModel):
+    """What ``table.toml`` says of one check of ``checks.sql``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    severity: Literal["error", "warn"] = "error"
+
+
+class TableSettings(BaseModel):
+    """The content of ``table.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    day_column: Column = Field(description="column of type DATE that the table is partitioned by")
+    keys: list[Column] = Field([], max_length=3, description="further columns that it is partitioned by")
+    first_day: date = Field(description="no day before it can be asked for")
+    daily: bool = Field(False, description="loaded every day for the day before")
+    look_back: int = Field(0, ge=0, le=1000, description="so many days before it are loaded with it, for late rows")
+    reads: dict[Name, Annotated[str, AfterValidator(_window)]] = Field(
+        {}, description='how much of an input a day depends on, like `{ flights = "7 days" }`; default: the same day'
+    )
+    order_by: list[Column] = Field([], description="columns that order the rows within a partition")
+    parallelism: int = Field(0, ge=0, le=1000, description="batches at once; default: as many as RELOADS_THREADS")
+    days_per_batch: int = Field(31, ge=1, description="fewer days than this are not worth a task of their own")
+    key_slices: int = Field(1, ge=1, le=64, description="batches side by side that the keys of the same days make")
+    partitions_per_run: int = Field(400, ge=1, description="the rest of a longer reload waits for the next run")
+    max_days_per_request: int = Field(4000, ge=1, description="a request for more days is refused")
+    history_days: int = Field(7, ge=0, le=3650, description="how long replaced partitions are kept for an undo")
+    on_schema_change: Literal["refuse", "append", "replace"] = Field(
+        "refuse", description="`append` lets new columns in; `replace` lets all in and reloads the other partitions"
+    )
+    keep_failed: bool = Field(False, description="keep the rows that a check refused, in `warehouse/.failed`")
+    parameters: dict[Name, Parameter] = Field({}, description="values that a request may set")
+    checks: dict[Name, CheckSettings] = Field({}, description='severity of a check: `"error"` or `"warn"`')
+    requirements: list[str] = Field([], description="Python packages that its rewrite needs, in an own environment")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.key_slices > 1 and not self.keys:
+            raise ValueError("key_slices cuts the keys of a table; name keys or remove it")
+        if len({self.day_column, *self.keys}) <= len(self.keys):
+            raise ValueError("keys names a column twice or the day column; name each once")
+        return self
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as its folder defines it; ``version`` changes with the query, the settings or the sources.
+
+    ``inputs`` are the tables that its query reads, and how many days of each one of its days depends on.
+    """
+
+    name: str
+    query: str
+    settings: TableSettings
+    sources: str
+    version: str
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    checks: str = ""
+
+
+def table_names(tables: Path) -> list[str]:
+    """The names of all table folders, sorted, without reading any of them: cheap enough for a DAG file."""
+    if not tables.is_dir():
+        raise TableError(f"{tables} is not a folder; set RELOADS_HOME or RELOADS_TABLES to where the tables are")
+    folders = (entry.name for entry in tables.iterdir() if entry.is_dir())
+    return sorted(name for name in folders if not name.startswith((".", "_")))
+
+
+def load_table(tables: Path, name: str) -> Table:
+    """Read and check one table folder.
+
+    Raises ``TableError`` naming the file and the rule: a bad folder name, a missing file, TOML that does not parse, an
+    unknown or wrong setting, a query that is not exactly one SELECT.
+    """
+    if not TABLE_NAME.fullmatch(name):
+        raise TableError(f"{tables / name}: a table's name is lower case letters, digits and _; rename the folder")
+    settings = _settings(tables / name / "table.toml")
+    query = _one_select(tables / name / "query.sql")
+    sources = _read(tables / "sources.sql") if (tables / "sources.sql").exists() else ""
+    version = sha256(f"{query}\0{_content(settings)}\0{sources}".encode()).hexdigest()[:12]
+    checks = _read(tables / name / "checks.sql") if (tables / name / "checks.sql").exists() else ""
+    if settings.checks and not checks:
+        path, named = tables / name / "table.toml", next(iter(settings.checks))
+        raise TableError(f"{path}: checks names '{named}' but there is no checks.sql; write it, or remove the setting")
+    return Table(name, query, settings, sources, version, _inputs(tables, name, query, settings), checks)
+
+
+def _content(settings: TableSettings) -> str:
+    """The settings that decide what a partition holds; how fast and when it is written is none of them."""
+    deciding = {"day_column", "keys", "reads", "order_by", "parameters", "requirements"}
+    return settings.model_dump_json(include=deciding, exclude_defaults=True)
+
+
+def _inputs(tables: Path, name: str, query: str, settings: TableSettings) -> dict[str, int]:
+    """Which tables the query reads, and how many days of each; raises ``TableError`` for a window of nothing."""
+    try:
+        read = names_read(query)
+    except TableError as error:
+        raise TableError(f"{tables / name / 'query.sql'}: {error}") from error
+    inputs = {other: parse_window(settings.reads.get(other, "1 day")) for other in table_names(tables) if other in read}
+    if strangers := sorted(settings.reads.keys() - inputs.keys()):
+        path, known = tables / name / "table.toml", ", ".join(inputs) or "none"
+        raise TableError(f"{path}: reads names '{strangers[0]}' but the query reads {known} of the tables; mend either")
+    return inputs
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise TableError(f"{path} is missing; every table folder holds a query.sql and a table.toml") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path} cannot be read: {one_line(error)}; make it a readable UTF-8 file") from error
+
+
+def _settings(path: Path) -> TableSettings:
+    try:
+        return TableSettings.model_validate(tomllib.loads(_read(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise TableError(f"{path} is not TOML: {one_line(error)}; mend that line") from error
+    except ValidationError as error:
+        raise TableError(f"{path}: {_setting_rule(error)}") from error
+
+
+def _setting_rule(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting '{name}'; known are {', '.join(TableSettings.model_fields)}"
+    if first["type"] == "missing":
+        return f"the setting '{name}' is missing; add it"
+    reason = one_line(first["msg"]).removeprefix("Value error, ")
+    return f"{name} = {first['input']!r} is not valid: {reason}" if name else reason
+
+
+def _one_select(path: Path) -> str:
+    # DuckDB's own parser, so that whatever DuckDB can run is accepted and nothing else is.
+    import duckdb
+
+    text = _read(path)
+    try:
+        statements = duckdb.extract_statements(text)
+    except duckdb.Error as error:
+        reason = one_line(str(error).partition("LINE")[0])
+        raise TableError(f"{path} does not parse: {reason}; mend the query") from error
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise TableError(f"{path} must be exactly one SELECT; move views to sources.sql and remove the rest")
+    return _without_end(statements[0].query)
+
+
+def _without_end(query: str) -> str:
+    """The query without the semicolons and comments behind it, which cannot stand within another query."""
+    import duckdb
+
+    text = query.encode()
+    end = len(text)
+    for start, kind in reversed(duckdb.tokenize(query)):
+        if kind != duckdb.token_type.comment and text[start:end].strip() != b";":
+            break
+        end = start
+    return text[:end].decode().strip()

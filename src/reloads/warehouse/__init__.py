@@ -1,0 +1,1 @@
+"""What is published, and what is known of it."""

@@ -1,0 +1,44 @@
+"""What tells the content of partitions apart: the identity of a file, a digest of the files a day depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+from reloads.days import Days
+from reloads.tables.lineage import read_for
+from reloads.warehouse.partitions import TableFolder
+
+
+def identities(folder: TableFolder, days: Iterable[date]) -> dict[date, tuple[str, ...]]:
+    """The partitions of these days that are published now, with the identity of each."""
+    found: dict[date, tuple[str, ...]] = {}
+    for day in days:
+        for name in folder.names_of(day) if folder.keys else [folder.day_name(day)]:
+            try:
+                found[day] = (*found.get(day, ()), f"{name}:{identity(folder.file(name))}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    return found
+
+
+def digest(found: Mapping[date, tuple[str, ...]], day: date, window: int) -> str:
+    """A short digest of the files of the ``window`` days that end with ``day``."""
+    names = sorted(name for one in read_for(Days.of([day]), window) for name in found.get(one, ()))
+    return sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def identity(file: Path) -> str:
+    """What tells a partition file from the one before it; raises ``FileNotFoundError`` where there is none."""
+    status = file.stat()
+    return f"{status.st_mtime_ns}-{status.st_size}"
+
+
+def identity_or_none(file: Path | None) -> str | None:
+    """The identity of a file, or None where there is none."""
+    try:
+        return identity(file) if file else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,83 @@
+"""The ledger of a table: for each partition, what its content was made from. ``warehouse/.ledger/<table>.json``.
+
+A partition file is known by its modification time and size, so an entry tells whether it speaks of the file that lies
+there now; where it does not, or is missing, the partition counts as stale, which costs a rewrite and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reloads.errors import OperatorError
+from reloads.files import locked, write_whole
+
+FOLDER = ".ledger"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one partition was made from, as of the last time it was rewritten or found unchanged."""
+
+    version: str
+    inputs: Mapping[str, str]
+    """Of each input table, a digest of the files that were read."""
+    checked_at: str
+    rows: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    run: str = ""
+    """The run that published the file, which may have found it unchanged since."""
+    file: str = ""
+    """The identity of the partition's file; empty for a day without one, in a table with keys."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The entries of a table by partition name, and the columns of its files by name."""
+
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The types of the key columns, which only the folders' names hold."""
+    owed: str = ""
+    """The version whose new columns the other partitions are still to get, where the table asks for that."""
+
+
+def read_ledger(warehouse: Path, table: str) -> Ledger:
+    """The ledger as it is now; an empty one where there is none, or none that can be understood."""
+    try:
+        found = json.loads(_path(warehouse, table).read_bytes())
+        entries = {name: _entry(fields) for name, fields in found["entries"].items()}
+        return Ledger(entries, dict(found["columns"]), dict(found["keys"]), str(found.get("owed", "")))
+    except FileNotFoundError:
+        return Ledger()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        # Everything in it can be found out again.
+        return Ledger()
+    except OSError as error:
+        raise OperatorError(f"{error.filename} cannot be read ({error.strerror}); grant access to it") from error
+
+
+def _entry(fields: Mapping[str, Any]) -> Entry:
+    entry = Entry(**fields)
+    if not (isinstance(entry.inputs, dict) and isinstance(entry.parameters, dict)):
+        raise TypeError
+    return entry
+
+
+def write_ledger(warehouse: Path, table: str, ledger: Ledger) -> None:
+    """Replace the ledger; only who holds the table's lock may."""
+    write_whole(_path(warehouse, table), json.dumps(asdict(ledger), separators=(",", ":")) + "\n")
+
+
+def table_lock(warehouse: Path, table: str) -> AbstractContextManager[None]:
+    """Hold the table's files for oneself: one process at a time changes partitions, history and ledger."""
+    return locked(_path(warehouse, table).with_suffix(".lock"))
+
+
+def _path(warehouse: Path, table: str) -> Path:
+    return warehouse / FOLDER / f"{table}.json"

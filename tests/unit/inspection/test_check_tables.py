@@ -1,0 +1,82 @@
+"""Checking all table folders: whatever would fail a reload without its data is found before somebody asks for one."""
+
+from pathlib import Path
+
+import pytest
+
+from reloads.errors import TableError
+from reloads.inspection.check_tables import check_tables
+from reloads.settings import Settings
+
+
+def test_good_tables_are_named(sales_settings: Settings) -> None:
+    assert check_tables(sales_settings) == ["sales", "visits"]
+
+
+@pytest.mark.parametrize(
+    ("query", "rule"),
+    [
+        pytest.param(
+            "select date '2024-01-01' as day, nowhere", 'visits/query.sql: .*"nowhere" was not found', id="column"
+        ),
+        pytest.param("from nowhere", "visits/query.sql: .*Table with name nowhere does not exist", id="table"),
+        pytest.param("select 1 as n", "visits/query.sql has no column day, only n", id="no day column"),
+        pytest.param("select '2024-01-01' as day, 1 as sale_id", "day is VARCHAR, not DATE", id="not a date"),
+        pytest.param("select date '2024-01-01' as day", "has no column besides day", id="only the day"),
+        pytest.param(
+            "select date '2024-01-01' as day, 1 as n", "has no column sale_id, only day, n; .*order_by", id="order_by"
+        ),
+        pytest.param("select date '2024-01-01' as day, ? as x", "visits/query.sql: .*parameter", id="a parameter"),
+    ],
+)
+def test_a_query_that_cannot_work_is_named_with_the_rule(sales_settings: Settings, query: str, rule: str) -> None:
+    (sales_settings.tables / "visits" / "query.sql").write_text(query)
+    with pytest.raises(TableError, match=rule) as caught:
+        check_tables(sales_settings)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_each_bad_table_gets_a_line_and_good_ones_none(sales_settings: Settings) -> None:
+    (sales_settings.tables / "visits" / "query.sql").write_text("from nowhere")
+    (sales_settings.tables / "empty").mkdir()
+    with pytest.raises(TableError) as caught:
+        check_tables(sales_settings)
+    first, second = str(caught.value).splitlines()
+    assert "empty/table.toml is missing" in first
+    assert "visits/query.sql" in second
+
+
+def test_source_files_that_are_not_there_yet_are_no_fault(sales_settings: Settings) -> None:
+    (sales_settings.tables / "sources.sql").write_text(
+        "create view raw as from read_csv(getvariable('source') || '/*.csv');\ncreate view clean as from raw;"
+    )
+    (sales_settings.tables / "visits" / "query.sql").write_text("select day, sale_id from clean")
+    assert check_tables(sales_settings) == ["sales", "visits"]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_check_that_reads_a_source_is_bound_once_the_source_is_there(
+    sales_settings: Settings, tmp_path: Path, *, is_there: bool
+) -> None:
+    sources = f"create view known as from read_csv('{tmp_path}/known.csv');"
+    (sales_settings.tables / "sources.sql").write_text(sources)
+    check = "create view unknown as select day from new anti join known using (no_such_column)"
+    (sales_settings.tables / "visits" / "checks.sql").write_text(check)
+    if not is_there:
+        assert check_tables(sales_settings) == ["sales", "visits"]
+        return
+    (tmp_path / "known.csv").write_text("sale_id\n1\n")
+    with pytest.raises(TableError, match=r"visits/checks.sql: the check unknown: .*no_such_column"):
+        check_tables(sales_settings)
+
+
+def test_a_broken_statement_in_the_sources_is_named(sales_settings: Settings) -> None:
+    (sales_settings.tables / "sources.sql").write_text("create view raw as from nowhere;")
+    with pytest.raises(TableError, match=r"tables/sources.sql: .*nowhere does not exist.*; mend that statement"):
+        check_tables(sales_settings)
+
+
+def test_checking_writes_nothing(sales_settings: Settings, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    check_tables(sales_settings)
+    assert sorted(tmp_path.rglob("*")) == before

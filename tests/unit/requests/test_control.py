@@ -1,0 +1,179 @@
+"""Steering: cancel gives up what is left, retry asks for what is missing, a knock has it looked at now."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reloads.errors import RequestError
+from reloads.requests.control import cancel_request, find_records, retry_request
+from reloads.requests.intake import take_in
+from reloads.requests.queue import KNOCK, knock
+from reloads.requests.record import Record
+from tests.chain import NOW, Chain
+
+TWO_BAD = "select day, if(amount in (2, 4), error('bad row'), amount) as amount from raw"
+
+
+def take(chain: Chain) -> list[Record]:
+    """What lies in the drop folder is accepted."""
+    taken = take_in(chain.settings, now=NOW, asked=[]).files
+    assert taken.rejected == {}
+    return list(taken.accepted)
+
+
+def drop(chain: Chain, file: str, table: str | list[str], first: str, last: str, **more: object) -> list[Record]:
+    fields = {"table": table, "start_date": first, "end_date": last, **more}
+    (chain.settings.landing / file).write_text(json.dumps(fields))
+    return take(chain)
+
+
+# finding
+
+
+def test_a_request_is_found_by_its_id_and_by_the_name_of_its_file(chain: Chain) -> None:
+    [a, b] = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02")
+    assert find_records(chain.queue, a.id) == [a]
+    assert [one.id for one in find_records(chain.queue, "both.json")] == sorted([a.id, b.id])
+    with pytest.raises(RequestError, match="'c' is no request; reloads status lists them"):
+        find_records(chain.queue, "c")
+
+
+# cancel
+
+
+def test_a_cancelled_request_gives_up_what_is_left_and_keeps_what_is_done(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", "partitions_per_run = 2")
+    record = chain.ask("a", "2025-01-01", "2025-01-05", cascade=False)
+    chain.run("a")
+    [after] = cancel_request(chain.queue, record.id, now=NOW)
+    assert (str(after.published), str(after.cancelled)) == ("2025-01-04..2025-01-05", "2025-01-01..2025-01-03")
+    assert chain.the(record.id) == ("cancelled", after)
+    assert chain.work_off("a") == []
+    assert list(chain.files()) == ["a 2025-01-04", "a 2025-01-05"]
+
+
+def test_a_file_is_cancelled_with_all_its_tables_that_are_still_open(chain: Chain) -> None:
+    a, b = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02", cascade=False)
+    chain.run("a")
+    assert [one.table for one in cancel_request(chain.queue, "both.json", now=NOW)] == ["b"]
+    assert (chain.the(a.id)[0], chain.the(b.id)[0]) == ("done", "cancelled")
+
+
+def test_what_waits_for_a_cancelled_request_waits_no_longer(chain: Chain) -> None:
+    a, b = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02", cascade=False)
+    assert chain.plan("b") == []
+    cancel_request(chain.queue, a.id, now=NOW)
+    chain.run("b")
+    assert chain.the(b.id)[0] == "done"
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+def test_what_ended_cannot_be_cancelled_and_says_how_it_ended(chain: Chain, state: str) -> None:
+    if state == "failed":
+        chain.define("a", TWO_BAD)
+    record = chain.ask("a", "2025-01-01", "2025-01-02", cascade=False)
+    if state == "cancelled":
+        cancel_request(chain.queue, record.id, now=NOW)
+    else:
+        chain.run("a")
+    with pytest.raises(RequestError, match=rf"'{record.id}' has ended already \({state}\); undo puts back"):
+        cancel_request(chain.queue, record.id, now=NOW)
+
+
+# retry
+
+
+def test_a_failed_request_is_asked_again_for_the_days_that_failed(chain: Chain) -> None:
+    chain.define("a", TWO_BAD)
+    failed = chain.ask("a", "2025-01-01", "2025-01-05", reason="late rows", cascade=False)
+    chain.run("a")
+    before = chain.files()
+    chain.define("a", "select day, amount from raw")
+
+    [name] = retry_request(chain.queue, failed.id)
+    assert name == f"retry-{failed.id}.json"
+    [again] = take(chain)
+    assert (again.days.texts(), again.reason, again.cascade) == (["2025-01-02", "2025-01-04"], "late rows", False)
+    chain.run("a")
+    assert chain.the(again.id)[0] == "done"
+    assert {name: file for name, file in chain.files().items() if name in before} == before
+
+
+def test_a_cancelled_request_is_asked_again_for_the_days_given_up(chain: Chain) -> None:
+    record = chain.ask("a", "2025-01-01", "2025-01-05")
+    cancel_request(chain.queue, record.id, now=NOW)
+    retry_request(chain.queue, record.id)
+    [again] = take(chain)
+    assert again.days == record.days
+
+
+def test_what_was_asked_for_in_particular_is_asked_for_again(chain: Chain) -> None:
+    query = "select day, shop, getvariable('factor') as factor, amount from raw, (values ('n'), ('s')) as s(shop)"
+    chain.define("a", query, "keys = ['shop']\n[parameters.factor]\ntype = 'integer'\ndefault = 1\n")
+    wanted: dict[str, Any] = {"keys": {"shop": ["n"]}, "parameters": {"factor": 5}, "only": "missing", "cascade": False}
+    record = chain.ask("a", "2025-01-01", **wanted)
+    cancel_request(chain.queue, record.id, now=NOW)
+    retry_request(chain.queue, record.id)
+    [again] = take(chain)
+    assert {name: json.loads(again.to_json())[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_a_day_of_a_wave_that_was_never_loaded_is_loaded_when_it_is_tried_again(chain: Chain, end: str) -> None:
+    good = (chain.settings.tables / "b" / "query.sql").read_text()
+    chain.define("b", "select day, if(true, error('bad row'), amount) as twice from a")
+    chain.ask("a", "2025-01-01")
+    chain.run("a")
+    [follower] = chain.cascades("b")
+    if end == "failed":
+        chain.run("b")
+    else:
+        cancel_request(chain.queue, follower.id, now=NOW)
+    assert chain.the(follower.id)[0] == end
+
+    chain.define("b", good)
+    retry_request(chain.queue, follower.id)
+    take(chain)
+    chain.run("b")
+    assert "b 2025-01-01" in chain.files()
+
+
+def test_two_tries_of_one_request_are_two_files(chain: Chain) -> None:
+    record = chain.ask("a", "2025-01-01")
+    cancel_request(chain.queue, record.id, now=NOW)
+    names = [*retry_request(chain.queue, record.id), *retry_request(chain.queue, record.id)]
+    assert len(set(names)) == 2
+    assert {path.name for path in chain.settings.landing.glob("*.json")} == set(names)
+
+
+def test_what_did_not_fail_is_not_tried_again(chain: Chain) -> None:
+    record = chain.ask("a", "2025-01-01", cascade=False)
+    sentence = "neither failed nor was cancelled; ask for its days with: reloads request"
+    with pytest.raises(RequestError, match=sentence):
+        retry_request(chain.queue, record.id)
+    chain.run("a")
+    with pytest.raises(RequestError, match=sentence):
+        retry_request(chain.queue, record.id)
+    assert list(chain.settings.landing.glob("*.json")) == []
+
+
+# knock
+
+
+def test_whoever_knocks_has_the_requests_announced_at_the_next_look(chain: Chain) -> None:
+    record, other = chain.ask("a", "2025-01-01"), chain.ask("b", "2025-01-01")
+    chain.queue.attend([record, other])
+    knock(chain.queue, [record])
+    now = record.accepted_at + timedelta(seconds=1)
+    assert [one.id for one in chain.queue.neglected(now=now, after=timedelta(days=9999))] == [record.id]
+    assert (chain.settings.landing / KNOCK).exists()
+
+
+def test_a_knock_is_no_request_file(chain: Chain) -> None:
+    knock(chain.queue, [])
+    assert take(chain) == []
+    assert (chain.settings.landing / KNOCK).exists()

@@ -1,0 +1,871 @@
+"""Rewriting a batch: exactly the days asked for, each one whole file, whatever the query, the data or the disk does."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+
+from reloads.days import Days
+from reloads.outcome import Outcome
+from reloads.partition_filter import Scope
+from reloads.rewriting.context import Place, Provenance, Work
+from reloads.rewriting.engine import Share
+from reloads.rewriting.rewrite import rewrite_batch
+from reloads.settings import Settings
+from reloads.tables.catalog import all_inputs
+from reloads.tables.definition import load_table
+from reloads.warehouse.change_notices import read_notices
+from reloads.warehouse.fingerprint import identity
+from reloads.warehouse.history import History
+from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.partitions import TableFolder, folder_of
+from reloads.warehouse.staging import remove_abandoned
+
+FIRST = date(2025, 1, 1)
+MONTH = Days.between(FIRST, date(2025, 1, 31))
+WRITTEN_AT = datetime(2025, 3, 30, 1, 2, 3, tzinfo=UTC)
+
+DefineTable = Callable[..., Path]
+
+
+def days(*texts: str) -> Days:
+    return Days.parse(texts)
+
+
+def of_each_day(columns: str, *, first: str = "2024-12-01", last: str = "2026-02-28", rows: int = 3) -> str:
+    """A query of ``rows`` rows a day, ``n`` from 1."""
+    return f"""
+        select cast(midnight as date) as day, n, {columns}
+        from generate_series(date '{first}', date '{last}', interval 1 day) as d(midnight)
+        cross join generate_series(1, {rows}) as numbers(n)
+    """
+
+
+class Home:
+    """A table's warehouse, and what its partitions hold."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.warehouse = settings.warehouse
+        self.runs = (f"run/{number}" for number in count(1))
+
+    def rewrite(self, wanted: Days | Work, *, share: Share | None = None, run: str | None = None) -> Outcome:
+        """Rewrite in a run of its own, unless told which."""
+        table = load_table(self.settings.tables, "sales")
+        work = Work(wanted) if isinstance(wanted, Days) else wanted
+        return rewrite_batch(
+            work,
+            table=table,
+            place=Place(self.warehouse, self.settings.source, all_inputs(self.settings.tables, table)),
+            share=share or Share(threads=2, memory_mb=512),
+            provenance=Provenance({"r1": work.days, "r'2": work.days}, run or next(self.runs), WRITTEN_AT),
+        )
+
+    @property
+    def folder(self) -> TableFolder:
+        return folder_of(self.warehouse, load_table(self.settings.tables, "sales"))
+
+    def file(self, day: date) -> Path:
+        return self.folder.partition(day)
+
+    def published(self) -> Days:
+        return self.folder.days()
+
+    def state(self) -> dict[Path, tuple[int, int, bytes]]:
+        files = (path for path in (self.warehouse / "sales").rglob("*") if path.is_file())
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        with duckdb.connect() as db:
+            db.execute("set variable files = $1", [str(self.warehouse / "sales/**/*.parquet")])
+            read = "read_parquet(getvariable('files'), hive_partitioning = true, union_by_name = true)"
+            return db.execute(sql.replace("sales", read)).fetchall()
+
+    def staging(self) -> list[Path]:
+        return list((self.warehouse / ".staging").rglob("*"))
+
+
+@pytest.fixture
+def home(sales_settings: Settings) -> Home:
+    return Home(sales_settings)
+
+
+# what is written
+
+
+def test_every_day_asked_for_becomes_one_partition(home: Home) -> None:
+    outcome = home.rewrite(MONTH)
+    assert (outcome.published, outcome.failed) == (MONTH, ())
+    assert home.published() == MONTH
+    assert outcome.rows == {str(day): 3 for day in MONTH}
+    assert outcome.bytes == {str(day): home.file(day).stat().st_size for day in MONTH}
+    assert outcome.seconds > 0
+    assert home.staging() == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(of_each_day("1 as x"), id="a query of all days"),
+        pytest.param(of_each_day("1 as x") + " union all select date '1999-01-01', 0, 0", id="a stray day"),
+        pytest.param(of_each_day("1 as x") + " union all select null, 0, 0", id="a null day"),
+        pytest.param(of_each_day("1 as x") + " union all select date 'infinity', 0, 0", id="an infinite day"),
+        pytest.param(of_each_day("1 as x") + " -- where false", id="a comment at the end"),
+        pytest.param(of_each_day("1 as x") + " order by day desc", id="an order of its own"),
+    ],
+)
+def test_rows_of_other_days_never_reach_the_warehouse(home: Home, define: DefineTable, query: str) -> None:
+    define("sales", query)
+    asked = days("2025-01-05..2025-01-07", "2025-02-01")
+    assert home.rewrite(asked).published == asked
+    assert home.published() == asked
+    assert home.query("select count(*), min(day), max(day) from sales") == [(12, date(2025, 1, 5), date(2025, 2, 1))]
+
+
+def test_only_the_partitions_asked_for_change(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as generation"))
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day("2 as generation"))
+    asked = days("2025-01-05", "2025-01-10..2025-01-12")
+    home.rewrite(asked)
+    after = home.state()
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} == {home.file(day) for day in asked}
+
+
+def test_a_day_without_rows_is_an_empty_file_with_the_schema(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1.5 as amount"))
+    home.rewrite(days("2025-01-05..2025-01-07"))
+    define("sales", of_each_day("1.5 as amount") + " where day <> date '2025-01-06'")
+    outcome = home.rewrite(days("2025-01-05..2025-01-07"))
+    assert outcome.rows == {"2025-01-05": 3, "2025-01-06": 0, "2025-01-07": 3}
+    assert outcome.bytes["2025-01-06"] == home.file(date(2025, 1, 6)).stat().st_size
+    empty, full = (pyarrow.parquet.ParquetFile(home.file(date(2025, 1, day))) for day in (6, 5))
+    assert empty.metadata.num_rows == 0
+    assert empty.schema_arrow.remove_metadata() == full.schema_arrow.remove_metadata()
+
+
+def test_days_that_are_all_without_rows_are_published_too(home: Home) -> None:
+    asked = days("1999-12-30..2000-01-02", "2040-01-01")
+    assert home.rewrite(asked).published == asked
+    assert home.query("select count(*) from sales") == [(0,)]
+
+
+def test_a_year_of_shuffled_rows_is_one_sorted_file_a_day(home: Home, define: DefineTable) -> None:
+    # Whether it is one file lies with DuckDB alone: 1.5 cut a shuffled year into 18,672 files.
+    define("sales", of_each_day("hash(day, n) as h", rows=500) + " order by hash(n, day)", 'order_by = ["h"]')
+    year = Days.between(FIRST, date(2025, 12, 31))
+    outcome = home.rewrite(year, share=Share(threads=4, memory_mb=512))
+    assert outcome.published == year
+    assert len(home.state()) == 365
+    assert set(outcome.rows.values()) == {500}
+    assert out_of_order(home, year) == []
+
+
+def test_a_year_of_shuffled_rows_without_order_is_one_file_a_day(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("hash(day, n) as h", rows=500) + " order by hash(n, day)")
+    year = Days.between(FIRST, date(2025, 12, 31))
+    assert home.rewrite(year, share=Share(threads=4, memory_mb=512)).published == year
+    assert len(home.state()) == 365
+    assert home.query("select count(*), count(distinct (day, n)) from sales") == [(182_500, 182_500)]
+
+
+def test_order_holds_in_partitions_of_many_row_groups(home: Home, define: DefineTable) -> None:
+    define(
+        "sales",
+        of_each_day("hash(n) as h", first="2025-01-01", last="2025-01-03", rows=400_000) + " order by hash(n, day)",
+        'order_by = ["h"]',
+    )
+    asked = days("2025-01-01..2025-01-03")
+    assert home.rewrite(asked, share=Share(threads=4, memory_mb=512)).published == asked
+    assert pyarrow.parquet.ParquetFile(home.file(FIRST)).metadata.num_row_groups > 1
+    assert out_of_order(home, asked) == []
+
+
+def out_of_order(home: Home, wanted: Days) -> list[date]:
+    columns = (
+        (day, pyarrow.parquet.read_table(home.file(day), columns=["h"], partitioning=None)["h"]) for day in wanted
+    )
+    return [day for day, column in columns if (values := column.to_pylist()) != sorted(values)]
+
+
+@pytest.mark.parametrize("day", [FIRST, date(1999, 1, 1)], ids=["a day with rows", "a day without"])
+def test_provenance_is_in_the_footer(home: Home, day: date) -> None:
+    home.rewrite(Days.of([day]))
+    footer = pyarrow.parquet.ParquetFile(home.file(day)).metadata.metadata
+    ours = {k.decode(): v.decode() for k, v in footer.items() if k.startswith(b"reloads.")}
+    assert json.loads(ours.pop("reloads.requests")) == ["r1", "r'2"]
+    assert ours == {
+        "reloads.table": "sales",
+        "reloads.run": "run/1",
+        "reloads.written_at": "2025-03-30T01:02:03+00:00",
+        "reloads.query_version": load_table(home.settings.tables, "sales").version,
+    }
+
+
+def test_duckdb_arrow_and_polars_read_the_same_totals(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("n * 10 as amount") + " where day <> date '2025-01-06'")
+    home.rewrite(MONTH)
+    expected = (90, 1800, date(2025, 1, 1), date(2025, 1, 31))
+    assert home.query("select count(*), sum(amount), min(day), max(day) from sales") == [expected]
+
+    hive = pyarrow.dataset.partitioning(pyarrow.schema([("day", pyarrow.date32())]), flavor="hive")
+    arrow = pyarrow.dataset.dataset(home.warehouse / "sales", format="parquet", partitioning=hive).to_table()
+    day_column = arrow["day"].to_pylist()
+    assert (arrow.num_rows, sum(arrow["amount"].to_pylist()), min(day_column), max(day_column)) == expected
+
+    frame = pl.read_parquet(home.warehouse / "sales/*/*.parquet", hive_partitioning=True)
+    assert (len(frame), frame["amount"].sum(), frame["day"].min(), frame["day"].max()) == expected
+
+
+def test_a_name_that_is_sql_only_names_a_column(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("""1 as "a"") to 'x'; --", 2 as "select", 3 as "Ä b" """), 'order_by = ["n"]')
+    assert home.rewrite(days("2025-01-01")).published == days("2025-01-01")
+    assert pyarrow.parquet.read_schema(home.file(FIRST)).names == ["n", "a\") to 'x'; --", "select", "Ä b"]
+
+
+# what is the same as before
+
+
+def test_a_rewrite_to_the_same_content_touches_no_file(home: Home) -> None:
+    home.rewrite(MONTH)
+    before = home.state()
+    outcome = home.rewrite(MONTH)
+    assert home.state() == before
+    assert (outcome.unchanged, outcome.published, outcome.failed) == (MONTH, Days(), ())
+    assert outcome.rows == outcome.rows_before == {str(day): 3 for day in MONTH}
+    assert outcome.bytes == {str(day): home.file(day).stat().st_size for day in MONTH}
+
+
+def test_what_is_the_same_is_neither_told_nor_kept_for_an_undo(home: Home) -> None:
+    home.rewrite(MONTH)
+    told, kept = read_notices(home.warehouse, "sales"), History(home.warehouse, "sales").kept()
+    home.rewrite(MONTH)
+    assert read_notices(home.warehouse, "sales") == told
+    assert History(home.warehouse, "sales").kept() == kept
+
+
+def test_only_the_days_whose_content_changed_are_published(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day("if(day = date '2025-01-17' and n = 2, 2, 1) as x"))
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == days("2025-01-17")
+    assert outcome.unchanged == MONTH - outcome.published
+    after = home.state()
+    assert {path for path in after if after[path] != before[path]} == {home.file(date(2025, 1, 17))}
+
+
+def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    define("sales", of_each_day("1 as x") + " where true")
+    assert home.rewrite(MONTH).unchanged == MONTH
+    version = load_table(home.settings.tables, "sales").version
+    entries = read_ledger(home.warehouse, "sales").entries
+    assert {entry.version for entry in entries.values()} == {version}
+    assert {entry.run for entry in entries.values()} == {"run/1"}, "the run that published it"
+
+
+def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: Home) -> None:
+    home.rewrite(MONTH, run="run/1")
+    before = home.state()
+    assert home.rewrite(MONTH, run="run/1").published == MONTH
+    assert home.state() == before
+
+
+def test_a_published_file_that_cannot_be_read_is_replaced(home: Home) -> None:
+    home.rewrite(MONTH)
+    for day in (FIRST, date(2025, 1, 31)):
+        home.file(day).write_bytes(b"PAR1 and then nothing PAR1")
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == days("2025-01-01", "2025-01-31")
+    assert outcome.rows_before["2025-01-01"] == 0
+    assert home.query("select count(*) from sales") == [(93,)]
+
+
+def test_published_files_carry_the_time_of_their_publication(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    first = {home.file(day).stat().st_mtime_ns for day in MONTH}
+    define("sales", of_each_day("2 as x"))
+    home.rewrite(days("2025-01-05"))
+    acts = list(History(home.warehouse, "sales").acts())
+    assert [first, {home.file(date(2025, 1, 5)).stat().st_mtime_ns}] == [{acts[0]}, {acts[1]}]
+    assert acts[0] < acts[1] <= time.time_ns()
+
+
+def test_the_ledger_knows_each_file_that_it_speaks_of(home: Home) -> None:
+    home.rewrite(MONTH)
+    entries = read_ledger(home.warehouse, "sales").entries
+    assert {name: entry.file for name, entry in entries.items()} == {
+        name: identity(file) for name, file in home.folder.published().items()
+    }
+    assert {entry.rows for entry in entries.values()} == {3}
+
+
+# tables with keys
+
+WEEK, MIDWEEK = days("2025-01-03..2025-01-09"), days("2025-01-05..2025-01-07")
+KEYS = 'keys = ["origin"]'
+BY_ORIGIN = "unnest(['EWR', 'JFK', 'LGA']) as origin"
+OF_EWR = Scope(choices=({"origin": ("EWR",)},))
+
+
+def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    outcome = home.rewrite(WEEK)
+    assert outcome.published == home.published() == WEEK
+    assert home.folder.names_of(date(2025, 1, 3)) == [f"day=2025-01-03/origin={name}" for name in ("EWR", "JFK", "LGA")]
+    assert outcome.rows == {str(day): 9 for day in WEEK}
+    assert outcome.bytes["2025-01-03"] == sum(
+        home.folder.file(n).stat().st_size for n in home.folder.names_of(date(2025, 1, 3))
+    )
+    assert home.query("select origin, count(*) from sales group by all order by all") == [
+        ("EWR", 21),
+        ("JFK", 21),
+        ("LGA", 21),
+    ]
+
+
+def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    before = home.state()
+    define("sales", of_each_day(f"2 as x, {BY_ORIGIN}"), KEYS)
+    outcome = home.rewrite(Work(MIDWEEK, OF_EWR))
+    assert outcome.published == MIDWEEK
+    assert outcome.rows == outcome.rows_before == {"2025-01-05": 3, "2025-01-06": 3, "2025-01-07": 3}
+    after = home.state()
+    names = [f"day=2025-01-0{day}/origin=EWR" for day in (5, 6, 7)]
+    assert {path for path in after if after[path] != before.get(path)} == {home.folder.file(name) for name in names}
+    assert after.keys() == before.keys()
+
+
+@pytest.mark.parametrize("scope", [Scope(), OF_EWR], ids=["of a whole day", "of a value"])
+def test_a_value_without_rows_loses_its_file_and_nothing_else(home: Home, define: DefineTable, scope: Scope) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    before = home.state()
+    gone = "day=2025-01-06/origin=EWR"
+    define(
+        "sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where not (day = '2025-01-06' and origin = 'EWR')", KEYS
+    )
+    outcome = home.rewrite(Work(WEEK, scope))
+    assert outcome.published == days("2025-01-06")
+    assert outcome.unchanged == WEEK - days("2025-01-06")
+    assert home.state() == {path: state for path, state in before.items() if path != home.folder.file(gone)}
+    assert not home.folder.file(gone).parent.exists()
+    assert gone not in read_ledger(home.warehouse, "sales").entries
+
+
+def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    define("sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'", KEYS)
+    assert home.rewrite(WEEK).published == days("2025-01-06")
+    assert home.folder.names_of(date(2025, 1, 6)) == []
+    assert home.published() == WEEK
+    assert home.rewrite(WEEK).unchanged == WEEK
+
+
+@pytest.mark.parametrize("slices", [2, 5])
+def test_slices_make_together_what_one_batch_makes(home: Home, define: DefineTable, slices: int) -> None:
+    keys = "'k' || unnest(range(20)) as origin"
+    define("sales", of_each_day(f"1 as x, {keys}"), KEYS)
+    asked = MIDWEEK
+    home.rewrite(asked)
+    define("sales", f"select * replace (2 as x) from ({of_each_day(f'1 as x, {keys}')}) where origin <> 'k7'", KEYS)
+    before = home.state()
+    for number in range(slices):
+        assert home.rewrite(Work(asked, Scope(slice=number, of=slices))).failed == ()
+    after = home.state()
+    assert len(before) - len(after) == 3
+    assert not [path for path in after if after[path] == before[path]]
+    assert home.query(
+        "select count(*), count(distinct (day, n, origin)), min(x), count(*) filter (origin = 'k7') from sales"
+    ) == [(171, 171, 2, 0)]
+
+
+# what a check finds
+
+CHECK = "create view negative as select day, min(x) as found, 0 as expected from new where x < 0 group by day;"
+ONE_BAD_DAY = "if(day = date '2025-01-17' and n = 2, -7, 2) as x"
+
+
+def with_check(folder: Path, text: str = CHECK) -> None:
+    (folder / "checks.sql").write_text(text)
+
+
+def test_a_check_that_fails_in_the_middle_of_a_month_keeps_that_day_and_publishes_thirty(
+    home: Home, define: DefineTable
+) -> None:
+    with_check(define("sales", of_each_day("1 as x")))
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day(ONE_BAD_DAY))
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == MONTH - days("2025-01-17")
+    [failure] = outcome.failed
+    assert (failure.days, failure.transient) == (days("2025-01-17"), False)
+    for part in ("the check negative", "2025-01-17", "found -7", "expected 0"):
+        assert part in failure.error
+    after = home.state()
+    assert [path for path in after if after[path] == before[path]] == [home.file(date(2025, 1, 17))]
+    [result] = outcome.checks
+    assert (result.check, result.severity, result.days) == ("negative", "error", days("2025-01-17"))
+
+
+def test_a_warning_is_noted_and_everything_is_published(home: Home, define: DefineTable) -> None:
+    with_check(define("sales", of_each_day(ONE_BAD_DAY), '[checks]\nnegative = {severity = "warn"}'))
+    outcome = home.rewrite(MONTH)
+    assert (outcome.published, outcome.failed) == (MONTH, ())
+    [result] = outcome.checks
+    assert (result.check, result.severity, result.days, result.found) == ("negative", "warn", days("2025-01-17"), "-7")
+
+
+def test_a_check_compares_with_the_rows_that_are_published(home: Home, define: DefineTable) -> None:
+    fewer = """
+        create view fewer as
+        select day, count(new.n) as found, count(*) as expected from old left join new using (day, n) group by day
+        having found < expected;
+    """
+    with_check(define("sales", of_each_day("1 as x")), fewer)
+    home.rewrite(MONTH)
+    define("sales", of_each_day("1 as x") + " where day <> date '2025-01-17' or n = 1")
+    outcome = home.rewrite(MONTH)
+    assert outcome.failed_days == days("2025-01-17")
+    assert "found 1, expected 3" in outcome.failed[0].error
+    assert home.query("select count(*) from sales") == [(93,)]
+
+
+def test_refused_rows_are_kept_where_the_table_says_so(home: Home, define: DefineTable) -> None:
+    with_check(define("sales", of_each_day(ONE_BAD_DAY), "keep_failed = true"))
+    [failure] = home.rewrite(MONTH).failed
+    kept = home.warehouse / ".failed" / "sales"
+    assert f"its rows are kept in {kept}" in failure.error
+    assert [str(path.relative_to(kept)) for path in kept.rglob("*.parquet")] == ["day=2025-01-17/data.parquet"]
+    rows = pyarrow.parquet.read_table(kept / "day=2025-01-17/data.parquet", partitioning=None).to_pylist()
+    assert sorted(row["x"] for row in rows) == [-7, 2, 2]
+
+
+def test_refused_rows_are_gone_where_the_table_says_nothing(home: Home, define: DefineTable) -> None:
+    with_check(define("sales", of_each_day(ONE_BAD_DAY)))
+    assert home.rewrite(MONTH).failed_days == days("2025-01-17")
+    assert not (home.warehouse / ".failed").exists()
+
+
+def test_the_rows_kept_are_those_of_the_last_try(home: Home, define: DefineTable) -> None:
+    toml = f"{KEYS}\nkeep_failed = true"
+    with_check(define("sales", of_each_day(f"-1 as x, {BY_ORIGIN}"), toml))
+    home.rewrite(days("2025-01-05"))
+    define("sales", f"from ({of_each_day(f'-2 as x, {BY_ORIGIN}')}) where origin = 'JFK'", toml)
+    home.rewrite(days("2025-01-05"))
+    kept = home.warehouse / ".failed" / "sales"
+    assert [str(path.relative_to(kept)) for path in kept.rglob("*.parquet")] == [
+        "day=2025-01-05/origin=JFK/data.parquet"
+    ]
+
+
+# parameters
+
+FACTOR = '[parameters.factor]\ntype = "number"\ndefault = 1.5'
+START = '[parameters.start]\ntype = "date"\ndefault = 2025-01-01'
+
+
+@pytest.mark.parametrize(("given", "total"), [({}, 9.0), ({"factor": 2.5}, 15.0), ({"factor": 2}, 12.0)], ids=str)
+def test_parameters_reach_the_query_and_the_footer(
+    home: Home, define: DefineTable, given: dict[str, float], total: float
+) -> None:
+    define("sales", of_each_day("n * getvariable('factor') as amount"), FACTOR)
+    home.rewrite(Work(days("2025-01-05"), parameters=given))
+    assert home.query("select sum(amount) from sales") == [(total,)]
+    footer = pyarrow.parquet.ParquetFile(home.file(date(2025, 1, 5))).metadata.metadata
+    assert json.loads(footer.get(b"reloads.parameters", b"{}")) == given
+    assert read_ledger(home.warehouse, "sales").entries["day=2025-01-05"].parameters == given
+
+
+def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("day - getvariable('start') as age"), START)
+    home.rewrite(Work(days("2025-01-05"), parameters={"start": "2025-01-03"}))
+    assert home.query("select distinct age from sales") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "other"),
+    [("number", "1.5", 2), ("integer", "10", 2**40), ("integer", "10", -1)],
+    ids=["a number without a fraction", "a large integer", "a negative one"],
+)
+def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
+    home: Home, define: DefineTable, kind: str, default: str, other: float
+) -> None:
+    toml = f'[parameters.p]\ntype = "{kind}"\ndefault = {default}'
+    define("sales", of_each_day("getvariable('p') as x, n * getvariable('p') as y"), toml)
+    assert home.rewrite(days("2025-01-05")).failed == ()
+    assert home.rewrite(Work(days("2025-01-06"), parameters={"p": other})).failed == ()
+    assert home.query("select day, x from sales where n = 1 order by day") == [
+        (date(2025, 1, 5), float(default)),
+        (date(2025, 1, 6), other),
+    ]
+
+
+# whom a change concerns
+
+
+def test_a_change_leaves_a_notice_with_its_days_and_requests(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    asked = days("2025-01-05..2025-01-07")
+    home.rewrite(Work(asked, quiet=days("2025-01-06")))
+    [notice] = read_notices(home.warehouse, "sales")
+    told = days("2025-01-05", "2025-01-07")
+    assert (notice.days, notice.requests) == (told, {"r1": told, "r'2": told})
+
+
+def test_days_that_others_are_not_to_follow_leave_none(home: Home) -> None:
+    home.rewrite(Work(MONTH, quiet=MONTH))
+    assert read_notices(home.warehouse, "sales") == []
+
+
+# what a query or its data can do
+
+FAILS_ON = "if(day = date '{}', error('{}'), 'ok') as x"
+
+
+def test_a_query_that_fails_for_one_day_fails_exactly_that_day(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("'old' as x"))
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day(FAILS_ON.format("2025-01-17", "bad row")))
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == MONTH - days("2025-01-17")
+    [failure] = outcome.failed
+    assert (failure.days, failure.transient) == (days("2025-01-17"), False)
+    assert "bad row" in failure.error
+    assert "\n" not in failure.error
+    after = home.state()
+    assert {path for path in after if after[path] == before[path]} == {home.file(date(2025, 1, 17))}
+    assert home.staging() == []
+
+
+def test_two_days_that_fail_for_two_reasons_are_told_apart(home: Home, define: DefineTable) -> None:
+    late, early = FAILS_ON.format("2025-01-03", "too late"), FAILS_ON.format("2025-01-30", "too early")
+    define("sales", of_each_day(f"{late}, {early.replace('as x', 'as y')}"))
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == MONTH - days("2025-01-03", "2025-01-30")
+    errors = {str(failure.days): failure.error for failure in outcome.failed}
+    assert errors.keys() == {"2025-01-03", "2025-01-30"}
+    assert "too late" in errors["2025-01-03"]
+    assert "too early" in errors["2025-01-30"]
+
+
+def test_days_that_fail_for_one_reason_are_one_failure(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("if(day >= date '2025-01-20', error('no rate'), 'ok') as x"))
+    outcome = home.rewrite(MONTH)
+    assert [failure.days for failure in outcome.failed] == [days("2025-01-20..2025-01-31")]
+    assert outcome.published == days("2025-01-01..2025-01-19")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        pytest.param("select day from nowhere", "nowhere does not exist", id="no such table"),
+        pytest.param("select 1 as n", "has no column day, only n; select it or change day_column", id="no day column"),
+        pytest.param(
+            of_each_day("1 as x").replace("as day", 'as "Day"'), "has no column day, only Day", id="other case"
+        ),
+        pytest.param(
+            "select timestamp '2025-01-01' as day, 1 as n", "day is TIMESTAMP, not DATE; cast it", id="a time"
+        ),
+        pytest.param("select '2025-01-01' as day, 1 as n", "day is VARCHAR, not DATE; cast it to date", id="a text"),
+        pytest.param("select date '2025-01-01' as day", "has no column besides day", id="nothing but the day"),
+    ],
+)
+def test_a_query_that_cannot_work_fails_all_days_in_one_sentence(
+    home: Home, define: DefineTable, query: str, sentence: str
+) -> None:
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", query)
+    outcome = home.rewrite(MONTH)
+    assert outcome.published == Days()
+    [failure] = outcome.failed
+    assert (failure.days, failure.transient) == (MONTH, False)
+    assert failure.error.startswith("tables/sales/query.sql")
+    assert sentence in failure.error
+    assert home.state() == before
+
+
+def test_a_source_that_is_missing_is_named(home: Home, define: DefineTable) -> None:
+    (home.settings.tables / "sources.sql").write_text(
+        "create view raw as from read_csv(getvariable('source') || '/x.csv')"
+    )
+    define("sales", "from raw")
+    [failure] = home.rewrite(MONTH).failed
+    assert "tables/sources.sql: IO Error: No files found that match" in failure.error
+
+
+@pytest.mark.parametrize("content", ["another content", "the same content"])
+def test_a_foreign_file_in_a_partition_fails_that_day_alone(home: Home, define: DefineTable, content: str) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    stranger = home.file(date(2025, 1, 9)).with_name("part-0.parquet")
+    shutil.copy(home.file(FIRST), stranger)
+    if content == "another content":
+        define("sales", of_each_day("2 as x"))
+    outcome = home.rewrite(MONTH)
+    assert outcome.fulfilled == MONTH - days("2025-01-09")
+    [failure] = outcome.failed
+    assert failure.days == days("2025-01-09")
+    assert "part-0.parquet besides data.parquet" in failure.error
+    assert stranger.exists()
+
+
+def test_days_that_fit_into_memory_one_by_one_are_published(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day("(select list(md5(m::varchar)) from range(n * 100) as r(m)) as x", rows=20))
+    asked = days("2025-01-01..2025-01-08")
+    assert home.rewrite(asked, share=Share(threads=1, memory_mb=64)).published == asked
+
+
+# what a disk can do
+
+
+@contextmanager
+def largest_file(size_bytes: int) -> Iterator[None]:
+    """No file of this process may become larger, as where a quota ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def small_disk(warehouse: Path) -> Iterator[bool]:
+    """A disk of 1 MiB at ``warehouse``; False where this process may not mount one."""
+    warehouse.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(warehouse)]
+    is_mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", str(warehouse)], check=True)
+
+
+def assert_nothing_happened(home: Home, outcome: Outcome, before: object) -> None:
+    assert outcome.published == Days()
+    [failure] = outcome.failed
+    assert failure.transient, failure.error
+    assert "\n" not in failure.error
+    assert failure.error.endswith("; make room or grant access")
+    assert home.state() == before
+    assert home.staging() == []
+
+
+INCOMPRESSIBLE = "md5(n::varchar || midnight) as x"
+
+
+def test_a_disk_that_takes_no_more_keeps_the_old_partitions(home: Home, define: DefineTable) -> None:
+    with small_disk(home.warehouse) as is_small:
+        home.rewrite(days("2025-01-01..2025-01-10"))
+        before = home.state()
+        define("sales", of_each_day(INCOMPRESSIBLE, rows=10_000))
+        with largest_file(2**30 if is_small else 2**16):
+            outcome = home.rewrite(days("2025-01-01..2025-01-10"))
+        assert_nothing_happened(home, outcome, before)
+
+
+def test_a_disk_that_takes_no_more_empty_days_keeps_the_old_partitions(home: Home, define: DefineTable) -> None:
+    years = days("1990-01-01..1992-12-31")
+    with small_disk(home.warehouse) as is_small:
+        home.rewrite(days("1990-01-01..1990-01-10"))
+        before = home.state()
+        define("sales", of_each_day(INCOMPRESSIBLE, rows=1))
+        with largest_file(2**30 if is_small else 100):
+            outcome = home.rewrite(years)
+        assert_nothing_happened(home, outcome, before)
+
+
+def test_a_quota_keeps_the_old_partitions(home: Home, define: DefineTable) -> None:
+    home.rewrite(MONTH)
+    before = home.state()
+    define("sales", of_each_day(INCOMPRESSIBLE, rows=10_000))
+    with largest_file(2**16):
+        outcome = home.rewrite(MONTH)
+    assert_nothing_happened(home, outcome, before)
+
+
+@contextmanager
+def without_rights(*folders: Path) -> Iterator[None]:
+    """The folders cannot be written; root, who could all the same, becomes nobody for a while."""
+    modes = {folder: folder.stat().st_mode for folder in folders}
+    for folder in folders:
+        folder.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for folder, mode in modes.items():
+            folder.chmod(mode)
+
+
+@pytest.fixture
+def shared_home(sales_settings: Settings) -> Iterator[Home]:
+    """A home that nobody can read too, unlike one in ``tmp_path``."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        shutil.copytree(sales_settings.tables, Path(folder) / "tables")
+        places = {"warehouse": Path(folder) / "warehouse", "tables": Path(folder) / "tables"}
+        yield Home(sales_settings.model_copy(update=places))
+
+
+def test_a_warehouse_that_cannot_be_written_keeps_the_old_partitions(shared_home: Home) -> None:
+    shared_home.rewrite(MONTH)
+    before = shared_home.state()
+    with without_rights(shared_home.warehouse, shared_home.warehouse / ".staging"):
+        outcome = shared_home.rewrite(MONTH)
+    assert_nothing_happened(shared_home, outcome, before)
+
+
+def test_partitions_that_cannot_be_written_keep_their_files(shared_home: Home) -> None:
+    shared_home.rewrite(MONTH)
+    before = shared_home.state()
+    (shared_home.settings.tables / "sales" / "query.sql").write_text(
+        f"select * exclude (n) from ({of_each_day('n as sale_id, n * 2.5 as amount')})"
+    )
+    # All but the table's own folder is open to whoever writes.
+    for path in (path for hidden in shared_home.warehouse.glob(".*") for path in (hidden, *hidden.rglob("*"))):
+        path.chmod(0o777)
+    with without_rights(*(path.parent for path in before)):
+        outcome = shared_home.rewrite(MONTH)
+    assert_nothing_happened(shared_home, outcome, before)
+    assert outcome.failed[0].error.startswith(f"{shared_home.warehouse / 'sales'} cannot be written")
+
+
+def test_after_the_disk_has_room_again_everything_is_published(home: Home, define: DefineTable) -> None:
+    define("sales", of_each_day(INCOMPRESSIBLE, rows=10_000))
+    with largest_file(2**16):
+        home.rewrite(MONTH)
+    assert home.rewrite(MONTH).published == MONTH
+
+
+# what others see meanwhile
+
+READ = """
+import json, sys
+import duckdb
+found = set()
+with duckdb.connect() as db:
+    for file in sys.argv[2:] * int(sys.argv[1]):
+        query = "select count(*), min(g), max(g) from read_parquet($1)"
+        [(count, least, greatest)] = db.execute(query, [file]).fetchall()
+        assert (count, least) == (1000 + least, greatest), f"{file} holds {count} rows of {least} to {greatest}"
+        found.add(least)
+print(json.dumps(sorted(found)))
+"""
+
+
+def test_a_reader_never_sees_a_missing_partial_or_unreadable_partition(home: Home, define: DefineTable) -> None:
+    asked = Days.between(FIRST, FIRST + timedelta(days=59))
+    files = [str(home.file(day)) for day in asked]
+
+    def write(generation: int) -> None:
+        # Each generation has another number of rows, so that a mixture of two would show.
+        define("sales", of_each_day(f"md5(n::varchar) as x, {generation} as g", rows=1000 + generation))
+        assert home.rewrite(asked).published == asked
+
+    write(0)
+    with subprocess.Popen(
+        [sys.executable, "-c", READ, "40", *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as reader:
+        generation = 0
+        while reader.poll() is None and generation < 1000:
+            generation += 1
+            write(generation)
+        output, errors = reader.communicate()
+    assert reader.returncode == 0, errors
+    assert len(json.loads(output)) > 2, "the reader saw no rewrite, so it proves nothing"
+
+
+KILLED = """
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from reloads.days import Days
+from reloads.rewriting.engine import Share
+from reloads.rewriting.rewrite import rewrite_batch
+from reloads.rewriting.context import Place, Provenance, Work
+from reloads.tables.definition import load_table
+rewrite_batch(
+    Work(Days.between(date(2025, 1, 1), date(2025, 1, 31))),
+    table=load_table(Path(sys.argv[1]), "sales"),
+    place=Place(Path(sys.argv[2]), Path(sys.argv[2])),
+    share=Share(threads=1, memory_mb=256),
+    provenance=Provenance({}, "killed", datetime.now(UTC)),
+)
+"""
+
+
+def test_a_process_killed_in_the_middle_leaves_the_old_partitions_and_its_staging_is_removed(
+    home: Home, define: DefineTable
+) -> None:
+    home.rewrite(MONTH)
+    before = home.state()
+    # Day after day, and far more rows than anybody waits for.
+    define(
+        "sales",
+        "select date '2025-01-01' + cast(n // 1_000_000_000 as int) as day, n from range(31_000_000_000) as r(n)",
+    )
+    arguments = [sys.executable, "-c", KILLED, str(home.settings.tables), str(home.warehouse)]
+    with subprocess.Popen(arguments) as process:
+        try:
+            wait_for(lambda: any(path.suffix == ".parquet" for path in home.staging()))
+            assert remove_abandoned(home.warehouse) == []
+            assert process.poll() is None
+        finally:
+            process.kill()
+    assert home.state() == before
+    assert home.staging()
+    assert len(remove_abandoned(home.warehouse)) == 1
+    assert home.staging() == []
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_the_same_rows_make_the_same_file(home: Home) -> None:
+    home.rewrite(MONTH, run="run/1")
+    before = contents(home)
+    shutil.rmtree(home.warehouse / "sales")
+    assert home.rewrite(MONTH, run="run/1", share=Share(threads=4, memory_mb=512)).published == MONTH
+    assert contents(home) == before
+
+
+def contents(home: Home) -> dict[Path, bytes]:
+    return {path: content for path, (_, _, content) in home.state().items()}

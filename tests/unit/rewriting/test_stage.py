@@ -1,0 +1,307 @@
+"""Staging: what is asked for and nothing else, one finished file for each partition, under names that readers undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+import pytest
+from pyarrow import dataset as arrow
+from pyarrow import parquet
+
+from reloads.days import Days
+from reloads.errors import QueryError
+from reloads.partition_filter import Scope
+from reloads.rewriting.engine import Share, connect
+from reloads.rewriting.stage import LONGEST_NAME, Stage, Staged
+from reloads.sql import literal
+from reloads.tables.definition import load_table
+from tests.conftest import define_table
+from tests.unit.rewriting.test_rewrite import days, of_each_day
+
+FIFTH = date(2025, 1, 5)
+ASKED = days("2025-01-05..2025-01-07")
+FOOTER = {"reloads.run": "run 'one'", "reloads.table": "sales", "it's": 'a "text" {} ? $1; --'}
+BY_ORIGIN = 'keys = ["origin"]'
+
+
+@contextmanager
+def stage_of(
+    home: Path, query: str, toml: str = "", *, scope: Scope | None = None, threads: int = 1
+) -> Iterator[Stage]:
+    """A stage of a table of that query, in an empty folder."""
+    define_table(home / "tables", "sales", query, toml)
+    table, folder = load_table(home / "tables", "sales"), home / "staging"
+    folder.mkdir()
+    share = Share(threads=threads, memory_mb=512)
+    with connect(table, source=home, spill=home / "spill", share=share) as engine:
+        yield Stage(table, scope or Scope(), FOOTER, engine.db, folder)
+
+
+def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **more: object) -> dict[str, Staged]:
+    with stage_of(home, query, toml, **more) as stage:  # type: ignore[arg-type]
+        return stage.write(wanted)
+
+
+def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:
+    """All rows staged, read as the Hive layout."""
+    files = ", ".join(literal(str(one.path)) for one in found.values())
+    with duckdb.connect() as db:
+        query = (
+            f"from read_parquet([{files}], hive_partitioning = true, hive_types = {{day: date}}, union_by_name = true)"
+        )
+        return db.execute(f"select * {query} order by all").fetchall()
+
+
+def with_origins(*origins: str | None) -> str:
+    values = ", ".join("null" if one is None else literal(one) for one in origins)
+    return of_each_day(f"unnest([{values}]) as origin", rows=1)
+
+
+# rows of others
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(of_each_day("1 as x"), id="a query of all days"),
+        pytest.param(of_each_day("1 as x") + " union all select null, 9, 9", id="a null day"),
+        pytest.param(of_each_day("1 as x") + " union all select date '-infinity', 9, 9", id="an infinite day"),
+        pytest.param(of_each_day("1 as x") + " -- where false", id="a comment at the end"),
+        pytest.param(f"with t as ({of_each_day('1 as x')}) from t order by n", id="an order and a name of its own"),
+        pytest.param(of_each_day("1 as x") + " union all from (values (date '2025-01-08', 9, 9))", id="a union"),
+    ],
+)
+@pytest.mark.parametrize("toml", ["", 'order_by = ["n"]'], ids=["without order", "with order"])
+def test_rows_of_other_days_are_not_staged(tmp_path: Path, query: str, toml: str) -> None:
+    wanted = days("2025-01-05", "2025-01-09..2025-01-10")
+    found = staged(tmp_path, query, toml, wanted=wanted)
+    assert found.keys() == {f"day={day}" for day in wanted}
+    assert [(n, x, day) for n, x, day in rows(found)] == [(n, 1, day) for n in (1, 2, 3) for day in wanted]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (Scope(({"origin": ("EWR",)},)), {"EWR"}),
+        (Scope(({"origin": ("EWR", "no such")}, {"origin": ("LGA",)})), {"EWR", "LGA"}),
+        (Scope(({"origin": ("ewr",)},)), set[str]()),
+    ],
+    ids=["a value", "two choices", "a value without rows"],
+)
+def test_rows_of_other_keys_are_not_staged(tmp_path: Path, scope: Scope, expected: set[str]) -> None:
+    found = staged(tmp_path, with_origins("EWR", "JFK", "LGA"), BY_ORIGIN, scope=scope)
+    assert found.keys() == {f"day={day}/origin={origin}" for day in ASKED for origin in expected}
+
+
+def test_slices_stage_each_partition_once(tmp_path: Path) -> None:
+    query = with_origins(*(f"k{n}" for n in range(20)))
+    found = []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        found.append(staged(tmp_path / str(number), query, BY_ORIGIN, scope=Scope(slice=number, of=3)))
+    names = [name for one in found for name in one]
+    assert sorted(names) == sorted({f"day={day}/origin=k{n}" for day in ASKED for n in range(20)})
+    assert all(found)
+
+
+# what lies there afterwards
+
+
+def test_each_file_has_the_rows_and_bytes_that_it_is_said_to_have(tmp_path: Path) -> None:
+    found = staged(tmp_path, of_each_day("1 as x") + " where day <> date '2025-01-06'")
+    for name, one in found.items():
+        assert one.path.parent.name == name
+        assert parquet.read_metadata(one.path).num_rows == one.rows == (0 if name.endswith("06") else 3)
+        assert one.path.stat().st_size == one.bytes
+
+
+def test_days_without_rows_are_empty_files_with_the_same_columns(tmp_path: Path) -> None:
+    found = staged(tmp_path, of_each_day("1.5 as x, [day] as list") + " where day = date '2025-01-06'")
+    assert {name: one.rows for name, one in found.items()} == {f"day={day}": 3 * (day.day == 6) for day in ASKED}
+    [schema] = {parquet.read_schema(one.path).remove_metadata() for one in found.values()}
+    assert schema.names == ["n", "x", "list"]
+
+
+def test_days_without_rows_are_nothing_in_a_table_with_keys(tmp_path: Path) -> None:
+    query = f"from ({with_origins('EWR')}) where day <> date '2025-01-06'"
+    found = staged(tmp_path, query, BY_ORIGIN)
+    assert found.keys() == {"day=2025-01-05/origin=EWR", "day=2025-01-07/origin=EWR"}
+
+
+def test_nothing_at_all_is_nothing_in_a_table_with_keys(tmp_path: Path) -> None:
+    assert staged(tmp_path, f"from ({with_origins('EWR')}) where false", BY_ORIGIN) == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "toml"),
+    [
+        (of_each_day("1 as x") + " where day <> date '2025-01-06'", ""),
+        (with_origins("EWR", "J/K"), BY_ORIGIN),
+    ],
+    ids=["without keys, one day empty", "with keys"],
+)
+def test_the_footer_of_each_file_says_what_it_was_told_to_say(tmp_path: Path, query: str, toml: str) -> None:
+    for one in staged(tmp_path, query, toml).values():
+        metadata = parquet.read_metadata(one.path).metadata
+        assert {key: metadata[key.encode()].decode() for key in FOOTER} == FOOTER
+
+
+@pytest.mark.parametrize("toml", ["", BY_ORIGIN], ids=["without keys", "with keys"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_order_holds_within_each_file(tmp_path: Path, toml: str, threads: int) -> None:
+    columns = "hash(n, day) as h, 'k' || (n % 2) as origin"
+    shuffled = f"""
+        from ({of_each_day(columns, first="2025-01-05", last="2025-01-07", rows=150_000)}) order by hash(h)
+    """
+    found = staged(tmp_path, shuffled, f'order_by = ["h"]\n{toml}', threads=threads)
+    assert len(found) == (6 if toml else 3)
+    for one in found.values():
+        column = parquet.read_table(one.path, columns=["h"], partitioning=None)["h"].to_pylist()
+        assert len(column) == one.rows == 450_000 // len(found)
+        assert column == sorted(column)
+
+
+# values of keys
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "NULL"), ("", "''"), ("__HIVE_DEFAULT_PARTITION__", "'__HIVE_DEFAULT_PARTITION__'")],
+    ids=["NULL", "an empty text", "the name that Hive gives NULL"],
+)
+def test_a_key_without_a_value_is_refused_in_one_sentence(tmp_path: Path, value: str | None, shown: str) -> None:
+    origin = "null::varchar" if value is None else literal(value)
+    query = of_each_day(f"if(day = date '2025-01-06', {origin}, 'EWR') as origin")
+    with pytest.raises(QueryError) as refused:
+        staged(tmp_path, query, BY_ORIGIN)
+    assert str(refused.value) == f"sales has rows with origin {shown} on 2025-01-06; give each row a value"
+
+
+def test_the_second_key_without_a_value_is_named(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="rows with carrier NULL on 2025-01-05; give each row a value"):
+        staged(
+            tmp_path,
+            of_each_day("'EWR' as origin, null::varchar as carrier"),
+            'keys = ["origin", "carrier"]',
+            wanted=days("2025-01-05"),
+        )
+
+
+def test_a_key_without_a_value_outside_the_scope_is_nobodys_business(tmp_path: Path) -> None:
+    scope = Scope(({"origin": ("EWR",)},))
+    assert len(staged(tmp_path, with_origins("EWR", None), BY_ORIGIN, scope=scope)) == 3
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "/"], ids=["plain", "of two bytes", "escaped"])
+def test_the_longest_name_is_staged_and_a_longer_one_refused(tmp_path: Path, letter: str) -> None:
+    # As the history writes a name: a letter that is escaped counts as what it becomes, twice if it was escaped before.
+    cost = {"x": 1, "ü": 10, "/": 5}[letter]
+    room = LONGEST_NAME - len("day=2025-01-05%2Forigin=")
+    for number, count in enumerate((room // cost, room // cost + 1)):
+        home = tmp_path / str(number)
+        home.mkdir()
+        query = with_origins(letter * count)
+        if not number:
+            [name] = staged(home, query, BY_ORIGIN, wanted=days("2025-01-05"))
+            assert unquote(name) == f"day=2025-01-05/origin={letter * count}"
+            continue
+        with pytest.raises(QueryError, match=r"a partition of sales is longer than 220 bytes; shorten its keys$"):
+            staged(home, query, BY_ORIGIN, wanted=days("2025-01-05"))
+
+
+def test_a_name_that_no_file_system_takes_is_refused_as_well(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match=r"sales.* is longer than 220 bytes; shorten its keys$"):
+        staged(tmp_path, with_origins("x" * 400), BY_ORIGIN, wanted=days("2025-01-05"))
+
+
+ODD = [
+    "a/b",
+    "50%",
+    "%2F",
+    "k=v",
+    "a b",
+    " a",
+    "a ",
+    "Zürich",
+    "東京 ✈",
+    "it's",
+    'say "x"',
+    ".",
+    "..",
+    ".a",
+    "a.",
+    "EWR",
+    "ewr",
+    "a\\b",
+    "a:b?c#d&e+f",
+    "*[x]",
+    "~",
+    "a,b;c",
+    "tab\there",
+    "line\nbreak",
+    "{a}|b<c>^`$!",
+    "null",
+    "NULL",
+    "0",
+    "007",
+    "2025-01-05",
+]
+
+
+def as_hive_text() -> arrow.Partitioning:
+    schema = pa.schema([("day", pa.date32()), ("origin", pa.string())])
+    return arrow.partitioning(schema, flavor="hive")
+
+
+def test_odd_values_of_keys_are_read_back_by_duckdb_and_arrow(tmp_path: Path) -> None:
+    found = staged(tmp_path, with_origins(*ODD), BY_ORIGIN, wanted=days("2025-01-05"))
+    assert len(found) == len(ODD)
+    folder = next(iter(found.values())).path.parent.parent.parent
+    with duckdb.connect() as db:
+        query = "select origin from read_parquet($1, hive_partitioning = true, hive_types = {origin: varchar})"
+        by_duckdb = [origin for (origin,) in db.execute(query, [f"{folder}/*/*/*.parquet"]).fetchall()]
+    by_arrow = arrow.dataset(folder, format="parquet", partitioning=as_hive_text()).to_table()
+    assert sorted(by_duckdb) == sorted(ODD)
+    assert sorted(by_arrow["origin"].to_pylist()) == sorted(ODD)
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_each_odd_value_is_one_folder_below_its_day(tmp_path: Path, value: str) -> None:
+    found = staged(tmp_path, with_origins(value), BY_ORIGIN, wanted=days("2025-01-05"))
+    [(name, one)] = found.items()
+    assert name.count("/") == 1
+    assert unquote(name.partition("/")[2]) == f"origin={value}"
+    assert one.path.is_file()
+    assert one.path.parent.parent.name == "day=2025-01-05"
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("42", "42"),
+        ("date '2025-03-01'", "2025-03-01"),
+        ("true", "true"),
+        ("1.50::decimal(4, 2)", "1.50"),
+        ("-7", "-7"),
+    ],
+    ids=["an integer", "a date", "a boolean", "a decimal", "a negative integer"],
+)
+def test_keys_of_other_types_have_their_text_as_name(tmp_path: Path, sql: str, text: str) -> None:
+    found = staged(tmp_path, of_each_day(f"{sql} as origin"), BY_ORIGIN, wanted=days("2025-01-05"))
+    assert list(found) == [f"day=2025-01-05/origin={text}"]
+
+
+# what cannot be written
+
+
+def test_what_the_database_says_of_a_query_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(QueryError) as refused:
+        staged(tmp_path, of_each_day("error('first line\nsecond line') as x"))
+    assert "first line second line" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,147 @@
+"""Reloads in this process, without Airflow: the same rewriting, the same waves, the same records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pytest
+
+from reloads.requests.record import Record
+from reloads.requests.request import parse_request
+from reloads.runs.local_run import follow_here, run_here
+from reloads.runs.undo import undo_request
+from reloads.warehouse.change_notices import read_notices
+from tests.chain import NOW, Chain, changed
+
+ITS_WEEK = [f"2025-01-{day}" for day in range(10, 17)]
+AFFECTED = ["a 2025-01-10", "b 2025-01-10", *(f"{table} {day}" for table in "cd" for day in ITS_WEEK)]
+
+
+def clock() -> datetime:
+    return NOW
+
+
+def run(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> list[Record]:
+    request = parse_request({"table": table, "start_date": first, "end_date": last or first, **more})
+    return run_here(chain.settings, request, clock=clock)
+
+
+def content(chain: Chain) -> list[tuple[object, ...]]:
+    query = """
+        select parse_path(filename)[-3] as name, * exclude (filename)
+        from read_parquet($1, filename = true, union_by_name = true, hive_partitioning = true)
+        order by all
+    """
+    with duckdb.connect() as db:
+        return db.execute(query, [str(chain.settings.warehouse / "[a-d]" / "*" / "*.parquet")]).fetchall()
+
+
+def did(records: list[Record]) -> list[tuple[str, str]]:
+    return [(one.table, str(one.published)) for one in records]
+
+
+@pytest.fixture
+def loaded(chain: Chain) -> Chain:
+    """All of January in all four tables, and the tenth corrected at the source since."""
+    run(chain, ["a", "b", "c", "d"], "2025-01-01", "2025-01-31", cascade=False)
+    chain.deliver("2025-01-10", 1000)
+    return chain
+
+
+def test_a_corrected_day_changes_exactly_the_days_of_four_tables_that_depend_on_it(loaded: Chain) -> None:
+    before = loaded.files()
+    records = run(loaded, "a", "2025-01-10")
+    assert changed(before, loaded.files()) == AFFECTED
+    assert did(records)[:3] == [("a", "2025-01-10"), ("b", "2025-01-10"), ("c", "2025-01-10..2025-01-16")]
+    assert {one.mode for one in records[1:]} == {"cascade"}
+
+
+def test_the_same_again_changes_nothing_and_nobody_follows(loaded: Chain) -> None:
+    run(loaded, "a", "2025-01-10")
+    before = loaded.files()
+    [record] = run(loaded, "a", "2025-01-10")
+    assert record.unchanged.texts() == ["2025-01-10"]
+    assert changed(before, loaded.files()) == []
+
+
+def test_it_does_what_a_run_in_airflow_does(loaded: Chain, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = Chain.at(tmp_path_factory.mktemp("other"))
+    other.load()
+    other.deliver("2025-01-10", 1000)
+    other.ask("a", "2025-01-10")
+    other.work_off("a")
+    run(loaded, "a", "2025-01-10")
+    assert content(loaded) == content(other)
+
+
+def test_its_records_are_filed_away_and_never_wait_for_airflow(loaded: Chain) -> None:
+    records = run(loaded, "a", "2025-01-10", reason="late rows")
+    assert loaded.queue.records("accepted") == []
+    state, first = loaded.the(records[0].id)
+    assert (state, first.mode, first.reason, first.finished_at) == ("done", "command", "late rows", NOW)
+    assert set(first.children) == {one.id for one in records if one.table in "bc"}
+    assert [loaded.the(one.id)[0] for one in records] == ["done"] * len(records)
+    assert [read_notices(loaded.settings.warehouse, table) for table in "abcd"] == [[]] * 4
+
+
+def test_tables_asked_for_together_are_rewritten_inputs_first(chain: Chain) -> None:
+    records = run(chain, ["d", "b", "c", "a"], "2025-01-01", "2025-01-02", cascade=False)
+    assert "".join(one.table for one in records) in ("abcd", "acbd")
+    assert {one.published.texts()[0] for one in records} == {"2025-01-01..2025-01-02"}
+
+
+def test_without_cascade_nobody_follows(loaded: Chain) -> None:
+    before = loaded.files()
+    assert did(run(loaded, "a", "2025-01-10", cascade=False)) == [("a", "2025-01-10")]
+    assert changed(before, loaded.files()) == ["a 2025-01-10"]
+
+
+def test_only_what_is_stale_is_rewritten(loaded: Chain) -> None:
+    run(loaded, "a", "2025-01-10", cascade=False)
+    [record, *_] = run(loaded, "c", "2025-01-01", "2025-01-31", only="stale")
+    assert record.published.texts() == ["2025-01-10..2025-01-16"]
+    assert [one.why for one in record.skipped] == ["it is up to date"]
+
+
+def test_a_day_that_fails_holds_up_neither_the_others_nor_those_that_follow_them(loaded: Chain) -> None:
+    loaded.define("b", "select day, if(day = '2025-01-10', error('bad row'), 2 * amount) as twice from a")
+    loaded.deliver("2025-01-11", 1000)
+    records = run(loaded, "a", "2025-01-10", "2025-01-11")
+    [b] = [one for one in records if one.table == "b"]
+    assert (str(b.published), str(b.failed_days)) == ("2025-01-11", "2025-01-10")
+    assert loaded.the(b.id)[0] == "failed"
+    assert "d" in {one.table for one in records}
+
+
+def test_a_crash_after_publishing_leaves_the_wave_to_the_next_run(
+    loaded: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(BaseException):
+        pass
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    before = loaded.files()
+    with monkeypatch.context() as patch:
+        patch.setattr("reloads.requests.queue.Queue.file_away", crash)
+        with pytest.raises(Crash):
+            run(loaded, "a", "2025-01-10")
+    assert changed(before, loaded.files()) == ["a 2025-01-10"]
+    run(loaded, "a", "2025-01-31")
+    assert changed(before, loaded.files()) == AFFECTED
+
+
+def test_who_follows_an_undo_is_rewritten_here(loaded: Chain) -> None:
+    before = loaded.files()
+    [record, *_] = run(loaded, "a", "2025-01-10")
+    undone = undo_request(loaded.settings, record.id, force=False, now=NOW, is_announced=False)
+    followed = follow_here(loaded.settings, undone, clock=clock)
+    assert {one.table for one in followed} == {"b", "c", "d"}
+    assert loaded.queue.records("accepted") == []
+    after = loaded.files()
+    assert after["a 2025-01-10"] == before["a 2025-01-10"]
+    assert set(changed(before, after)) == set(AFFECTED[1:])
+    assert set(loaded.the(undone[0].id)[1].children) == {one.id for one in followed if one.table in "bc"}

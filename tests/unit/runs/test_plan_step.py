@@ -1,0 +1,359 @@
+"""A run of a table: what is planned, what is written down, and that each step can be run twice."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from reloads.batch import Batch, label
+from reloads.days import Days
+from reloads.outcome import Outcome
+from reloads.planning.batching import Piece
+from reloads.requests.queue import Queue, State
+from reloads.requests.record import Mode, Record, new_record
+from reloads.requests.request import ReloadRequest
+from reloads.runs.plan_step import plan_batches
+from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.settle_step import Settled, settle_batches
+from reloads.settings import Settings
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.staging import staging_folder
+
+NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+DefineTable = Callable[..., Path]
+JsonBatch = dict[str, object]
+
+
+class Run:
+    """The steps of the consumer DAG, called as its tasks call them: with values that went through XCom."""
+
+    def __init__(self, settings: Settings, table: str = "sales", run: str = "run/1") -> None:
+        self.settings, self.table, self.run = settings, table, run
+
+    def plan(self) -> list[JsonBatch]:
+        return [batch.to_json() for batch in plan_batches(self.settings, self.table, now=NOW)]
+
+    def rewrite(self, batch: JsonBatch) -> JsonBatch:
+        return rewrite_one(self.settings, self.table, batch, run=self.run, now=NOW).to_json()
+
+    def settle(self, batches: list[JsonBatch], outcomes: list[JsonBatch]) -> Settled:
+        return settle_batches(self.settings, self.table, batches, outcomes, run=self.run, now=NOW)
+
+    def whole(self) -> Settled:
+        batches = self.plan()
+        return self.settle(batches, [self.rewrite(batch) for batch in batches])
+
+
+@pytest.fixture
+def run(sales_settings: Settings) -> Run:
+    """Runs on a machine for two tasks at once."""
+    return Run(sales_settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1024}))
+
+
+def accept(
+    queue: Queue, first: str, last: str | None = None, *, table: str = "sales", mode: Mode = "landing"
+) -> Record:
+    request = ReloadRequest.model_validate({"table": table, "start_date": first, "end_date": last or first})
+    number = sum(len(queue.records(state)) for state in ("accepted", "done", "failed"))
+    record = new_record(request, table, mode=mode, origin=f"test {number}", now=NOW)
+    assert queue.add(record)
+    return record
+
+
+def states(queue: Queue) -> dict[str, State]:
+    found: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
+    return {record.id: state for state in found for record in queue.records(state)}
+
+
+def the(queue: Queue, record: Record) -> Record:
+    return next(
+        r for state in ("accepted", "done", "failed", "cancelled") for r in queue.records(state) if r.id == record.id
+    )
+
+
+def days(*texts: str) -> Days:
+    return Days.parse(texts)
+
+
+def planned(batches: list[JsonBatch]) -> list[Days]:
+    return [Batch.from_json(batch).piece.days for batch in batches]
+
+
+# plan
+
+
+def test_without_requests_there_is_nothing_to_do(run: Run) -> None:
+    assert run.plan() == []
+    assert run.settle([], []) == Settled(Days(), (), ())
+
+
+def test_a_request_is_cut_into_as_many_batches_as_run_at_once(queue: Queue, run: Run) -> None:
+    accept(queue, "2025-01-01", "2025-03-31")
+    assert planned(run.plan()) == [days("2025-01-01..2025-02-14"), days("2025-02-15..2025-03-31")]
+
+
+def test_a_month_is_not_worth_two_tasks(queue: Queue, run: Run) -> None:
+    accept(queue, "2025-01-01", "2025-01-31")
+    assert planned(run.plan()) == [days("2025-01-01..2025-01-31")]
+
+
+def test_a_batch_survives_xcom(queue: Queue, run: Run) -> None:
+    record = accept(queue, "2025-01-01")
+    [batch] = run.plan()
+    assert batch == {
+        "label": "2025-01-01",
+        "number": 0,
+        "days": ["2025-01-01"],
+        "scope": {"choices": [], "slice": 0, "of": 1},
+        "parameters": {},
+        "requests": {record.id: ["2025-01-01"]},
+        "quiet": [],
+        "of": 1,
+    }
+    assert json.loads(json.dumps(batch)) == batch
+    assert Batch.from_json(batch).to_json() == batch
+
+
+@pytest.mark.parametrize(
+    ("ranges", "text"),
+    [
+        (["2025-01-01"], "2025-01-01"),
+        (["2025-01-01..2025-01-31"], "2025-01-01..2025-01-31 (31 days)"),
+        (["2025-01-01", "2025-01-03"], "2025-01-01, 2025-01-03 (2 days)"),
+        ([f"2025-01-0{n}" for n in (1, 3, 5, 7)], "2025-01-01, 2025-01-03, 2025-01-05, … (4 days)"),
+    ],
+    ids=["a day", "a range", "two days", "many"],
+)
+def test_a_label_names_the_days(ranges: list[str], text: str) -> None:
+    assert label(Piece(Days.parse(ranges))) == text
+
+
+def test_a_run_takes_daily_days_first_and_leaves_the_rest_to_the_next(
+    queue: Queue, run: Run, define: DefineTable, sales_settings: Settings
+) -> None:
+    query = (sales_settings.tables / "sales" / "query.sql").read_text()
+    define("sales", query, "partitions_per_run = 3")
+    reload = accept(queue, "2025-02-01", "2025-02-05")
+    daily = accept(queue, "2025-01-15", mode="daily")
+
+    settled = run.whole()
+    assert settled.published == days("2025-01-15", "2025-02-04..2025-02-05")
+    assert [record.id for record in settled.announce] == [reload.id]
+    assert states(queue) == {reload.id: "accepted", daily.id: "done"}
+
+    assert run.whole().announce == ()
+    assert states(queue) == {reload.id: "done", daily.id: "done"}
+
+
+def test_a_run_concerns_its_own_table_only(queue: Queue, run: Run) -> None:
+    ours, theirs = accept(queue, "2025-01-01"), accept(queue, "2025-01-01", table="visits")
+    run.whole()
+    assert states(queue) == {ours.id: "done", theirs.id: "accepted"}
+    assert not (run.settings.warehouse / "visits").exists()
+
+
+def test_planning_removes_what_a_crash_left_in_staging(queue: Queue, run: Run) -> None:
+    with staging_folder(run.settings.warehouse, "sales") as used:
+        (used.parent / "sales-dead").mkdir()
+        (used.parent / "sales-dead.lock").touch()
+        run.plan()
+        assert {path.name for path in used.parent.iterdir()} == {used.name, f"{used.name}.lock"}
+    assert queue.outstanding("sales") == []
+
+
+# rewrite and settle
+
+
+def test_overlapping_requests_are_rewritten_once_and_both_are_done(queue: Queue, run: Run) -> None:
+    first, second = accept(queue, "2025-01-01", "2025-01-10"), accept(queue, "2025-01-05", "2025-01-20")
+    batches = run.plan()
+    assert planned(batches) == [days("2025-01-01..2025-01-20")]
+    outcomes = [run.rewrite(batch) for batch in batches]
+    run.settle(batches, outcomes)
+    assert states(queue) == {first.id: "done", second.id: "done"}
+    assert [(len(the(queue, r).published), the(queue, r).rows) for r in (first, second)] == [(10, 30), (16, 48)]
+
+
+def test_a_partition_names_the_requests_it_was_written_for(queue: Queue, run: Run) -> None:
+    first, second = accept(queue, "2025-01-01"), accept(queue, "2025-01-01")
+    run.whole()
+    file = TableFolder(run.settings.warehouse, "sales", "day").partition(date(2025, 1, 1))
+    footer = pyarrow.parquet.ParquetFile(file).metadata.metadata
+    assert sorted(json.loads(footer[b"reloads.requests"])) == sorted([first.id, second.id])
+
+
+@pytest.mark.parametrize(
+    ("last", "share"),
+    [
+        pytest.param("2025-03-31", {"threads": [1], "memory": ["488.2 MiB"]}, id="two batches"),
+        pytest.param("2025-01-01", {"threads": [2], "memory": ["488.2 MiB"]}, id="one batch"),
+    ],
+)
+def test_the_batches_of_a_run_share_the_machine(
+    queue: Queue, run: Run, define: DefineTable, last: str, share: dict[str, list[object]]
+) -> None:
+    settings = "current_setting('threads') as threads, current_setting('memory_limit') as memory"
+    define(
+        "sales",
+        f"select date '2025-01-01' + cast(n as int) as day, {settings} from range(90) as r(n)",
+    )
+    accept(queue, "2025-01-01", last)
+    run.whole()
+    for file in (run.settings.warehouse / "sales").glob("*/*.parquet"):
+        assert pyarrow.parquet.ParquetFile(file).read().to_pydict() == share
+
+
+def test_a_request_accepted_while_a_run_is_under_way_waits_for_the_next(queue: Queue, run: Run) -> None:
+    early = accept(queue, "2025-01-01", "2025-01-03")
+    batches = run.plan()
+    outcomes = [run.rewrite(batch) for batch in batches]
+    late = accept(queue, "2025-01-02")
+    settled = run.settle(batches, outcomes)
+    assert states(queue) == {early.id: "done", late.id: "accepted"}
+    assert [record.id for record in settled.announce] == [late.id]
+    again = Run(run.settings, run="run/2").whole()
+    assert again.published == Days(), "the day holds what the request asks for already"
+    assert the(queue, late).unchanged == days("2025-01-02")
+    assert states(queue)[late.id] == "done"
+
+
+def test_a_batch_without_outcome_counts_as_failed(queue: Queue, run: Run) -> None:
+    record = accept(queue, "2025-01-01", "2025-03-31")
+    batches = run.plan()
+    settled = run.settle(batches, [run.rewrite(batches[0])])
+    assert settled.published == days("2025-01-01..2025-02-14")
+    [failure] = settled.failed
+    assert (failure.days, failure.transient) == (days("2025-02-15..2025-03-31"), True)
+    assert failure.error.startswith("the task ended without a result, it was killed or stopped")
+    assert states(queue) == {record.id: "failed"}
+    assert the(queue, record).failed == (failure,)
+
+
+@pytest.mark.parametrize("outcomes", [[], [None]], ids=["none", "null"])
+def test_xcom_without_values_counts_as_no_outcome(queue: Queue, run: Run, outcomes: list[JsonBatch]) -> None:
+    record = accept(queue, "2025-01-01")
+    run.settle(run.plan(), outcomes)
+    assert states(queue) == {record.id: "failed"}
+
+
+def test_a_failed_request_whose_batch_is_cleared_and_succeeds_is_done(
+    queue: Queue, run: Run, define: DefineTable, sales_settings: Settings
+) -> None:
+    good = (sales_settings.tables / "sales" / "query.sql").read_text()
+    define("sales", f"select * from ({good}) where if(day = date '2025-01-02', error('bad row'), true)")
+    record = accept(queue, "2025-01-01", "2025-01-03")
+    batches = run.plan()
+    run.settle(batches, [run.rewrite(batch) for batch in batches])
+    failed = the(queue, record)
+    assert states(queue) == {record.id: "failed"}
+    assert (failed.published, failed.failed[0].days) == (days("2025-01-01", "2025-01-03"), days("2025-01-02"))
+    assert "bad row" in failed.failed[0].error
+
+    define("sales", good)
+    run.settle(batches, [run.rewrite(batch) for batch in batches])
+    assert states(queue) == {record.id: "done"}
+    assert (the(queue, record).published, the(queue, record).failed) == (record.days, ())
+
+
+def test_a_request_cancelled_while_a_run_is_under_way_stays_cancelled(queue: Queue, run: Run) -> None:
+    record = accept(queue, "2025-01-01")
+    batches = run.plan()
+    outcomes = [run.rewrite(batch) for batch in batches]
+    queue.cancel(record.id, now=NOW)
+    run.settle(batches, outcomes)
+    assert states(queue) == {record.id: "done"}, "its only batch had begun and was finished"
+
+
+def test_of_a_request_cancelled_before_a_batch_begins_the_batch_is_not_begun(queue: Queue, run: Run) -> None:
+    record, other = accept(queue, "2025-01-01", "2025-03-31"), accept(queue, "2025-03-31")
+    batches = run.plan()
+    first = run.rewrite(batches[0])
+    queue.cancel(record.id, now=NOW)
+    run.settle(batches, [first, run.rewrite(batches[1])])
+    assert states(queue) == {record.id: "cancelled", other.id: "done"}
+    after = the(queue, record)
+    assert after.published == days("2025-01-01..2025-02-14", "2025-03-31"), "what somebody else wants is done"
+    assert after.cancelled == days("2025-02-15..2025-03-30")
+
+
+def test_what_a_run_is_about_is_not_neglected(queue: Queue, run: Run) -> None:
+    record = accept(queue, "2025-01-01")
+    path = queue.folder("accepted") / f"{record.id}.json"
+    before = path.stat().st_mtime_ns
+    run.plan()
+    assert path.stat().st_mtime_ns > before
+
+
+# a crash between any two steps
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    # Without the footer, which names the run, and so only the rows.
+    return {
+        str(path.relative_to(folder)): repr(pyarrow.parquet.ParquetFile(path).read().to_pylist()).encode()
+        for path in folder.rglob("*.parquet")
+    }
+
+
+def crash_after_plan(run: Run, _: Queue) -> None:
+    assert run.plan() == run.plan()
+
+
+def crash_after_one_batch(run: Run, _: Queue) -> None:
+    run.rewrite(run.plan()[0])
+
+
+def crash_after_all_batches(run: Run, _: Queue) -> None:
+    for batch in run.plan():
+        run.rewrite(batch)
+
+
+def crash_after_one_request_was_settled(run: Run, queue: Queue) -> None:
+    outcomes = [Outcome.model_validate(run.rewrite(batch)) for batch in run.plan()]
+    first = queue.outstanding("sales")[0]
+    queue.settle(first.id, sum(outcomes, start=Outcome()), run=run.run, now=NOW)
+
+
+def crash_between_record_and_rename(run: Run, queue: Queue) -> None:
+    outcomes = [Outcome.model_validate(run.rewrite(batch)) for batch in run.plan()]
+    for record in queue.outstanding("sales"):
+        after = record.after(sum(outcomes, start=Outcome()), run=run.run, now=NOW)
+        (queue.folder("accepted") / f"{record.id}.json").write_text(after.to_json())
+
+
+def crash_after_settle(run: Run, queue: Queue) -> None:
+    batches = run.plan()
+    outcomes = [run.rewrite(batch) for batch in batches]
+    run.settle(batches, outcomes)
+    done = states(queue)
+    run.settle(batches, outcomes)
+    assert states(queue) == done
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [
+        crash_after_plan,
+        crash_after_one_batch,
+        crash_after_all_batches,
+        crash_after_one_request_was_settled,
+        crash_between_record_and_rename,
+        crash_after_settle,
+    ],
+    ids=lambda crash: crash.__name__,
+)
+def test_whatever_a_crash_interrupted_the_next_run_ends_in_the_same_state(
+    queue: Queue, run: Run, crash: Callable[[Run, Queue], None]
+) -> None:
+    first, second = accept(queue, "2025-01-01", "2025-02-28"), accept(queue, "2025-02-01", "2025-03-31")
+    crash(run, queue)
+    assert Run(run.settings, run="run/2").whole().announce == ()
+    assert states(queue) == {first.id: "done", second.id: "done"}
+    for record in (first, second):
+        assert (the(queue, record).fulfilled, the(queue, record).rows) == (record.days, 3 * len(record.days))
+    rows = contents(run.settings.warehouse)
+    assert len(rows) == 90
+    assert len({content.count(b"sale_id") for content in rows.values()}) == 1

@@ -1,0 +1,157 @@
+"""One batch of a run: what nobody wants any more is not begun, and whatever goes wrong stands in the outcome."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pyarrow.parquet
+import pytest
+
+from reloads.days import Days
+from reloads.outcome import Failure, Outcome
+from reloads.runs.rewrite_step import rewrite_one
+from tests.chain import NOW, Chain, JsonBatch
+
+DAYS = ("2025-01-01", "2025-01-04")
+
+
+def rewrite(chain: Chain, batch: JsonBatch) -> Outcome:
+    return rewrite_one(chain.settings, "a", json.loads(json.dumps(batch)), run="run", now=NOW)
+
+
+def names(chain: Chain) -> list[str]:
+    return list(chain.files())
+
+
+# what is rewritten
+
+
+def test_a_batch_publishes_its_days_and_tells_its_number(chain: Chain) -> None:
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    outcome = rewrite(chain, batch | {"number": 7})
+    assert (outcome.published.texts(), outcome.batch, outcome.failed) == (["2025-01-01..2025-01-04"], 7, ())
+    assert names(chain) == [f"a 2025-01-0{day}" for day in range(1, 5)]
+
+
+def test_its_parameters_and_keys_are_those_of_the_plan(chain: Chain) -> None:
+    query = "select day, shop, amount * getvariable('factor') as amount from raw, (values ('n'), ('s')) as s(shop)"
+    chain.define("a", query, "keys = ['shop']\n[parameters.factor]\ntype = 'integer'\ndefault = 1\n")
+    chain.ask("a", "2025-01-03", keys={"shop": ["n"]}, parameters={"factor": 100})
+    [batch] = chain.plan("a")
+    rewrite(chain, batch)
+    [file] = chain.settings.warehouse.glob("a/**/data.parquet")
+    assert file.parent.name == "shop=n"
+    assert pyarrow.parquet.ParquetFile(file).read().to_pydict() == {"amount": [300]}
+
+
+def test_a_batch_that_is_tried_again_counts_what_its_run_published_before(chain: Chain) -> None:
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    first, second = rewrite(chain, batch), rewrite(chain, batch)
+    assert first.published == second.published
+
+
+def test_a_batch_of_another_run_finds_it_unchanged(chain: Chain) -> None:
+    chain.ask("a", *DAYS)
+    batches = chain.plan("a")
+    chain.rewrite("a", batches)
+    [outcome] = map(Outcome.model_validate, chain.rewrite("a", batches))
+    assert (outcome.published.texts(), outcome.unchanged.texts()) == ([], ["2025-01-01..2025-01-04"])
+
+
+# what was cancelled
+
+
+def test_a_batch_whose_requests_were_all_cancelled_is_not_begun(chain: Chain) -> None:
+    record = chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    chain.queue.cancel(record.id, now=NOW)
+    outcome = rewrite(chain, batch)
+    assert (outcome.cancelled.texts(), outcome.published.texts()) == (["2025-01-01..2025-01-04"], [])
+    assert not (chain.settings.warehouse / "a").exists()
+
+
+def test_what_was_cancelled_of_a_request_that_failed_in_part_is_not_begun(chain: Chain) -> None:
+    record = chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    failure = Failure(days=Days.parse(["2025-01-01"]), error="bad row")
+    chain.queue.settle(record.id, Outcome(failed=(failure,)), run="the run before", now=NOW)
+    chain.queue.cancel(record.id, now=NOW)
+    assert chain.the(record.id)[0] == "failed"
+    outcome = rewrite(chain, batch)
+    assert outcome.cancelled.texts() == ["2025-01-02..2025-01-04"]
+    assert names(chain) == ["a 2025-01-01"]
+
+
+def test_days_that_another_request_wants_are_rewritten_all_the_same(chain: Chain) -> None:
+    cancelled = chain.ask("a", *DAYS)
+    chain.ask("a", "2025-01-03")
+    [batch] = chain.plan("a")
+    chain.queue.cancel(cancelled.id, now=NOW)
+    outcome = rewrite(chain, batch)
+    assert outcome.cancelled.texts() == ["2025-01-01..2025-01-02", "2025-01-04"]
+    assert names(chain) == ["a 2025-01-03"]
+
+
+@pytest.mark.parametrize("end", ["done", "failed"])
+def test_a_request_that_ended_otherwise_gives_up_nothing(chain: Chain, end: str) -> None:
+    # A cleared task of an old run.
+    record = chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    (chain.settings.landing / "accepted" / f"{record.id}.json").rename(
+        chain.queue.folder("done" if end == "done" else "failed") / f"{record.id}.json"
+    )
+    assert rewrite(chain, batch).cancelled.texts() == []
+
+
+# what goes wrong
+
+
+def test_a_day_that_fails_is_in_the_outcome_and_in_the_log(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
+    chain.define("a", "select day, if(amount = 2, error('bad row'), amount) as amount from raw")
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    outcome = rewrite(chain, batch)
+    [failure] = outcome.failed
+    assert (failure.days.texts(), failure.transient) == (["2025-01-02"], False)
+    assert outcome.published.texts() == ["2025-01-01", "2025-01-03..2025-01-04"]
+    [line] = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert line.startswith("a: 2025-01-02 kept the published files: ")
+    assert "bad row" in line
+
+
+def test_a_table_that_was_broken_meanwhile_fails_the_batch_with_its_sentence(chain: Chain) -> None:
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    (chain.settings.tables / "a" / "query.sql").write_text("selec")
+    [failure] = rewrite(chain, batch).failed
+    assert (failure.days.texts(), failure.transient) == (["2025-01-01..2025-01-04"], False)
+    assert "tables/a/query.sql does not parse" in failure.error
+
+
+def test_an_environment_that_cannot_be_made_fails_the_batch_and_may_be_tried_again(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", 'requirements = ["nothing-like-it @ file:///nowhere"]')
+    chain.settings.environments.parent.mkdir(exist_ok=True)
+    chain.settings.environments.touch()
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    [failure] = rewrite(chain, batch).failed
+    assert (failure.days.texts(), failure.transient) == (["2025-01-01..2025-01-04"], True)
+    assert "cannot be written" in failure.error
+
+
+@pytest.mark.parametrize(("severity", "level"), [("error", logging.ERROR), ("warn", logging.WARNING)])
+def test_what_a_check_found_is_logged_by_its_severity(
+    chain: Chain, severity: str, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.define("a", "select day, amount from raw", f"[checks.positive]\nseverity = '{severity}'\n")
+    (chain.settings.tables / "a" / "checks.sql").write_text(
+        "create view positive as select day from new where amount = 2;\n"
+    )
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    rewrite(chain, batch)
+    found = [one.levelno for one in caplog.records if "the check positive of 2025-01-02" in one.getMessage()]
+    assert found[0] == level

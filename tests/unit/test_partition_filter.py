@@ -1,0 +1,181 @@
+"""A scope says the same of rows and of the names of folders, and slices neither overlap nor leave anything out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import combinations
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reloads.partition_filter import Scope
+
+KEYS = ("origin", "odd key\"'%")
+TYPES = {"varchar": str, "integer": int, "bigint": int, "date": date}
+
+texts = st.sampled_from(
+    ["EWR", "ewr", "a/b", "50%", "k=v", "it's", 'say "x"', "Zürich ✈", " ", ".", "-1", "2025-01-01"]
+)
+any_text = texts | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
+numbers = st.integers(-3, 12)
+dates = st.dates(date(2024, 12, 28), date(2025, 1, 4))
+columns_of_values: dict[str, st.SearchStrategy[Any]] = {"varchar": any_text, "integer": numbers, "date": dates}
+
+
+@pytest.fixture(scope="module")
+def db() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        yield connection
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """The types of the keys, and rows of them; each row stands for a partition."""
+    types = draw(st.tuples(*[st.sampled_from(list(columns_of_values))] * len(KEYS)))
+    rows = st.tuples(*(columns_of_values[kind] for kind in types))
+    return types, draw(st.lists(rows, unique=True, max_size=12))
+
+
+@st.composite
+def choices(draw: st.DrawFn, rows: Sequence[tuple[object, ...]]) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+    """Some values that are there, and some that are not."""
+    found = []
+    for _ in range(draw(st.integers(0, 3))):
+        named = draw(st.lists(st.sampled_from(KEYS), unique=True, max_size=len(KEYS)))
+        there = {key: st.sampled_from([str(row[KEYS.index(key)]) for row in rows] or ["x"]) for key in named}
+        found.append(
+            {k: tuple(draw(st.lists(there[k] | any_text, min_size=1, max_size=3, unique=True))) for k in named}
+        )
+    return tuple(found)
+
+
+def rows_within(
+    db: duckdb.DuckDBPyConnection, scope: Scope, types: Sequence[str], rows: Sequence[tuple[object, ...]]
+) -> set[int]:
+    """The numbers of the rows that the condition lets through, as the staging query asks."""
+    columns = [f'"odd key""\'%" {types[1]}', f"origin {types[0]}"]
+    db.execute(f"create or replace table t (n integer, {columns[1]}, {columns[0]})")
+    if rows:
+        db.executemany("insert into t values (?, ?, ?)", [(n, *row) for n, row in enumerate(rows)])
+    condition, values = scope.condition(KEYS)
+    return {n for (n,) in db.execute(f"select n from t where {condition}", values).fetchall()}
+
+
+def names_held(db: duckdb.DuckDBPyConnection, scope: Scope, rows: Sequence[tuple[object, ...]]) -> set[int]:
+    """The numbers of the partitions of these rows that are in the scope, by their names."""
+    names = {str(n): tuple(str(value) for value in row) for n, row in enumerate(rows)}
+    return {int(name) for name in scope.holds(db, names, KEYS)}
+
+
+def expected(scope: Scope, rows: Sequence[tuple[object, ...]]) -> set[int]:
+    """What the choices mean, without a database."""
+
+    def is_in(row: tuple[object, ...], choice: Mapping[str, tuple[str, ...]]) -> bool:
+        return all(str(row[KEYS.index(key)]) in values for key, values in choice.items())
+
+    return {n for n, row in enumerate(rows) if not scope.choices or any(is_in(row, one) for one in scope.choices)}
+
+
+@given(data=st.data(), table=tables(), of=st.integers(1, 5))
+def test_rows_and_names_agree_on_what_is_in(
+    db: duckdb.DuckDBPyConnection, data: st.DataObject, table: Any, of: int
+) -> None:
+    types, rows = table
+    scope = Scope(data.draw(choices(rows)), data.draw(st.integers(0, of - 1)), of)
+    assert rows_within(db, scope, types, rows) == names_held(db, scope, rows)
+
+
+@given(data=st.data(), table=tables(), of=st.integers(1, 7))
+def test_slices_are_disjoint_and_together_the_whole(
+    db: duckdb.DuckDBPyConnection, data: st.DataObject, table: Any, of: int
+) -> None:
+    types, rows = table
+    wanted = data.draw(choices(rows))
+    slices = [rows_within(db, Scope(wanted, number, of), types, rows) for number in range(of)]
+    assert not [both for both in combinations(slices, 2) if both[0] & both[1]]
+    assert set().union(*slices) == rows_within(db, Scope(wanted), types, rows) == expected(Scope(wanted), rows)
+
+
+def test_slices_share_the_keys_about_evenly(db: duckdb.DuckDBPyConnection) -> None:
+    rows = [(f"k{n}", n) for n in range(400)]
+    sizes = [len(names_held(db, Scope(slice=number, of=4), rows)) for number in range(4)]
+    assert sum(sizes) == 400
+    assert min(sizes) > 60
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        pytest.param("integer", 7, "7", id="an integer"),
+        pytest.param("bigint", -(2**40), "-1099511627776", id="a large negative one"),
+        pytest.param("date", date(2025, 1, 5), "2025-01-05", id="a date"),
+        pytest.param("boolean", True, "true", id="a boolean"),
+        pytest.param("varchar", "' or true --", "' or true --", id="a text that is SQL"),
+        pytest.param("varchar", "Zürich", "Zürich", id="letters of other alphabets"),
+        pytest.param("varchar", "50%_", "50%_", id="signs that patterns know"),
+    ],
+)
+def test_a_value_is_chosen_by_its_text(db: duckdb.DuckDBPyConnection, kind: str, value: object, text: str) -> None:
+    scope = Scope(choices=({"k": (text,)},))
+    condition, values = scope.condition(["k"])
+    [(found,)] = db.execute(f"select {condition} from (select cast(? as {kind}) as k)", [*values, value]).fetchall()
+    assert found
+    assert scope.holds(db, {"here": (text,), "there": (f"{text}x",)}, ["k"]) == {"here"}
+
+
+def test_upper_and_lower_case_are_two_values(db: duckdb.DuckDBPyConnection) -> None:
+    scope = Scope(choices=({"k": ("EWR",)},))
+    assert scope.holds(db, {"up": ("EWR",), "down": ("ewr",)}, ["k"]) == {"up"}
+
+
+def test_one_of_several_choices_is_enough_and_each_wants_all_of_its_keys(db: duckdb.DuckDBPyConnection) -> None:
+    scope = Scope(choices=({"a": ("1",), "b": ("x", "y")}, {"b": ("z",)}))
+    names = {"1x": ("1", "x"), "1y": ("1", "y"), "2x": ("2", "x"), "2z": ("2", "z"), "1w": ("1", "w")}
+    assert scope.holds(db, names, ["a", "b"]) == {"1x", "1y", "2z"}
+
+
+def test_a_choice_of_no_key_wants_everything(db: duckdb.DuckDBPyConnection) -> None:
+    scope = Scope(choices=({}, {"a": ("1",)}))
+    assert scope.holds(db, {"x": ("2",)}, ["a"]) == {"x"}
+
+
+def test_no_names_and_the_whole_ask_nobody(db: duckdb.DuckDBPyConnection) -> None:
+    assert Scope(slice=1, of=2).holds(db, {}, ["a"]) == set()
+    assert Scope().holds(db, {"x": (), "y": ()}, []) == {"x", "y"}
+    assert Scope().condition([]) == ("true", [])
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_whole", "text"),
+    [
+        (Scope(), True, ""),
+        (Scope(slice=0, of=2), False, "part 1 of 2"),
+        (Scope(({"origin": ("EWR",)},)), False, "origin EWR"),
+        (Scope(({"origin": ("EWR", "JFK"), "kind": ("a",)},)), False, "origin EWR/JFK, kind a"),
+        (Scope(({"origin": ("EWR",)}, {"kind": ("a",)}), 2, 3), False, "origin EWR or kind a, part 3 of 3"),
+    ],
+    ids=["the whole", "a slice", "a value", "values of two keys", "a slice of two choices"],
+)
+def test_it_says_what_it_is(scope: Scope, is_whole: bool, text: str) -> None:  # noqa: FBT001 - of a table
+    assert (scope.is_whole, str(scope)) == (is_whole, text)
+
+
+names_of_keys = st.text(min_size=1, max_size=5)
+scopes = st.builds(
+    Scope,
+    st.lists(st.dictionaries(names_of_keys, st.lists(any_text, max_size=3).map(tuple), max_size=3), max_size=3).map(
+        tuple
+    ),
+    st.integers(0, 63),
+    st.integers(1, 64),
+)
+
+
+@given(scope=scopes)
+def test_it_comes_back_from_json_as_it_was(scope: Scope) -> None:
+    assert Scope.from_json(json.loads(json.dumps(scope.to_json()))) == scope
