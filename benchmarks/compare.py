@@ -22,8 +22,8 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.year import HOME, ROWS, SOURCE
-from reloads.rewriting.compare import unchanged
-from reloads.sql import literal
+from reloads.rewriting.compare import find_unchanged
+from reloads.sql import quote_text
 
 DAYS = 365
 COPY = """
@@ -66,8 +66,8 @@ def _prepare(folder: Path) -> None:
     print(f"making {ROWS:,} rows and five times {DAYS} files", flush=True)
     with _database() as db:
         db.execute(SOURCE.format(rows=ROWS, file=in_order))
-        rows = f"from read_parquet({literal(str(in_order))}) order by hash(reading_at)"
-        db.execute(f"copy ({rows}) to {literal(str(shuffled))} (format parquet)")
+        rows = f"from read_parquet({quote_text(str(in_order))}) order by hash(reading_at)"
+        db.execute(f"copy ({rows}) to {quote_text(str(shuffled))} (format parquet)")
     for run in ("published", "same"):
         _rewrite(in_order, folder / run, threads=1)  # one thread writes the same bytes again
     _rewrite(shuffled, folder / "reordered")
@@ -89,7 +89,7 @@ def _rewrite(source: Path, target: Path, *, replace: str = "", where: str = "", 
 def _compare(folder: Path, staged: str, expected: int) -> None:
     names = [path.relative_to(folder / "published") for path in (folder / "published").glob("*/*.parquet")]
     with _database() as db:
-        found = len(unchanged(db, {name: (folder / "published" / name, folder / staged / name) for name in names}))
+        found = len(find_unchanged(db, {name: (folder / "published" / name, folder / staged / name) for name in names}))
     if len(names) != DAYS or found != expected:
         raise SystemExit(f"{found} of {len(names)} files of {staged} are unchanged, not {expected} of {DAYS}")
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
-from reloads.airflow.tasks import plain_errors, retried
+from reloads.airflow.tasks import plain_errors, retry_arguments
 from reloads.settings import Settings
 
 settings = Settings.from_environment(os.environ)
@@ -32,7 +32,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["reloads"],
-    default_args=retried(settings),
+    default_args=retry_arguments(settings),
     params={"older_than_days": Param(90, type="integer", minimum=7, title="Done more than so many days ago")},
 ):
 

@@ -21,10 +21,10 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
 
-from reloads.airflow.assets import REQUESTED, requested
-from reloads.airflow.tasks import origin_of, plain_errors, retried
-from reloads.requests.events import announcement
-from reloads.requests.intake import ask_by_hand, ask_daily, take_in
+from reloads.airflow.assets import REQUESTED, request_asset
+from reloads.airflow.tasks import origin_of, plain_errors, retry_arguments
+from reloads.requests.events import announcement_extra
+from reloads.requests.intake import request_by_hand, request_daily, take_requests
 from reloads.settings import Settings
 from reloads.tables.definition import table_names
 from sensors.landing import landing_asset
@@ -43,7 +43,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["reloads"],
-    default_args=retried(settings),
+    default_args=retry_arguments(settings),
     params={
         "mode": Param("daily", enum=["daily", "custom"], description="`daily`: what the clock asks for every day"),
         "table": Param(None, type=["null", "string"], enum=[None, *table_names(settings.tables)], title="Table"),
@@ -64,10 +64,10 @@ with DAG(
         with plain_errors():
             if dag_run.run_type == "manual" and params["mode"] == "custom":
                 form = {name: params[name] for name in params if name != "mode"}
-                asked = ask_by_hand(settings, form, now=now, origin=origin)
+                asked = request_by_hand(settings, form, now=now, origin=origin)
             elif dag_run.run_type != "asset_triggered":
-                asked = ask_daily(settings, at=dag_run.logical_date or dag_run.run_after, now=now, origin=origin)
-            for record in take_in(settings, now=now, asked=asked).announce:
-                outlet_events[REQUESTED].add(requested(record.table), extra=announcement(record))
+                asked = request_daily(settings, at=dag_run.logical_date or dag_run.run_after, now=now, origin=origin)
+            for record in take_requests(settings, now=now, asked=asked).announce:
+                outlet_events[REQUESTED].add(request_asset(record.table), extra=announcement_extra(record))
 
     request()

@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param, task
 
-from reloads.airflow.assets import published, requested, rewritten
-from reloads.airflow.tasks import origin_of, plain_errors, request_event, retried
-from reloads.requests.events import accept_foreign, announcement, publication, read_from
-from reloads.requests.intake import ask_by_hand
+from reloads.airflow.assets import request_asset, rewritten_alias, warehouse_asset
+from reloads.airflow.tasks import origin_of, plain_errors, request_event, retry_arguments
+from reloads.requests.events import accept_foreign_events, announcement_extra, publication_extra, unseen_since
+from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
 from reloads.tables.definition import TABLE_NAME, table_names
 
@@ -34,12 +34,12 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         f"rewrite_{table}",
         doc_md=__doc__,
         description=f"Rewrite the partitions of {table} that somebody asked for",
-        schedule=[requested(table)],
+        schedule=[request_asset(table)],
         start_date=datetime(2024, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         tags=["reloads"],
-        default_args=retried(settings),
+        default_args=retry_arguments(settings),
         params={
             "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
             "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),
@@ -47,7 +47,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         },
     ):
 
-        @task(inlets=[requested(table)])
+        @task(inlets=[request_asset(table)])
         def plan(table, *, dag_run=None, params=None, inlet_events=None, **context):
             """Cut what is outstanding into batches."""
             from reloads.runs.plan_step import plan_batches
@@ -55,22 +55,22 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             now = datetime.now(UTC)
             with plain_errors():
                 if params["start_date"] or params["end_date"]:
-                    ask_by_hand(settings, {"table": table, **params}, now=now, origin=origin_of(dag_run))
-                events = inlet_events[requested(table)].after(read_from(settings, table, now=now))
-                accept_foreign(settings, table, map(request_event, events), now=now)
+                    request_by_hand(settings, {"table": table, **params}, now=now, origin=origin_of(dag_run))
+                events = inlet_events[request_asset(table)].after(unseen_since(settings, table, now=now))
+                accept_foreign_events(settings, table, map(request_event, events), now=now)
                 return [batch.to_json() for batch in plan_batches(settings, table, now=now)]
 
         @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
             """Rewrite and publish one batch."""
-            from reloads.runs.rewrite_step import rewrite_one
+            from reloads.runs.rewrite_step import run_batch
 
             with plain_errors():
-                outcome = rewrite_one(settings, table, batch, run=run_id, now=datetime.now(UTC))
+                outcome = run_batch(settings, table, batch, run=run_id, now=datetime.now(UTC))
                 ti.xcom_push("outcome", outcome.to_json())
                 outcome.raise_failures()
 
-        @task(outlets=[rewritten(table)])
+        @task(outlets=[rewritten_alias(table)])
         def settle(table, *, ti=None, run_id=None, outlet_events=None, **context):
             """Record what came of it, and tell who waits for it."""
             from reloads.runs.settle_step import settle_batches
@@ -80,9 +80,11 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             with plain_errors():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
             if settled.published:
-                outlet_events[rewritten(table)].add(published(table), extra=publication(table, settled.published))
+                outlet_events[rewritten_alias(table)].add(
+                    warehouse_asset(table), extra=publication_extra(table, settled.published)
+                )
             for record in settled.announce:
-                outlet_events[rewritten(table)].add(requested(record.table), extra=announcement(record))
+                outlet_events[rewritten_alias(table)].add(request_asset(record.table), extra=announcement_extra(record))
 
         batches = rewrite.partial(table=table).expand(batch=plan(table))
         # A teardown runs whatever happened before it and leaves the colour of the run to the task before it; one that

@@ -33,6 +33,7 @@ def environment(
         "NO_PROXY": direct,
         "no_proxy": direct,
         "PYTHONUTF8": "1",
+        "PYTHONPATH": str(folders.clone),  # the DAG files import sensors/, which lies beside them
         "PYTHONUNBUFFERED": "1",
         # Titles that processes give themselves would overwrite the variables by which `down` knows them.
         "SPT_NOENV": "1",

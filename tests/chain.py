@@ -13,7 +13,7 @@ from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import parse_request
 from reloads.runs.plan_step import plan_batches
-from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
 
@@ -84,7 +84,7 @@ class Chain:
     def rewrite(self, table: str, batches: list[JsonBatch], *, run: str | None = None) -> list[JsonBatch]:
         """What the batches come to, in a run of their own unless it is named."""
         run = run or f"run {next(_numbers)}"
-        return [rewrite_one(self.settings, table, batch, run=run, now=NOW).to_json() for batch in batches]
+        return [run_batch(self.settings, table, batch, run=run, now=NOW).to_json() for batch in batches]
 
     def settle(self, table: str, batches: list[JsonBatch], outcomes: list[JsonBatch]) -> Settled:
         """What the run comes to."""

@@ -15,17 +15,17 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from reloads.batch import Batch
 from reloads.days import Days
 from reloads.inspection.preview import preview
 from reloads.outcome import Outcome
-from reloads.partition_filter import Scope
+from reloads.partition_filter import PartitionFilter
 from reloads.requests.request import parse_request
-from reloads.rewriting.context import Work
 from reloads.settings import Settings
 from reloads.warehouse.change_notices import read_notices
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.ledger import read_ledger
-from reloads.warehouse.staging import remove_abandoned
+from reloads.warehouse.staging import remove_abandoned_folders
 from tests.conftest import define_table
 from tests.test_whole import Killed, killed_after
 from tests.unit.rewriting.test_rewrite import WRITTEN_AT, Home, days, of_each_day
@@ -33,7 +33,7 @@ from tests.unit.rewriting.test_rewrite import WRITTEN_AT, Home, days, of_each_da
 WEEK, ASKED = days("2025-01-03..2025-01-07"), days("2025-01-04..2025-01-06")
 ORDERED = 'order_by = ["n"]'
 BY_ORIGIN = f'keys = ["origin"]\n{ORDERED}'
-OF_EWR = Scope(choices=({"origin": ("EWR",)},))
+OF_EWR = PartitionFilter(key_filters=({"origin": ("EWR",)},))
 RUN = "run/tried"
 
 Files = Mapping[str, tuple[int, bytes]]
@@ -50,32 +50,32 @@ class Case:
 
     before: str | None
     after: str
-    work: Work
+    batch: Batch
     toml: str = ORDERED
 
 
 CASES = {
-    "a first load": Case(None, of_each_day("1 as x"), Work(ASKED)),
-    "other content": Case(of_each_day("1 as x"), of_each_day("2 as x"), Work(ASKED)),
+    "a first load": Case(None, of_each_day("1 as x"), Batch(ASKED)),
+    "other content": Case(of_each_day("1 as x"), of_each_day("2 as x"), Batch(ASKED)),
     "a day that stays the same": Case(
-        of_each_day("1 as x"), of_each_day("if(day = date '2025-01-05', 1, 2) as x"), Work(ASKED)
+        of_each_day("1 as x"), of_each_day("if(day = date '2025-01-05', 1, 2) as x"), Batch(ASKED)
     ),
     "a day that loses its rows": Case(
-        of_each_day("1 as x"), of_each_day("1 as x") + " where day <> date '2025-01-05'", Work(ASKED)
+        of_each_day("1 as x"), of_each_day("1 as x") + " where day <> date '2025-01-05'", Batch(ASKED)
     ),
-    "nothing new": Case(of_each_day("1 as x"), of_each_day("1 as x") + " where true", Work(ASKED)),
-    "a value goes and one comes": Case(by_origin(1, "EWR", "JFK"), by_origin(1, "EWR", "LGA"), Work(ASKED), BY_ORIGIN),
+    "nothing new": Case(of_each_day("1 as x"), of_each_day("1 as x") + " where true", Batch(ASKED)),
+    "a value goes and one comes": Case(by_origin(1, "EWR", "JFK"), by_origin(1, "EWR", "LGA"), Batch(ASKED), BY_ORIGIN),
     "all values of a day go": Case(
         by_origin(1, "EWR", "JFK"),
         by_origin(1, "EWR", "JFK") + " where day <> date '2025-01-05'",
-        Work(ASKED),
+        Batch(ASKED),
         BY_ORIGIN,
     ),
-    "one value alone": Case(by_origin(1, "EWR", "JFK"), by_origin(2, "EWR", "JFK"), Work(ASKED, OF_EWR), BY_ORIGIN),
+    "one value alone": Case(by_origin(1, "EWR", "JFK"), by_origin(2, "EWR", "JFK"), Batch(ASKED, OF_EWR), BY_ORIGIN),
     "one value alone goes": Case(
         by_origin(1, "EWR", "JFK"),
         by_origin(1, "EWR", "JFK") + " where not (origin = 'EWR' and day = date '2025-01-05')",
-        Work(ASKED, OF_EWR),
+        Batch(ASKED, OF_EWR),
         BY_ORIGIN,
     ),
 }
@@ -159,7 +159,7 @@ def still_to_do(home: Home, case: Case) -> list[str]:
     """What a request for the stale or missing ones of the same partitions would rewrite."""
     asked = {"table": "sales", "start_date": str(min(ASKED)), "end_date": str(max(ASKED)), "only": "stale"}
     # Whether a value is gone or was never there is known of a whole day only.
-    keys = {"keys": {"origin": ["EWR"]}} if case.work.scope.choices else {}
+    keys = {"keys": {"origin": ["EWR"]}} if case.batch.partition_filter.key_filters else {}
     lines = preview(home.settings, parse_request(asked | keys), now=WRITTEN_AT)
     return [f"{line.partition}: {line.why}" for line in lines if line.is_planned]
 
@@ -168,14 +168,14 @@ def crash(home: Home, case: Case, steps: int) -> Crash | None:
     """Die after so many steps and try again; None if the batch completes before."""
     try:
         with killed_after(steps, home.warehouse):
-            home.rewrite(case.work, run=RUN)
+            home.rewrite(case.batch, run=RUN)
     except Killed:
         pass
     else:
         return None
     left, told = files(home), noticed(home)
-    again = home.rewrite(case.work, run=RUN)
-    remove_abandoned(home.warehouse)
+    again = home.rewrite(case.batch, run=RUN)
+    remove_abandoned_folders(home.warehouse)
     return Crash(
         steps,
         left,
@@ -198,7 +198,7 @@ def crashes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     prepare(home, case)
     shutil.copytree(home.warehouse, saved)
     before = files(home)
-    assert home.rewrite(case.work, run=RUN).failed == ()
+    assert home.rewrite(case.batch, run=RUN).failed == ()
     undisturbed = files(home)
     found: list[Crash] = []
     for steps in count():
@@ -315,15 +315,16 @@ from pathlib import Path
 from reloads.days import Days
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
-from reloads.rewriting.context import Place, Provenance, Work
+from reloads.batch import Batch
+from reloads.rewriting.context import Locations, Provenance
 from reloads.tables.definition import load_table
 year = Days.between(date(2025, 1, 1), date(2025, 12, 31))
 rewrite_batch(
-    Work(year),
+    Batch(year, requests={"r1": year, "r'2": year}),
     table=load_table(Path(sys.argv[1]), "sales"),
-    place=Place(Path(sys.argv[2]), Path(sys.argv[2])),
+    place=Locations(Path(sys.argv[2]), Path(sys.argv[2])),
     share=Share(threads=1, memory_mb=256),
-    provenance=Provenance({"r1": year, "r'2": year}, "run/tried", datetime(2025, 3, 30, 1, 2, 3, tzinfo=UTC)),
+    provenance=Provenance("run/tried", datetime(2025, 3, 30, 1, 2, 3, tzinfo=UTC)),
 )
 """
 
@@ -370,6 +371,6 @@ def test_a_process_killed_while_it_publishes_leaves_old_and_new_files_and_a_seco
         assert home.rewrite(YEAR, run=RUN).fulfilled == YEAR
         assert content(files(home)) == content(undisturbed)
         assert misremembered(home) == []
-        remove_abandoned(home.warehouse)
+        remove_abandoned_folders(home.warehouse)
         assert [path for path in home.staging() if path.suffix != ".tmp"] == []
     assert seen - {0, len(YEAR)}, "no kill came amid the publishing, so it proves nothing"

@@ -33,15 +33,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.requests.control import cancel_request
-from reloads.requests.intake import take_in
+from reloads.requests.intake import take_requests
 from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
 from reloads.runs.plan_step import plan_batches
-from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import settle_batches
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
-from reloads.sql import quoted
+from reloads.sql import quote_name
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.parquet import relation
 from reloads.warehouse.partitions import folder_of
@@ -144,7 +144,7 @@ class World:
             (settings.tables / name / "query.sql").write_text(query)
             (settings.tables / name / "table.toml").write_text(f'day_column = "day"\nfirst_day = {FIRST}\n{toml}\n')
         self.catalog = Catalog.load(settings.tables)
-        assert self.catalog.lineage.order() == ORDER
+        assert self.catalog.lineage.load_order() == ORDER
         for day in DAYS:
             self.deliver(day, [("a", 1)])
 
@@ -159,8 +159,8 @@ class World:
     def drop(self, requests: list[dict[str, object]]) -> None:
         (self.settings.landing / f"drop-{next(self.number)}.json").write_text(json.dumps(requests))
 
-    def take_in(self) -> None:
-        assert not take_in(self.settings, now=self.later(), asked=[]).files.rejected
+    def take_requests(self) -> None:
+        assert not take_requests(self.settings, now=self.later(), asked=[]).files.rejected
 
     def plan(self, table: str) -> None:
         self.runs.pop(table, None)
@@ -174,7 +174,7 @@ class World:
             return False
         batch = run.batches[run.begun]
         run.begun += 1
-        outcome = rewrite_one(self.settings, table, batch, run=run.name, now=self.later())
+        outcome = run_batch(self.settings, table, batch, run=run.name, now=self.later())
         run.outcomes.append(json.loads(json.dumps(outcome.to_json())))
         return True
 
@@ -193,7 +193,7 @@ class World:
 
     def drain(self) -> None:
         """Work until nothing is outstanding: a table that nobody asked for is not looked at."""
-        self.take_in()
+        self.take_requests()
         for _ in range(60):
             waiting = {record.table for record in self.queue.records("accepted")}
             if not waiting | self.runs.keys():
@@ -217,7 +217,7 @@ class World:
             db.execute("set variable source = $1", [str(self.settings.source)])
             db.execute(SOURCES)
             self._load(db, table)
-            return self._rows(db, f"from {quoted(table)}")
+            return self._rows(db, f"from {quote_name(table)}")
 
     def recomputed(self, table: str) -> list[tuple[Any, ...]]:
         """The rows of the published days as the query gives them over what is published of its inputs now."""
@@ -237,11 +237,11 @@ class World:
     def _load(self, db: duckdb.DuckDBPyConnection, table: str) -> None:
         if files := list(self.published(table).values()):
             types = {"day": "date", "k": "varchar"} if table == "keyed" else {"day": "date"}
-            db.execute(f"create table {quoted(table)} as from {relation(files, columns=types)}")
+            db.execute(f"create table {quote_name(table)} as from {relation(files, columns=types)}")
             return
-        for name in self.catalog.lineage.behind(table, Days()):  # inputs first
-            db.execute(f"create table if not exists {quoted(name)} as from ({self.catalog[name].query}) limit 0")
-        db.execute(f"create table {quoted(table)} as from ({self.catalog[table].query}) limit 0")
+        for name in self.catalog.lineage.upstream_days(table, Days()):  # inputs first
+            db.execute(f"create table if not exists {quote_name(name)} as from ({self.catalog[name].query}) limit 0")
+        db.execute(f"create table {quote_name(table)} as from ({self.catalog[table].query}) limit 0")
 
     def files(self) -> dict[str, tuple[int, int, int]]:
         """Every published file, with what tells it from another."""
@@ -345,8 +345,8 @@ class Whole(RuleBasedStateMachine):
         more = {"keys": {"k": keys}} if keys and names == ["keyed"] else {}
         self.world.drop([asked | more | {"table": names}])
         self.is_excused |= not cascade
-        if not self.step(self.world.take_in, kill):
-            self.world.take_in()
+        if not self.step(self.world.take_requests, kill):
+            self.world.take_requests()
 
     @rule(table=tables, kill=kills)
     def plan(self, table: str, kill: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A batch: what planning hands to rewriting."""
+"""A batch: what planning hands to rewriting, through XCom."""
 
 from __future__ import annotations
 
@@ -7,50 +7,60 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reloads.days import Days
-from reloads.partition_filter import Scope
-from reloads.planning.batching import Piece
+from reloads.partition_filter import PartitionFilter
+
+SHOWN_RANGES = 3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A piece of a plan, the requests it is rewritten for, each with its days, and how many batches share the machine.
+    """What one mapped task rewrites in one query: days, partition filter, parameters, and for whom."""
 
-    ``quiet`` are the days that the tables that read this one are not to follow.
-    """
-
-    piece: Piece
-    requests: Mapping[str, Days]
-    of: int
+    days: Days
+    partition_filter: PartitionFilter = field(default_factory=PartitionFilter)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    requests: Mapping[str, Days] = field(default_factory=dict)
+    """The requests that it serves, each with its days."""
+    no_cascade_days: Days = field(default_factory=Days)
+    """Days that downstream tables do not follow, because nobody who asked for them wants that."""
     number: int = 0
-    quiet: Days = field(default_factory=Days)
+    batch_count: int = 1
+    """How many batches the run has; they share the machine."""
+
+    @property
+    def label(self) -> str:
+        """The days in a few words, and which of their keys."""
+        text = ", ".join(self.days.texts()[:SHOWN_RANGES])
+        if len(self.days.ranges) > SHOWN_RANGES:
+            text += ", …"
+        if len(self.days) > 1:
+            text += f" ({len(self.days)} days)"
+        if str(self.partition_filter):
+            text += f", {self.partition_filter}"
+        return text
 
     def to_json(self) -> dict[str, Any]:
         """A small value for XCom; ``label`` is what the UI shows."""
         return {
-            "label": label(self.piece),
+            "label": self.label,
+            "days": self.days.texts(),
+            "partition_filter": self.partition_filter.to_json(),
+            "parameters": dict(self.parameters),
+            "requests": {request: days.texts() for request, days in self.requests.items()},
+            "no_cascade_days": self.no_cascade_days.texts(),
             "number": self.number,
-            "days": self.piece.days.texts(),
-            "scope": self.piece.scope.to_json(),
-            "parameters": dict(self.piece.parameters),
-            "requests": {name: days.texts() for name, days in self.requests.items()},
-            "quiet": self.quiet.texts(),
-            "of": self.of,
+            "batch_count": self.batch_count,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Batch:
         """The inverse of ``to_json``."""
-        piece = Piece(Days.parse(value["days"]), Scope.from_json(value["scope"]), value["parameters"])
-        requests = {name: Days.parse(texts) for name, texts in value["requests"].items()}
-        return cls(piece, requests, value["of"], value["number"], Days.parse(value["quiet"]))
-
-
-SHOWN_RANGES = 3
-
-
-def label(piece: Piece) -> str:
-    """The days in a few words, and which of their keys."""
-    days = piece.days
-    shown = ", ".join(days.texts()[:SHOWN_RANGES]) + (", …" if len(days.ranges) > SHOWN_RANGES else "")
-    text = shown if len(days) == 1 else f"{shown} ({len(days)} days)"
-    return f"{text}, {piece.scope}" if str(piece.scope) else text
+        return cls(
+            days=Days.parse(value["days"]),
+            partition_filter=PartitionFilter.from_json(value["partition_filter"]),
+            parameters=value["parameters"],
+            requests={request: Days.parse(texts) for request, texts in value["requests"].items()},
+            no_cascade_days=Days.parse(value["no_cascade_days"]),
+            number=value["number"],
+            batch_count=value["batch_count"],
+        )

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from reloads.errors import RequestError, cut
+from reloads.errors import RequestError, shorten
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -23,7 +23,7 @@ def parse_day(text: object, *, field: str = "day") -> date:
     ``2013-W01-1``), times, numbers and null are refused, because a guess would rewrite the wrong days.
     """
     if not isinstance(text, str) or not _DAY.fullmatch(text):
-        shown = "null" if text is None else cut(repr(text))
+        shown = "null" if text is None else shorten(repr(text))
         raise RequestError(f"{field} {shown} is not a day of the form YYYY-MM-DD; write it like '2013-01-31'")
     try:
         return date.fromisoformat(text)
@@ -67,13 +67,16 @@ class Days:
     @classmethod
     def of(cls, days: Iterable[date]) -> Days:
         """The set of the given days, in any order, duplicates welcome."""
-        ordinals = sorted({day.toordinal() for day in days})
         ranges: list[DateRange] = []
-        start = 0
-        for i, ordinal in enumerate(ordinals):
-            if i + 1 == len(ordinals) or ordinals[i + 1] != ordinal + 1:
-                ranges.append(DateRange(date.fromordinal(ordinals[start]), date.fromordinal(ordinal)))
-                start = i + 1
+        first = last = 0
+        for ordinal in sorted({day.toordinal() for day in days}):
+            if ordinal != last + 1:
+                if first:
+                    ranges.append(DateRange(date.fromordinal(first), date.fromordinal(last)))
+                first = ordinal
+            last = ordinal
+        if first:
+            ranges.append(DateRange(date.fromordinal(first), date.fromordinal(last)))
         return cls(tuple(ranges))
 
     @classmethod
@@ -82,16 +85,28 @@ class Days:
         return cls((DateRange(first, last),))
 
     @classmethod
+    def from_ranges(cls, ranges: Iterable[DateRange]) -> Days:
+        """The days of these ranges, in any order, which may overlap.
+
+        By arithmetic on the ends, never day by day: a file can name the same million days a thousand times.
+        """
+        merged: list[DateRange] = []
+        for date_range in sorted(ranges):
+            if merged and (date_range.first - merged[-1].last).days <= 1:
+                merged[-1] = DateRange(merged[-1].first, max(merged[-1].last, date_range.last))
+            else:
+                merged.append(date_range)
+        return cls(tuple(merged))
+
+    @classmethod
+    def union(cls, sets: Iterable[Days]) -> Days:
+        """The days that are in one of the sets at least."""
+        return cls.from_ranges(chain.from_iterable(days.ranges for days in sets))
+
+    @classmethod
     def parse(cls, texts: Iterable[str]) -> Days:
         """The inverse of ``texts()``."""
-        # By arithmetic: a file can name the same million days a thousand times.
-        ranges: list[DateRange] = []
-        for found in sorted(map(DateRange.parse, texts)):
-            if ranges and (found.first - ranges[-1].last).days <= 1:
-                ranges[-1] = DateRange(ranges[-1].first, max(ranges[-1].last, found.last))
-            else:
-                ranges.append(found)
-        return cls(tuple(ranges))
+        return cls.from_ranges(map(DateRange.parse, texts))
 
     def texts(self) -> list[str]:
         """The ranges as texts, for JSON."""
@@ -107,20 +122,45 @@ class Days:
         return isinstance(day, date) and any(r.first <= day <= r.last for r in self.ranges)
 
     def __or__(self, other: Days) -> Days:
-        return Days.of([*self, *other])
-
-    def __sub__(self, other: Days) -> Days:
-        return Days.of(set(self) - set(other))
+        return Days.union((self, other))
 
     def __and__(self, other: Days) -> Days:
-        return Days.of(set(self) & set(other))
+        common: list[DateRange] = []
+        i = j = 0
+        while i < len(self.ranges) and j < len(other.ranges):
+            first = max(self.ranges[i].first, other.ranges[j].first)
+            last = min(self.ranges[i].last, other.ranges[j].last)
+            if first <= last:
+                common.append(DateRange(first, last))
+            # The range that ends first meets none of the later ones.
+            if self.ranges[i].last < other.ranges[j].last:
+                i += 1
+            else:
+                j += 1
+        return Days(tuple(common))
+
+    def __sub__(self, other: Days) -> Days:
+        return self & other._complement()
+
+    def _complement(self) -> Days:
+        """Every day of the calendar that is not in this set."""
+        gaps: list[DateRange] = []
+        first = date.min
+        for date_range in self.ranges:
+            if first < date_range.first:
+                gaps.append(DateRange(first, date_range.first - timedelta(days=1)))
+            if date_range.last == date.max:
+                return Days(tuple(gaps))
+            first = date_range.last + timedelta(days=1)
+        gaps.append(DateRange(first, date.max))
+        return Days(tuple(gaps))
 
     def __str__(self) -> str:
         return ", ".join(self.texts()) or "no days"
 
-    def cut(self, pieces: int) -> list[Days]:
+    def split(self, pieces: int) -> list[Days]:
         """At most ``pieces`` sets of consecutive days of this set, sizes differing by one at most, none empty."""
         days = list(self)
         count = min(pieces, len(days))
         bounds = [len(days) * i // count for i in range(count + 1)] if count else [0]
-        return [Days.of(days[a:b]) for a, b in pairwise(bounds)]
+        return [Days.of(days[first:end]) for first, end in pairwise(bounds)]

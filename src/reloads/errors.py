@@ -45,6 +45,6 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split()).removesuffix(".")
 
 
-def cut(text: str, length: int = 80) -> str:
+def shorten(text: str, length: int = 80) -> str:
     """The text, or as much of it as fits into a sentence."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

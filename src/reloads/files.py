@@ -17,7 +17,7 @@ from reloads.errors import OperatorError, one_line
 MAX_NAME_BYTES = 255
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` so that readers see the old content or the new one, also after a power cut."""
     beside = path.with_name(f".{uuid4().hex}.tmp")
     try:
@@ -44,7 +44,7 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Hold the lock of that file; waits for whoever holds it. It ends with the process, however that ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,10 +77,10 @@ def free_name(folder: Path, name: str, *, endings: tuple[str, ...]) -> str:
         tried = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
         if not any(os.path.lexists(folder / f"{tried}{ending}") for ending in endings):
             return tried
-    raise OperatorError(f"{folder} holds too many files named like {printable(name)}; move some of them away")
+    raise OperatorError(f"{folder} holds too many files named like {printable_name(name)}; move some of them away")
 
 
-def printable(name: str) -> str:
+def printable_name(name: str) -> str:
     """A file name that fits on one line of any log: unprintable characters and stray bytes are escaped."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

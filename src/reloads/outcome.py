@@ -25,13 +25,13 @@ def _as_days(value: object) -> object:
 DaysField = Annotated[Days, BeforeValidator(_as_days), PlainSerializer(Days.texts, when_used="json")]
 
 
-class Value(BaseModel):
+class FrozenModel(BaseModel):
     """What a record is made of: never changed, only replaced."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
 
-class Failure(Value):
+class Failure(FrozenModel):
     """Days that could not be rewritten, and the one reason they share."""
 
     days: DaysField
@@ -39,14 +39,14 @@ class Failure(Value):
     transient: bool = Field(False, description="the environment failed, not the query: trying again may help")
 
 
-class Reason(Value):
+class Reason(FrozenModel):
     """Days that share a reason: why they are planned, or why not."""
 
     days: DaysField
     why: str
 
 
-class CheckResult(Value):
+class CheckResult(FrozenModel):
     """Days whose new rows broke a check, with what it found on the first of them."""
 
     check: str
@@ -66,7 +66,7 @@ class CheckResult(Value):
         return f"the check {self.check} of {self.days} says: {what}"
 
 
-class Outcome(Value):
+class Outcome(FrozenModel):
     """What one batch, or all batches of a run, came to."""
 
     published: DaysField = Days()

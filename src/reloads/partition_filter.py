@@ -6,72 +6,90 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reloads.sql import quoted
+from reloads.sql import quote_name
 
 if TYPE_CHECKING:
     import duckdb
 
-Choice = Mapping[str, tuple[str, ...]]
-"""The values wanted of some keys; a key that is not named may have any."""
+KeyFilter = Mapping[str, tuple[str, ...]]
+"""The values to take of some keys; a key that is not named may have any value."""
 
 
 @dataclass(frozen=True)
-class Scope:
-    """A part of the keys of a table. Slices of the same choices are disjoint and together the whole."""
+class PartitionFilter:
+    """A part of the keys of a table. Slices of the same key filters are disjoint and together the whole."""
 
-    choices: tuple[Choice, ...] = ()
-    """What one of them lets in is in; none of them at all: everything."""
-    slice: int = 0
-    of: int = 1
+    key_filters: tuple[KeyFilter, ...] = ()
+    """A partition passes if one of them lets it in; without any, every partition passes."""
+    slice_number: int = 0
+    slice_count: int = 1
 
     @property
     def is_whole(self) -> bool:
         """Whether it takes every partition of a day."""
-        return not self.choices and self.of == 1
+        return not self.key_filters and self.slice_count == 1
 
     def condition(self, keys: Sequence[str]) -> tuple[str, list[Any]]:
-        """The scope as an SQL condition on the key columns, and the values bound in it."""
-        parts, values = ["true"], []
-        if self.choices:
-            parts = [f"({' or '.join(_choice(choice) for choice in self.choices)})"]
-            values = [text for choice in self.choices for texts in choice.values() for text in texts]
-        if self.of > 1:
+        """The filter as an SQL condition on the key columns, and the values bound in it."""
+        conditions = ["true"]
+        values: list[Any] = []
+        if self.key_filters:
+            conditions = [f"({' or '.join(map(_key_condition, self.key_filters))})"]
+            for key_filter in self.key_filters:
+                for texts in key_filter.values():
+                    values += texts
+        if self.slice_count > 1:
             # The database's own hash, the same for rows and for names of folders, spreads values of any kind.
-            texts = ", ".join(f"cast({quoted(key)} as varchar)" for key in keys)
-            parts.append(f"hash({texts}) % {self.of} = {self.slice}")
-        return " and ".join(parts), values
+            texts_of_keys = ", ".join(f"cast({quote_name(key)} as varchar)" for key in keys)
+            conditions.append(f"hash({texts_of_keys}) % {self.slice_count} = {self.slice_number}")
+        return " and ".join(conditions), values
 
-    def holds(
-        self, db: duckdb.DuckDBPyConnection, names: Mapping[str, tuple[str, ...]], keys: Sequence[str]
+    def select(
+        self, db: duckdb.DuckDBPyConnection, key_values: Mapping[str, tuple[str, ...]], keys: Sequence[str]
     ) -> set[str]:
-        """Those of the partitions, given by name with their key values, that are in the scope."""
-        if self.is_whole or not names:
-            return set(names)
+        """The names of the partitions that pass, of those given by name with their key values."""
+        if self.is_whole or not key_values:
+            return set(key_values)
         condition, values = self.condition(keys)
-        columns = ", ".join(["name", *map(quoted, keys)])
+        columns = ", ".join(["name", *map(quote_name, keys)])
         # As lists, because a row of parameters for each of 30,000 names takes the parser seconds.
         lists = ", ".join("unnest(?)" for _ in ("name", *keys))
-        texts = [list(names), *map(list, zip(*names.values(), strict=True))]
+        names_and_values = [list(key_values), *map(list, zip(*key_values.values(), strict=True))]
         query = f"select name from (select {lists}) as t({columns}) where {condition}"
-        return {name for (name,) in db.execute(query, [*texts, *values]).fetchall()}
+        rows = db.execute(query, [*names_and_values, *values]).fetchall()
+        return {name for (name,) in rows}
 
     def to_json(self) -> dict[str, Any]:
         """A small value for XCom."""
-        choices = [{key: list(values) for key, values in choice.items()} for choice in self.choices]
-        return {"choices": choices, "slice": self.slice, "of": self.of}
+        key_filters: list[dict[str, list[str]]] = []
+        for key_filter in self.key_filters:
+            key_filters.append({key: list(texts) for key, texts in key_filter.items()})
+        return {"key_filters": key_filters, "slice_number": self.slice_number, "slice_count": self.slice_count}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Scope:
+    def from_json(cls, value: Mapping[str, Any]) -> PartitionFilter:
         """The inverse of ``to_json``."""
-        choices = tuple({key: tuple(texts) for key, texts in choice.items()} for choice in value["choices"])
-        return cls(choices, value["slice"], value["of"])
+        key_filters: list[KeyFilter] = []
+        for key_filter in value["key_filters"]:
+            key_filters.append({key: tuple(texts) for key, texts in key_filter.items()})
+        return cls(tuple(key_filters), value["slice_number"], value["slice_count"])
 
     def __str__(self) -> str:
-        wanted = " or ".join(", ".join(f"{key} {'/'.join(texts)}" for key, texts in c.items()) for c in self.choices)
-        part = f"part {self.slice + 1} of {self.of}" if self.of > 1 else ""
-        return ", ".join(text for text in (wanted, part) if text)
+        parts: list[str] = []
+        if self.key_filters:
+            parts.append(" or ".join(map(_describe, self.key_filters)))
+        if self.slice_count > 1:
+            parts.append(f"part {self.slice_number + 1} of {self.slice_count}")
+        return ", ".join(parts)
 
 
-def _choice(choice: Choice) -> str:
-    tests = (f"cast({quoted(key)} as varchar) in ({', '.join('?' * len(texts))})" for key, texts in choice.items())
-    return f"({' and '.join(tests) or 'true'})"
+def _key_condition(key_filter: KeyFilter) -> str:
+    conditions: list[str] = []
+    for key, texts in key_filter.items():
+        placeholders = ", ".join("?" * len(texts))
+        conditions.append(f"cast({quote_name(key)} as varchar) in ({placeholders})")
+    return f"({' and '.join(conditions) or 'true'})"
+
+
+def _describe(key_filter: KeyFilter) -> str:
+    return ", ".join(f"{key} {'/'.join(texts)}" for key, texts in key_filter.items())

@@ -1,11 +1,11 @@
 """Names and texts as SQL, where no parameter can stand."""
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """An identifier for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
+def quote_text(text: str) -> str:
     """A string for SQL."""
     return "'" + text.replace("'", "''") + "'"

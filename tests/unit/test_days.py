@@ -134,7 +134,7 @@ def test_the_same_million_days_named_a_thousand_times_are_not_unfolded() -> None
 
 @given(day_sets, st.integers(1, 50))
 def test_a_cut_is_a_partition_into_pieces_of_like_size(days: frozenset[date], pieces: int) -> None:
-    cut = Days.of(days).cut(pieces)
+    cut = Days.of(days).split(pieces)
     assert [day for piece in cut for day in piece] == sorted(days)
     assert len(cut) == min(pieces, len(days))
     sizes = [len(piece) for piece in cut]

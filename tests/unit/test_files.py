@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.errors import OperatorError
-from reloads.files import free_name, printable, write_whole
+from reloads.files import free_name, printable_name, write_atomically
 
 ENDINGS = (".json", ".error.txt")
 
 
 def test_a_file_is_replaced_and_not_written_over(tmp_path: Path) -> None:
     path = tmp_path / "note"
-    write_whole(path, "old")
+    write_atomically(path, "old")
     with path.open() as reader:
-        write_whole(path, "new")
+        write_atomically(path, "new")
         assert reader.read() == "old"
     assert path.read_text() == "new"
 
@@ -31,10 +31,10 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_beside_it(
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    write_whole(tmp_path / "note", "old")
+    write_atomically(tmp_path / "note", "old")
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OperatorError, match=r"note cannot be written \(No space left on device\); make room"):
-        write_whole(tmp_path / "note", "new")
+        write_atomically(tmp_path / "note", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
     assert (tmp_path / "note").read_text() == "old"
 
@@ -46,7 +46,7 @@ def test_a_file_is_written_beside_under_a_hidden_name(tmp_path: Path, monkeypatc
         seen.extend(path.name for path in tmp_path.iterdir())
 
     monkeypatch.setattr(os, "fsync", look)
-    write_whole(tmp_path / "a.json", "new")
+    write_atomically(tmp_path / "a.json", "new")
     beside, *_ = seen
     assert beside.startswith(".")
     assert not beside.endswith(".json")
@@ -56,11 +56,11 @@ def test_a_file_is_written_beside_under_a_hidden_name(tmp_path: Path, monkeypatc
 def test_a_place_that_is_no_folder_is_the_operators_to_mend(tmp_path: Path, parent: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match="cannot be written"):
-        write_whole(tmp_path / parent / "note", "new")
+        write_atomically(tmp_path / parent / "note", "new")
 
 
 def test_stray_bytes_of_a_name_can_be_written_into_a_note(tmp_path: Path) -> None:
-    write_whole(tmp_path / "note", os.fsdecode(b"\xff.json"))
+    write_atomically(tmp_path / "note", os.fsdecode(b"\xff.json"))
     assert (tmp_path / "note").read_text(encoding="utf-8") == r"\udcff.json"
 
 
@@ -101,9 +101,9 @@ def test_a_name_of_255_bytes_gets_room_for_its_ending_and_number(tmp_path: Path,
     ],
 )
 def test_a_name_is_shown_so_that_it_can_be_read(name: str, shown: str) -> None:
-    assert printable(name) == shown
+    assert printable_name(name) == shown
 
 
 @given(st.binary(min_size=1, max_size=255))
 def test_any_name_fits_on_one_line(name: bytes) -> None:
-    assert printable(os.fsdecode(name)).isprintable()
+    assert printable_name(os.fsdecode(name)).isprintable()

@@ -1,4 +1,4 @@
-"""A scope says the same of rows and of the names of folders, and slices neither overlap nor leave anything out."""
+"""A partition filter says the same of rows and of folder names; slices neither overlap nor leave anything out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reloads.partition_filter import Scope
+from reloads.partition_filter import PartitionFilter
 
 KEYS = ("origin", "odd key\"'%")
 TYPES = {"varchar": str, "integer": int, "bigint": int, "date": date}
@@ -55,30 +55,39 @@ def choices(draw: st.DrawFn, rows: Sequence[tuple[object, ...]]) -> tuple[Mappin
 
 
 def rows_within(
-    db: duckdb.DuckDBPyConnection, scope: Scope, types: Sequence[str], rows: Sequence[tuple[object, ...]]
+    db: duckdb.DuckDBPyConnection,
+    partition_filter: PartitionFilter,
+    types: Sequence[str],
+    rows: Sequence[tuple[object, ...]],
 ) -> set[int]:
     """The numbers of the rows that the condition lets through, as the staging query asks."""
     columns = [f'"odd key""\'%" {types[1]}', f"origin {types[0]}"]
     db.execute(f"create or replace table t (n integer, {columns[1]}, {columns[0]})")
     if rows:
         db.executemany("insert into t values (?, ?, ?)", [(n, *row) for n, row in enumerate(rows)])
-    condition, values = scope.condition(KEYS)
+    condition, values = partition_filter.condition(KEYS)
     return {n for (n,) in db.execute(f"select n from t where {condition}", values).fetchall()}
 
 
-def names_held(db: duckdb.DuckDBPyConnection, scope: Scope, rows: Sequence[tuple[object, ...]]) -> set[int]:
-    """The numbers of the partitions of these rows that are in the scope, by their names."""
+def names_held(
+    db: duckdb.DuckDBPyConnection, partition_filter: PartitionFilter, rows: Sequence[tuple[object, ...]]
+) -> set[int]:
+    """The numbers of the partitions of these rows that are in the partition_filter, by their names."""
     names = {str(n): tuple(str(value) for value in row) for n, row in enumerate(rows)}
-    return {int(name) for name in scope.holds(db, names, KEYS)}
+    return {int(name) for name in partition_filter.select(db, names, KEYS)}
 
 
-def expected(scope: Scope, rows: Sequence[tuple[object, ...]]) -> set[int]:
+def expected(partition_filter: PartitionFilter, rows: Sequence[tuple[object, ...]]) -> set[int]:
     """What the choices mean, without a database."""
 
     def is_in(row: tuple[object, ...], choice: Mapping[str, tuple[str, ...]]) -> bool:
         return all(str(row[KEYS.index(key)]) in values for key, values in choice.items())
 
-    return {n for n, row in enumerate(rows) if not scope.choices or any(is_in(row, one) for one in scope.choices)}
+    return {
+        n
+        for n, row in enumerate(rows)
+        if not partition_filter.key_filters or any(is_in(row, one) for one in partition_filter.key_filters)
+    }
 
 
 @given(data=st.data(), table=tables(), of=st.integers(1, 5))
@@ -86,8 +95,8 @@ def test_rows_and_names_agree_on_what_is_in(
     db: duckdb.DuckDBPyConnection, data: st.DataObject, table: Any, of: int
 ) -> None:
     types, rows = table
-    scope = Scope(data.draw(choices(rows)), data.draw(st.integers(0, of - 1)), of)
-    assert rows_within(db, scope, types, rows) == names_held(db, scope, rows)
+    partition_filter = PartitionFilter(data.draw(choices(rows)), data.draw(st.integers(0, of - 1)), of)
+    assert rows_within(db, partition_filter, types, rows) == names_held(db, partition_filter, rows)
 
 
 @given(data=st.data(), table=tables(), of=st.integers(1, 7))
@@ -96,14 +105,18 @@ def test_slices_are_disjoint_and_together_the_whole(
 ) -> None:
     types, rows = table
     wanted = data.draw(choices(rows))
-    slices = [rows_within(db, Scope(wanted, number, of), types, rows) for number in range(of)]
+    slices = [rows_within(db, PartitionFilter(wanted, number, of), types, rows) for number in range(of)]
     assert not [both for both in combinations(slices, 2) if both[0] & both[1]]
-    assert set().union(*slices) == rows_within(db, Scope(wanted), types, rows) == expected(Scope(wanted), rows)
+    assert (
+        set().union(*slices)
+        == rows_within(db, PartitionFilter(wanted), types, rows)
+        == expected(PartitionFilter(wanted), rows)
+    )
 
 
 def test_slices_share_the_keys_about_evenly(db: duckdb.DuckDBPyConnection) -> None:
     rows = [(f"k{n}", n) for n in range(400)]
-    sizes = [len(names_held(db, Scope(slice=number, of=4), rows)) for number in range(4)]
+    sizes = [len(names_held(db, PartitionFilter(slice_number=number, slice_count=4), rows)) for number in range(4)]
     assert sum(sizes) == 400
     assert min(sizes) > 60
 
@@ -121,53 +134,53 @@ def test_slices_share_the_keys_about_evenly(db: duckdb.DuckDBPyConnection) -> No
     ],
 )
 def test_a_value_is_chosen_by_its_text(db: duckdb.DuckDBPyConnection, kind: str, value: object, text: str) -> None:
-    scope = Scope(choices=({"k": (text,)},))
-    condition, values = scope.condition(["k"])
+    partition_filter = PartitionFilter(key_filters=({"k": (text,)},))
+    condition, values = partition_filter.condition(["k"])
     [(found,)] = db.execute(f"select {condition} from (select cast(? as {kind}) as k)", [*values, value]).fetchall()
     assert found
-    assert scope.holds(db, {"here": (text,), "there": (f"{text}x",)}, ["k"]) == {"here"}
+    assert partition_filter.select(db, {"here": (text,), "there": (f"{text}x",)}, ["k"]) == {"here"}
 
 
 def test_upper_and_lower_case_are_two_values(db: duckdb.DuckDBPyConnection) -> None:
-    scope = Scope(choices=({"k": ("EWR",)},))
-    assert scope.holds(db, {"up": ("EWR",), "down": ("ewr",)}, ["k"]) == {"up"}
+    partition_filter = PartitionFilter(key_filters=({"k": ("EWR",)},))
+    assert partition_filter.select(db, {"up": ("EWR",), "down": ("ewr",)}, ["k"]) == {"up"}
 
 
 def test_one_of_several_choices_is_enough_and_each_wants_all_of_its_keys(db: duckdb.DuckDBPyConnection) -> None:
-    scope = Scope(choices=({"a": ("1",), "b": ("x", "y")}, {"b": ("z",)}))
+    partition_filter = PartitionFilter(key_filters=({"a": ("1",), "b": ("x", "y")}, {"b": ("z",)}))
     names = {"1x": ("1", "x"), "1y": ("1", "y"), "2x": ("2", "x"), "2z": ("2", "z"), "1w": ("1", "w")}
-    assert scope.holds(db, names, ["a", "b"]) == {"1x", "1y", "2z"}
+    assert partition_filter.select(db, names, ["a", "b"]) == {"1x", "1y", "2z"}
 
 
 def test_a_choice_of_no_key_wants_everything(db: duckdb.DuckDBPyConnection) -> None:
-    scope = Scope(choices=({}, {"a": ("1",)}))
-    assert scope.holds(db, {"x": ("2",)}, ["a"]) == {"x"}
+    partition_filter = PartitionFilter(key_filters=({}, {"a": ("1",)}))
+    assert partition_filter.select(db, {"x": ("2",)}, ["a"]) == {"x"}
 
 
 def test_no_names_and_the_whole_ask_nobody(db: duckdb.DuckDBPyConnection) -> None:
-    assert Scope(slice=1, of=2).holds(db, {}, ["a"]) == set()
-    assert Scope().holds(db, {"x": (), "y": ()}, []) == {"x", "y"}
-    assert Scope().condition([]) == ("true", [])
+    assert PartitionFilter(slice_number=1, slice_count=2).select(db, {}, ["a"]) == set()
+    assert PartitionFilter().select(db, {"x": (), "y": ()}, []) == {"x", "y"}
+    assert PartitionFilter().condition([]) == ("true", [])
 
 
 @pytest.mark.parametrize(
-    ("scope", "is_whole", "text"),
+    ("partition_filter", "is_whole", "text"),
     [
-        (Scope(), True, ""),
-        (Scope(slice=0, of=2), False, "part 1 of 2"),
-        (Scope(({"origin": ("EWR",)},)), False, "origin EWR"),
-        (Scope(({"origin": ("EWR", "JFK"), "kind": ("a",)},)), False, "origin EWR/JFK, kind a"),
-        (Scope(({"origin": ("EWR",)}, {"kind": ("a",)}), 2, 3), False, "origin EWR or kind a, part 3 of 3"),
+        (PartitionFilter(), True, ""),
+        (PartitionFilter(slice_number=0, slice_count=2), False, "part 1 of 2"),
+        (PartitionFilter(({"origin": ("EWR",)},)), False, "origin EWR"),
+        (PartitionFilter(({"origin": ("EWR", "JFK"), "kind": ("a",)},)), False, "origin EWR/JFK, kind a"),
+        (PartitionFilter(({"origin": ("EWR",)}, {"kind": ("a",)}), 2, 3), False, "origin EWR or kind a, part 3 of 3"),
     ],
     ids=["the whole", "a slice", "a value", "values of two keys", "a slice of two choices"],
 )
-def test_it_says_what_it_is(scope: Scope, is_whole: bool, text: str) -> None:  # noqa: FBT001 - of a table
-    assert (scope.is_whole, str(scope)) == (is_whole, text)
+def test_it_says_what_it_is(partition_filter: PartitionFilter, is_whole: bool, text: str) -> None:  # noqa: FBT001 - of a table
+    assert (partition_filter.is_whole, str(partition_filter)) == (is_whole, text)
 
 
 names_of_keys = st.text(min_size=1, max_size=5)
 scopes = st.builds(
-    Scope,
+    PartitionFilter,
     st.lists(st.dictionaries(names_of_keys, st.lists(any_text, max_size=3).map(tuple), max_size=3), max_size=3).map(
         tuple
     ),
@@ -176,6 +189,6 @@ scopes = st.builds(
 )
 
 
-@given(scope=scopes)
-def test_it_comes_back_from_json_as_it_was(scope: Scope) -> None:
-    assert Scope.from_json(json.loads(json.dumps(scope.to_json()))) == scope
+@given(partition_filter=scopes)
+def test_it_comes_back_from_json_as_it_was(partition_filter: PartitionFilter) -> None:
+    assert PartitionFilter.from_json(json.loads(json.dumps(partition_filter.to_json()))) == partition_filter

@@ -8,16 +8,16 @@ REQUESTED = AssetAlias("requested", group="reloads")
 """Through it one task emits as many events on as many ``requested/<table>`` assets as it needs."""
 
 
-def requested(table: str) -> Asset:
+def request_asset(table: str) -> Asset:
     """An event on it asks for the days that its extra names: ``start_date`` and ``end_date``."""
     return Asset(f"requested/{table}", group="reloads")
 
 
-def published(table: str) -> Asset:
+def warehouse_asset(table: str) -> Asset:
     """An event on it says that partitions of the table were published; its extra names them."""
     return Asset(f"warehouse/{table}", group="reloads")
 
 
-def rewritten(table: str) -> AssetAlias:
+def rewritten_alias(table: str) -> AssetAlias:
     """Through it the last task of a run says what was published, and wakes the next run if something is left."""
     return AssetAlias(f"rewritten/{table}", group="reloads")

@@ -24,7 +24,7 @@ from watchdog.observers.polling import PollingObserver
 
 from reloads.airflow.attention import Attention, Signature
 from reloads.errors import ReloadsError
-from reloads.requests.drop_folder import candidates
+from reloads.requests.drop_folder import list_request_files
 from reloads.requests.queue import KNOCK, Queue
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def _event(payload: dict[str, list[str]]) -> TriggerEvent:
 def _signatures(landing: Path) -> dict[str, Signature]:
     """What lies in the folder now; an entry that vanishes meanwhile is not there."""
     found = {}
-    for entry in candidates(landing):
+    for entry in list_request_files(landing):
         with suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
             found[entry.name] = Signature(status.st_ino, status.st_size, status.st_mtime_ns)

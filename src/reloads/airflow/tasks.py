@@ -14,7 +14,7 @@ from reloads.requests.events import RequestEvent
 from reloads.settings import Settings
 
 
-def retried(settings: Settings) -> dict[str, Any]:
+def retry_arguments(settings: Settings) -> dict[str, Any]:
     """The ``default_args`` of a DAG whose tasks are tried again, after 10 s, 20 s, 40 s … up to five minutes."""
     return {
         "retries": settings.retries,

@@ -35,13 +35,13 @@ from reloads.cli.console import (
     settings_now,
 )
 from reloads.errors import RequestError
-from reloads.files import free_name, write_whole
+from reloads.files import free_name, write_atomically
 from reloads.inspection.check_tables import check_tables
-from reloads.inspection.preview import Line, preview
+from reloads.inspection.preview import PlanLine, preview
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest, json_schema
-from reloads.runs.local_run import run_here
+from reloads.runs.local_run import run_locally
 from reloads.settings import Settings
 
 LOOK_EVERY_SECONDS = 0.2
@@ -108,7 +108,7 @@ def request(
     queue.landing.mkdir(parents=True, exist_ok=True)
     content = wanted.model_dump(mode="json", exclude_defaults=True)
     name = f"{free_name(queue.landing, f'{table}-{first}-{uuid4().hex[:6]}', endings=('.json',))}.json"
-    write_whole(queue.landing / name, json.dumps(content, indent=2) + "\n")
+    write_atomically(queue.landing / name, json.dumps(content, indent=2) + "\n")
     out.print(f"dropped {name}: {table}, {wanted.days} ({len(wanted.days)} days)")
     if wait:
         report([_await(queue, name, len(wanted.days))])
@@ -130,7 +130,7 @@ def run(
     settings = settings_now()
     fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
     wanted = _requests(settings, what, first, last, fields | {"reason": reason})
-    report([record for one in wanted for record in run_here(settings, one)])
+    report([record for one in wanted for record in run_locally(settings, one)])
 
 
 COMMANDS = (check, plan, request, run)
@@ -147,7 +147,7 @@ def _requests(
     return [asked(settings, request_fields(what, first, last, **fields))]  # type: ignore[arg-type]
 
 
-def _shown(line: Line) -> str:
+def _shown(line: PlanLine) -> str:
     replaced = "nothing there" if line.bytes is None else f"{line.bytes:,} bytes"
     rows = f"{line.rows:,} rows, " if line.rows is not None else ""
     return f"{'rewrite' if line.is_planned else 'skip':8}{line.table}  {line.partition}  {line.why}  ({rows}{replaced})"

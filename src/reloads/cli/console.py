@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from reloads.errors import RequestError
-from reloads.files import printable
+from reloads.files import printable_name
 from reloads.requests.drop_folder import read_file, read_requests
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
@@ -75,7 +75,7 @@ def requests_of(settings: Settings, file: Path) -> list[ReloadRequest]:
     try:
         found = read_requests(read_file(file)[0], catalog=Catalog.load(settings.tables), today=today)
     except RequestError as error:
-        raise RequestError(f"{printable(file.name)}: {error}") from error
+        raise RequestError(f"{printable_name(file.name)}: {error}") from error
     return [request for request, _ in found]
 
 

@@ -9,7 +9,7 @@ import typer
 from reloads.cli.console import REQUEST, err, now, out, report, settings_now, user
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.queue import Queue, knock
-from reloads.runs.local_run import follow_here
+from reloads.runs.local_run import cascade_locally
 from reloads.runs.undo import undo_request
 
 
@@ -40,7 +40,7 @@ def undo(
         for left in record.skipped:
             out.print(f"{record.table}: {left.days} kept, {left.why}; --force puts that back too")
     if here:
-        report(follow_here(settings, done))
+        report(cascade_locally(settings, done))
         return
     children = [child for record in done for name in record.children for child in find_records(queue, name)]
     for child in children:

@@ -62,10 +62,10 @@ def sql(
     csv: Annotated[bool, typer.Option("--csv", help="as CSV, whole")] = False,
 ) -> None:
     """Ask the index: the views are requests (every record) and partitions (every file, with its provenance)."""
-    from reloads.inspection.sql_views import open_index, query_index
+    from reloads.inspection.sql_views import open_views, query_views
 
-    with open_index(settings_now()) as db:
-        found = query_index(db, statement)
+    with open_views(settings_now()) as db:
+        found = query_views(db, statement)
         if csv:
             found.write_csv("/dev/stdout")
         else:

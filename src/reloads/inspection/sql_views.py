@@ -19,7 +19,7 @@ from uuid import uuid4
 from reloads.errors import RequestError
 from reloads.rewriting.engine import message
 from reloads.settings import Settings
-from reloads.sql import literal
+from reloads.sql import quote_text
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.fingerprint import identity
@@ -108,7 +108,7 @@ from held.found left join held.footers using (file)
 """
 
 
-def open_index(settings: Settings) -> duckdb.DuckDBPyConnection:
+def open_views(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A database in memory with the views ``requests`` and ``partitions``; times are shown in UTC.
 
     What cannot be read does not hide the rest: a file that holds no record is left out, and a partition whose file is
@@ -134,7 +134,7 @@ def open_index(settings: Settings) -> duckdb.DuckDBPyConnection:
     return db
 
 
-def query_index(db: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation:
+def query_views(db: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation:
     """The answer to one SELECT, which stays as it is whatever happens to the files.
 
     Raises ``RequestError`` with the database's words for anything else, and for a query that fails.
@@ -173,7 +173,7 @@ def _requests(landing: Path) -> str:
     folder = re.sub(r"[*?\[]", r"[\g<0>]", str(landing))
     patterns = {state: f"{folder}/{state}/*.json" for state in ("accepted", "cancelled", "failed", "done")}
     patterns |= {"archive": f"{folder}/done/archive/*.jsonl", "rejected": f"{folder}/rejected/*.error.txt"}
-    return REQUESTS.format(record=RECORD, **{name: literal(pattern) for name, pattern in patterns.items()})
+    return REQUESTS.format(record=RECORD, **{name: quote_text(pattern) for name, pattern in patterns.items()})
 
 
 def _partitions(settings: Settings, table: Table) -> Iterator[dict[str, Any]]:

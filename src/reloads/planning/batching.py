@@ -1,15 +1,16 @@
-"""Planning: which of the outstanding days one run takes, and in how many batches. Pure decisions, no I/O."""
+"""Batching: which of the outstanding days one run takes, and in how many batches. Pure decisions, no I/O."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from reloads.batch import Batch
 from reloads.days import Days
-from reloads.partition_filter import Choice, Scope
+from reloads.partition_filter import KeyFilter, PartitionFilter
 from reloads.requests.record import Record
 
 
@@ -24,78 +25,97 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What one batch rewrites: some days, which partitions of each, and with which parameters."""
-
-    days: Days
-    scope: Scope = field(default_factory=Scope)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Plan:
-    """What one run does: disjoint pieces."""
+    """What one run does: disjoint batches."""
 
-    pieces: tuple[Piece, ...]
-    left: int
+    batches: tuple[Batch, ...]
+    days_left: int
     """Days that stay outstanding for the next run."""
 
 
-def make_plan(
-    records: Sequence[Record], *, limits: Limits, own: Mapping[date, Mapping[str, Any]] | None = None
+def cut_batches(
+    records: Sequence[Record], *, limits: Limits, kept_parameters: Mapping[date, Mapping[str, Any]] | None = None
 ) -> Plan:
     """Take each outstanding day once: those of daily requests first, then the newest, up to the limit of a run.
 
     ``records`` are in the order in which they were accepted. A day that several want is rewritten once: for the keys of
-    all of them, with the parameters of the last. One that only follows an input keeps its ``own`` parameters.
+    all of them, with the parameters of the last. A day that only follows an input keeps its parameters, those in
+    ``kept_parameters``.
 
-    The days are cut into at most ``parallelism`` pieces of consecutive days, and into fewer where a piece would hold
-    less than ``days_per_batch``; days with other keys or parameters need a piece of their own in any case.
+    The days are cut into at most ``parallelism`` batches of consecutive days, and into fewer where a batch would hold
+    less than ``days_per_batch``; days with other keys or parameters need a batch of their own in any case.
     """
-    daily = _outstanding(record for record in records if record.mode == "daily")
-    others = _outstanding(records) - daily
-    wanted = [*sorted(daily, reverse=True), *sorted(others, reverse=True)]
-    taken = Days.of(wanted[: limits.partitions_per_run])
-    pieces = [piece for group in _groups(records, taken, own or {}) for piece in _cut(group, len(taken), limits)]
-    return Plan(tuple(pieces), left=len(wanted) - len(taken))
+    by_urgency = _by_urgency(records)
+    taken = Days.of(by_urgency[: limits.partitions_per_run])
+    batches: list[Batch] = []
+    for group in _group(records, taken, kept_parameters or {}):
+        batches += _cut(group, len(taken), limits)
+    numbered: list[Batch] = []
+    for number, batch in enumerate(batches):
+        numbered.append(_serve(replace(batch, number=number, batch_count=len(batches)), records))
+    return Plan(tuple(numbered), days_left=len(by_urgency) - len(taken))
 
 
-def _groups(records: Sequence[Record], taken: Days, own: Mapping[date, Mapping[str, Any]]) -> list[Piece]:
-    """The days taken, by what is to be rewritten of each."""
-    wanting: dict[date, list[Record]] = {}
+def _by_urgency(records: Sequence[Record]) -> list[date]:
+    """The outstanding days, each once, the most urgent first."""
+    daily = Days.union(record.outstanding for record in records if record.mode == "daily")
+    others = Days.union(record.outstanding for record in records) - daily
+    return [*sorted(daily, reverse=True), *sorted(others, reverse=True)]
+
+
+def _group(records: Sequence[Record], taken: Days, kept_parameters: Mapping[date, Mapping[str, Any]]) -> list[Batch]:
+    """The days taken, by what is to be rewritten of each: one batch for all days that share keys and parameters."""
+    records_by_day: dict[date, list[Record]] = {}
     for record in records:
         for day in record.outstanding & taken:
-            wanting.setdefault(day, []).append(record)
-    groups: dict[str, tuple[Piece, list[date]]] = {}
+            records_by_day.setdefault(day, []).append(record)
+    templates: dict[str, Batch] = {}
+    days_by_template: dict[str, list[date]] = {}
     for day in taken:
-        choices, parameters = _choices(wanting[day]), _parameters(wanting[day], own.get(day, {}))
-        text = json.dumps([choices, parameters], sort_keys=True, default=str)
-        piece = Piece(Days(), Scope(choices), parameters)
-        groups.setdefault(text, (piece, []))[1].append(day)
-    return [Piece(Days.of(days), piece.scope, piece.parameters) for piece, days in groups.values()]
+        key_filters = _key_filters(records_by_day[day])
+        parameters = _parameters(records_by_day[day], kept_parameters.get(day, {}))
+        template = json.dumps([key_filters, parameters], sort_keys=True, default=str)
+        templates.setdefault(template, Batch(Days(), PartitionFilter(key_filters), parameters))
+        days_by_template.setdefault(template, []).append(day)
+    return [replace(batch, days=Days.of(days_by_template[template])) for template, batch in templates.items()]
 
 
-def _choices(records: Sequence[Record]) -> tuple[Choice, ...]:
+def _key_filters(records: Sequence[Record]) -> tuple[KeyFilter, ...]:
     """The keys that these records want; none if one of them wants all."""
-    if not all(record.keys for record in records):
-        return ()
-    found: list[Choice] = []
+    key_filters: list[KeyFilter] = []
     for record in records:
-        found += [record.keys] if record.keys not in found else []
-    return tuple(found)
+        if not record.keys:
+            return ()
+        if record.keys not in key_filters:
+            key_filters.append(record.keys)
+    return tuple(key_filters)
 
 
-def _parameters(records: Sequence[Record], own: Mapping[str, Any]) -> Mapping[str, Any]:
-    asked = [record for record in records if record.mode not in ("cascade", "schema")]
-    return asked[-1].parameters if asked else own
+def _parameters(records: Sequence[Record], kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of the record accepted last; of those that only follow, the ones that the day was written with."""
+    asking = [record for record in records if not record.is_follow_up]
+    return asking[-1].parameters if asking else kept
 
 
-def _cut(group: Piece, total: int, limits: Limits) -> list[Piece]:
-    share = max(1, limits.parallelism * len(group.days) // (total * limits.key_slices))
-    pieces = min(share, max(1, len(group.days) // limits.days_per_batch))
-    scopes = [Scope(group.scope.choices, part, limits.key_slices) for part in range(limits.key_slices)]
-    return [Piece(days, scope, group.parameters) for days in group.days.cut(pieces) for scope in scopes]
+def _cut(group: Batch, taken_count: int, limits: Limits) -> list[Batch]:
+    """The batches of one group, which gets its share of the tasks that may run at once."""
+    share = max(1, limits.parallelism * len(group.days) // (taken_count * limits.key_slices))
+    count = min(share, max(1, len(group.days) // limits.days_per_batch))
+    batches: list[Batch] = []
+    for days in group.days.split(count):
+        for slice_number in range(limits.key_slices):
+            partition_filter = PartitionFilter(group.partition_filter.key_filters, slice_number, limits.key_slices)
+            batches.append(replace(group, days=days, partition_filter=partition_filter))
+    return batches
 
 
-def _outstanding(records: Iterable[Record]) -> Days:
-    return Days.parse(text for record in records for text in record.outstanding.texts())
+def _serve(batch: Batch, records: Sequence[Record]) -> Batch:
+    """The batch with the requests that want some of its days, and the days that none of them wants followed."""
+    requests: dict[str, Days] = {}
+    cascade_days = Days()
+    for record in records:
+        if days := record.outstanding & batch.days:
+            requests[record.id] = days
+            if record.cascade:
+                cascade_days |= days
+    return replace(batch, requests=requests, no_cascade_days=batch.days - cascade_days)

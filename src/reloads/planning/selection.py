@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from reloads.days import Days
-from reloads.planning.staleness import MISSING, Look
+from reloads.planning.staleness import MISSING, TableState
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -21,30 +21,30 @@ FRESH = "it is up to date"
 NEVER = "it was never loaded"
 
 
-def triage(
+def select_days(
     settings: Settings, table: Table, records: Sequence[Record], *, now: datetime
 ) -> tuple[list[Record], dict[date, Mapping[str, Any]]]:
     """The records with the days that need no rewriting skipped, and the parameters that days keep which only follow."""
     queue, found = Queue(settings.landing), []
     own: dict[date, Mapping[str, Any]] = {}
-    look = look_at(settings, table, records)
+    look = read_state(settings, table, records)
     for record in records:
-        planned, skipped = judge(record, look)
+        planned, skipped = select_record_days(record, look)
         queue.plan(record.id, planned=planned, skipped=skipped, now=now)
-        found.append(record.after_plan(planned=planned, skipped=skipped, now=now))
-        if record.mode in ("cascade", "schema") and table.settings.parameters:
+        found.append(record.with_plan(planned=planned, skipped=skipped, now=now))
+        if record.is_follow_up and table.settings.parameters:
             own |= {day: look.parameters(day) for day in found[-1].outstanding}
     return found, own
 
 
-def look_at(settings: Settings, table: Table, records: Sequence[Record]) -> Look:
+def read_state(settings: Settings, table: Table, records: Sequence[Record]) -> TableState:
     """What there is to know of the days that these records want to be chosen from."""
-    days = Days.parse(text for record in records if record.only != "all" for text in record.outstanding.texts())
+    days = Days.union(record.outstanding for record in records if record.only != "all")
     inputs = all_inputs(settings.tables, table)
-    return Look.at(table, days, warehouse=settings.warehouse, inputs=inputs)
+    return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs)
 
 
-def judge(record: Record, look: Look) -> tuple[dict[str, Days], dict[str, Days]]:
+def select_record_days(record: Record, look: TableState) -> tuple[dict[str, Days], dict[str, Days]]:
     """Why the outstanding days of a record are to be rewritten, and why the others need not be."""
     if record.only == "all":
         return {ASKED: record.outstanding}, {}
@@ -67,7 +67,7 @@ def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
     return None if why else FRESH
 
 
-def workable(records: Sequence[Record], *, everything: Sequence[Record], lineage: Lineage) -> list[Record]:
+def runnable_records(records: Sequence[Record], *, everything: Sequence[Record], lineage: Lineage) -> list[Record]:
     """Those of ``records`` that have days to be done now, asking for these days only; ``everything`` is outstanding."""
     found = []
     for record in records:
@@ -79,10 +79,10 @@ def workable(records: Sequence[Record], *, everything: Sequence[Record], lineage
 
 def _held(record: Record, everything: Sequence[Record], lineage: Lineage) -> Days:
     held = Days()
-    behind = lineage.behind(record.table, record.outstanding)
+    behind = lineage.upstream_days(record.table, record.outstanding)
     for other in everything:
         if other.table in behind and _waits_for(record, other):
-            held |= lineage.ahead(other.table, other.outstanding).get(record.table, Days())
+            held |= lineage.downstream_days(other.table, other.outstanding).get(record.table, Days())
     return held
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from reloads.days import Days
-from reloads.partition_filter import Choice
+from reloads.partition_filter import KeyFilter
 from reloads.tables.definition import Table
-from reloads.tables.lineage import read_for
+from reloads.tables.lineage import input_days
 from reloads.warehouse.fingerprint import digest, identities, identity
 from reloads.warehouse.ledger import Entry, Ledger, read_ledger
 from reloads.warehouse.partitions import TableFolder, day_part, folder_of, is_of_day
@@ -28,7 +28,7 @@ GONE = "a partition of it is gone"
 
 
 @dataclass(frozen=True)
-class Look:
+class TableState:
     """What is published of a table now, and what is known of it."""
 
     table: Table
@@ -38,15 +38,15 @@ class Look:
     """By input, the files that are published now."""
 
     @classmethod
-    def at(cls, table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table]) -> Look:
+    def at(cls, table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table]) -> TableState:
         """Look at these days of the table and at what they depend on."""
         now = {
-            name: identities(folder_of(warehouse, inputs[name]), read_for(days, window))
+            name: identities(folder_of(warehouse, inputs[name]), input_days(days, window))
             for name, window in table.inputs.items()
         }
         return cls(table, folder_of(warehouse, table), read_ledger(warehouse, table.name), now)
 
-    def why(self, day: date, choice: Choice | None = None, *, is_partly_enough: bool = False) -> str | None:
+    def why(self, day: date, choice: KeyFilter | None = None, *, is_partly_enough: bool = False) -> str | None:
         """Why the day, or what ``choice`` names of it, is to be rewritten; None if it is as it should be.
 
         A choice of which a value has no partition is missing, unless some of it is enough.
@@ -72,7 +72,7 @@ class Look:
                 found.setdefault(day_part(name), set()).add(name)
         return found
 
-    def is_chosen(self, name: str, choice: Choice) -> bool:
+    def is_chosen(self, name: str, choice: KeyFilter) -> bool:
         """Whether the partition has values of the keys that ``choice`` wants."""
         values = dict(zip(self.folder.keys, self.folder.key_values(name), strict=True))
         return all(values[key] in wanted for key, wanted in choice.items())
@@ -121,6 +121,6 @@ class Look:
         return {}
 
 
-def _has_all(folder: TableFolder, names: list[str], choice: Choice) -> bool:
+def _has_all(folder: TableFolder, names: list[str], choice: KeyFilter) -> bool:
     there = [dict(zip(folder.keys, folder.key_values(name), strict=True)) for name in names]
     return all(any(values[key] == value for values in there) for key, wanted in choice.items() for value in wanted)

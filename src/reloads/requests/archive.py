@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reloads.errors import OperatorError
-from reloads.files import sync_folder, write_whole
+from reloads.files import sync_folder, write_atomically
 from reloads.requests.queue import Queue
 
 YOUNGEST_DAYS = 7
@@ -62,7 +62,7 @@ def _append(archive: Path, lines: list[str]) -> None:
     except OSError as error:
         raise OperatorError(f"{archive} cannot be read ({error.strerror}); grant access to it") from error
     known = set(there)
-    write_whole(archive, "".join(f"{line}\n" for line in [*there, *(line for line in lines if line not in known)]))
+    write_atomically(archive, "".join(f"{line}\n" for line in [*there, *(line for line in lines if line not in known)]))
 
 
 def _remove(paths: list[Path]) -> None:

@@ -7,9 +7,9 @@ import logging
 from datetime import datetime
 
 from reloads.errors import RequestError
-from reloads.files import free_name, write_whole
+from reloads.files import free_name, write_atomically
 from reloads.requests.queue import Queue, read_record
-from reloads.requests.record import Record, asked_again
+from reloads.requests.record import Record, request_from_record
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ def retry_request(queue: Queue, wanted: str) -> list[str]:
         found = queue.find(record.id)
         if found is None or found[0] not in ("failed", "cancelled"):
             continue
-        fields = asked_again(json.loads(read_record(found[1]).to_json()))
+        fields = request_from_record(json.loads(read_record(found[1]).to_json()))
         name = f"{free_name(queue.landing, f'retry-{record.id}', endings=('.json',))}.json"
-        write_whole(queue.landing / name, json.dumps(fields, indent=2) + "\n")
+        write_atomically(queue.landing / name, json.dumps(fields, indent=2) + "\n")
         dropped.append(name)
     if not dropped:
         raise RequestError(f"{wanted!r} neither failed nor was cancelled; ask for its days with: reloads request")

@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from reloads.errors import OperatorError, RequestError
-from reloads.files import free_name, printable, sync_folder, write_whole
+from reloads.files import free_name, printable_name, sync_folder, write_atomically
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, asked_again, fault, new_record
+from reloads.requests.record import Record, describe_fault, new_record, request_from_record
 from reloads.requests.request import EXAMPLE, MAX_FILE_BYTES, ReloadRequest, check_request, parse_json, parse_request
 from reloads.tables.catalog import Catalog
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Taken:
+class TakenFiles:
     """What a look at the drop folder came to."""
 
     accepted: list[Record] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Taken:
     """Whether one of those waiting may be complete in a moment."""
 
 
-def candidates(landing: Path) -> list[os.DirEntry[str]]:
+def list_request_files(landing: Path) -> list[os.DirEntry[str]]:
     """Everything in the drop folder that wants to be a request, oldest name first.
 
     Names that start with ``.`` or end in something other than ``.json`` are left alone.
@@ -71,15 +71,15 @@ def read_requests(raw: bytes, *, catalog: Catalog, today: date) -> list[tuple[Re
     return requests
 
 
-def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, stable_seconds: float) -> Taken:
+def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, stable_seconds: float) -> TakenFiles:
     """Take every complete request file of the drop folder; one bad file does not hold up the others.
 
     A file that does not parse may still be being written: it is rejected only if it has not changed for
     ``stable_seconds``. One that cannot be read stays, with a note beside it, and is tried again.
     """
-    taken = Taken()
-    for entry in candidates(queue.landing):
-        path, name = Path(entry.path), printable(entry.name)
+    taken = TakenFiles()
+    for entry in list_request_files(queue.landing):
+        path, name = Path(entry.path), printable_name(entry.name)
         try:
             try:
                 _take(queue, path, taken, catalog=catalog, now=now, today=today)
@@ -97,11 +97,11 @@ def take_files(queue: Queue, *, catalog: Catalog, now: datetime, today: date, st
             taken.waiting[name] = reason
             log.warning("%s", reason)
             with suppress(OperatorError):  # where no note can be written either, the log has to do
-                write_whole(_note(path), reason + "\n")
+                write_atomically(_note(path), reason + "\n")
     return taken
 
 
-def _take(queue: Queue, path: Path, taken: Taken, *, catalog: Catalog, now: datetime, today: date) -> None:
+def _take(queue: Queue, path: Path, taken: TakenFiles, *, catalog: Catalog, now: datetime, today: date) -> None:
     raw, status = read_file(path)
     requests = read_requests(raw, catalog=catalog, today=today)
     drop = f"{path.name}\0{status.st_ino}\0{status.st_ctime_ns}\0{sha256(raw).hexdigest()}"
@@ -112,7 +112,7 @@ def _take(queue: Queue, path: Path, taken: Taken, *, catalog: Catalog, now: date
             mode="landing",
             origin=f"{drop}\0{number}",
             now=now,
-            file=printable(path.name),
+            file=printable_name(path.name),
             dropped=fields,
         )
         for number, (request, fields) in enumerate(requests)
@@ -163,7 +163,7 @@ def _reject(queue: Queue, path: Path, sentence: str) -> None:
     folder = queue.folder("rejected")
     stem = free_name(folder, path.name, endings=(".json", ".error.txt"))
     # The sentence first: a crash in between leaves a file that is rejected once more, not one without a reason.
-    write_whole(folder / f"{stem}.error.txt", sentence + "\n")
+    write_atomically(folder / f"{stem}.error.txt", sentence + "\n")
     try:
         path.rename(folder / f"{stem}.json")
     except OSError:
@@ -185,8 +185,8 @@ def _age(path: Path, now: datetime) -> float:
 
 def _as_request(fields: dict[str, Any]) -> dict[str, Any]:
     try:
-        return asked_again(fields) or fields
+        return request_from_record(fields) or fields
     except ValidationError as error:
         raise RequestError(
-            f"it looks like a record but is none ({fault(error)}); mend it or write a request like {EXAMPLE}"
+            f"it looks like a record but is none ({describe_fault(error)}); mend it or write a request like {EXAMPLE}"
         ) from error

@@ -13,12 +13,12 @@ from hashlib import sha256
 from typing import Any
 
 from reloads.days import Days
-from reloads.errors import RequestError, cut
-from reloads.files import write_whole
+from reloads.errors import RequestError, shorten
+from reloads.files import write_atomically
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
-from reloads.requests.watermark import read_bookmark, write_bookmark
+from reloads.requests.watermark import read_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 
@@ -35,7 +35,7 @@ class RequestEvent:
     extra: Mapping[str, Any]
 
 
-def announcement(record: Record) -> dict[str, Any]:
+def announcement_extra(record: Record) -> dict[str, Any]:
     """The extra of the event that announces an accepted request."""
     return {
         "table": record.table,
@@ -47,7 +47,7 @@ def announcement(record: Record) -> dict[str, Any]:
     }
 
 
-def publication(table: str, days: Days) -> dict[str, Any]:
+def publication_extra(table: str, days: Days) -> dict[str, Any]:
     """The extra of the event on ``warehouse/<table>`` that says which partitions were published."""
     return {
         "table": table,
@@ -57,12 +57,14 @@ def publication(table: str, days: Days) -> dict[str, Any]:
     }
 
 
-def read_from(settings: Settings, table: str, *, now: datetime) -> datetime:
+def unseen_since(settings: Settings, table: str, *, now: datetime) -> datetime:
     """The time from which on events of ``table`` may not have been seen yet."""
     return (_seen(settings, table) or now - timedelta(days=1)) - LOOK_BACK
 
 
-def accept_foreign(settings: Settings, table: str, events: Iterable[RequestEvent], *, now: datetime) -> list[Record]:
+def accept_foreign_events(
+    settings: Settings, table: str, events: Iterable[RequestEvent], *, now: datetime
+) -> list[Record]:
     """Accept each event of somebody else as a request, once however often it is seen; bad ones are rejected."""
     queue, catalog, today = Queue(settings.landing), Catalog.load(settings.tables), settings.day_of(now)
     accepted = []
@@ -81,19 +83,19 @@ def accept_foreign(settings: Settings, table: str, events: Iterable[RequestEvent
         if queue.add(record):
             accepted.append(record)
     if newest:
-        write_bookmark(queue.landing, "events", table, max(newest, _seen(settings, table) or newest).isoformat())
+        write_watermark(queue.landing, "events", table, max(newest, _seen(settings, table) or newest).isoformat())
     return accepted
 
 
 def _seen(settings: Settings, table: str) -> datetime | None:
     """The time of the newest event seen."""
-    return read_bookmark(settings.landing, "events", table, datetime.fromisoformat)
+    return read_watermark(settings.landing, "events", table, datetime.fromisoformat)
 
 
 def _request(table: str, extra: Mapping[str, Any]) -> ReloadRequest:
     if extra.get("table", table) != table:
         raise RequestError(
-            f"table {cut(repr(extra['table']))} is not the one whose asset the event is on; emit it on that one"
+            f"table {shorten(repr(extra['table']))} is not the one whose asset the event is on; emit it on that one"
         )
     fields = {name: value for name, value in extra.items() if name in ReloadRequest.model_fields}
     return parse_request(fields | {"table": table})
@@ -105,4 +107,4 @@ def _reject(queue: Queue, table: str, event: RequestEvent, error: RequestError) 
     label = f"event-{table}-{event.timestamp:%Y%m%dT%H%M%S}-{sha256(event.origin.encode()).hexdigest()[:8]}"
     sentence = f"event on requested/{table} of {event.timestamp.isoformat()} by {event.origin}: {error}\n"
     if not (folder / f"{label}.error.txt").exists():
-        write_whole(folder / f"{label}.error.txt", sentence)
+        write_atomically(folder / f"{label}.error.txt", sentence)

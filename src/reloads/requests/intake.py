@@ -10,11 +10,11 @@ from typing import Any
 
 from reloads.days import Days, parse_day
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import Taken, take_files
+from reloads.requests.drop_folder import TakenFiles, take_files
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
-from reloads.requests.watermark import read_bookmark, write_bookmark
+from reloads.requests.watermark import read_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 
@@ -25,11 +25,11 @@ LOOKS = 3
 class Intake:
     """What one wake-up came to: the files taken, and the requests that consumers are to be told of."""
 
-    files: Taken
+    files: TakenFiles
     announce: tuple[Record, ...]
 
 
-def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake:
+def take_requests(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake:
     """Take all request files, and collect what is to be announced: ``asked``, the new, and whatever was neglected.
 
     A neglected request of a table that no longer exists fails: nobody is left to do it.
@@ -47,9 +47,9 @@ def take_in(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake
     return Intake(files, (*new, *(record for record in alive if record.id not in known)))
 
 
-def _take_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetime) -> Taken:
+def _take_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetime) -> TakenFiles:
     """Take the files, and once more those that may still have been being written: a bad one is told at once then."""
-    taken = Taken()
+    taken = TakenFiles()
     rest = settings.stable_seconds
     for look in range(LOOKS):
         more = take_files(
@@ -59,14 +59,14 @@ def _take_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetim
             today=settings.day_of(now),
             stable_seconds=rest,
         )
-        taken = Taken(taken.accepted + more.accepted, taken.rejected | more.rejected, more.waiting, more.settling)
+        taken = TakenFiles(taken.accepted + more.accepted, taken.rejected | more.rejected, more.waiting, more.settling)
         if not taken.settling or look + 1 == LOOKS:
             break
         time.sleep(rest)
     return taken
 
 
-def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -> list[Record]:
+def request_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -> list[Record]:
     """Request the day before ``at`` of every daily table, and the days missed since its last daily request."""
     queue = Queue(settings.landing)
     yesterday = settings.day_of(at) - timedelta(days=1)
@@ -74,7 +74,7 @@ def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -
     for table in Catalog.load(settings.tables).tables.values():
         if not table.settings.daily:
             continue
-        last = read_bookmark(settings.landing, "daily", table.name, parse_day)
+        last = read_watermark(settings.landing, "daily", table.name, parse_day)
         days = due_days(
             yesterday=yesterday,
             last=last,
@@ -86,11 +86,11 @@ def ask_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -
             request = ReloadRequest(table=table.name, start_date=days.ranges[0].first, end_date=yesterday)
             record = new_record(request, table.name, mode="daily", origin=origin, now=now)
             asked += [record] if queue.add(record) else _still_open(queue, record)
-            write_bookmark(settings.landing, "daily", table.name, str(max(last or yesterday, yesterday)))
+            write_watermark(settings.landing, "daily", table.name, str(max(last or yesterday, yesterday)))
     return asked
 
 
-def ask_by_hand(settings: Settings, fields: Mapping[str, Any], *, now: datetime, origin: str) -> list[Record]:
+def request_by_hand(settings: Settings, fields: Mapping[str, Any], *, now: datetime, origin: str) -> list[Record]:
     """Request what a form says: its empty fields are left out. Raises ``RequestError``."""
     queue = Queue(settings.landing)
     request = parse_request({name: value for name, value in fields.items() if value not in (None, "", [], {})})

@@ -23,10 +23,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from reloads.days import Days
-from reloads.errors import OperatorError, cut
-from reloads.files import locked, sync_folder, write_whole
+from reloads.errors import OperatorError, shorten
+from reloads.files import file_lock, sync_folder, write_atomically
 from reloads.outcome import Outcome
-from reloads.requests.record import Record, fault
+from reloads.requests.record import Record, describe_fault
 
 STATES = ("accepted", "done", "failed", "rejected", "cancelled")
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
@@ -56,7 +56,7 @@ class Queue:
         """Accept ``record``; False where this act of asking was accepted before, whatever came of it."""
         if self.find(record.id):
             return False
-        write_whole(self.folder("accepted") / f"{record.id}.json", record.to_json())
+        write_atomically(self.folder("accepted") / f"{record.id}.json", record.to_json())
         return True
 
     def find(self, record_id: str) -> tuple[State, Path] | None:
@@ -98,13 +98,13 @@ class Queue:
         A failed request whose task was cleared in Airflow and succeeded moves on to ``done/``. None if there is no
         such request any more.
         """
-        return self._change(record_id, lambda record: record.after(outcome, run=run, now=now))
+        return self._change(record_id, lambda record: record.with_outcome(outcome, run=run, now=now))
 
     def plan(
         self, record_id: str, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime
     ) -> Record | None:
         """Write down why days are to be rewritten, or need not be; one that needs nothing is done."""
-        return self._change(record_id, lambda record: record.after_plan(planned=planned, skipped=skipped, now=now))
+        return self._change(record_id, lambda record: record.with_plan(planned=planned, skipped=skipped, now=now))
 
     def cancel(self, record_id: str, *, now: datetime) -> Record | None:
         """Give up what is outstanding of an accepted request; None if it is not accepted any more."""
@@ -126,7 +126,7 @@ class Queue:
         only_in: tuple[State, ...] = ("accepted", "failed", "cancelled"),
     ) -> Record | None:
         """Change a record and move it to where it belongs then."""
-        with locked(self.landing / ".lock"):
+        with file_lock(self.landing / ".lock"):
             found = self.find(record_id)
             if found is None or found[0] not in only_in:
                 return None
@@ -134,7 +134,7 @@ class Queue:
             record = read_record(path)
             after = change(record)
             if after != record:
-                write_whole(path, after.to_json())
+                write_atomically(path, after.to_json())
             target = state if after.outstanding else _ended(after)
             if target != state:
                 path.rename(self.folder(target) / path.name)
@@ -144,7 +144,7 @@ class Queue:
     def file_away(self, record: Record) -> Path:
         """Write a finished record that never was in ``accepted/``."""
         path = self.folder(_ended(record)) / f"{record.id}.json"
-        write_whole(path, record.to_json())
+        write_atomically(path, record.to_json())
         return path
 
     def attend(self, records: Iterable[Record]) -> None:
@@ -193,10 +193,12 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
     except ValidationError as error:
-        raise OperatorError(f"{path} is no record ({fault(error)}); mend it, or move it out of the folder") from error
+        raise OperatorError(
+            f"{path} is no record ({describe_fault(error)}); mend it, or move it out of the folder"
+        ) from error
     if record.id != path.stem:
         # Under another name its progress would not be found again, and its days would be rewritten for ever.
-        raise OperatorError(f"{path} holds the record {cut(record.id)!r}; give it that name, or move it out")
+        raise OperatorError(f"{path} holds the record {shorten(record.id)!r}; give it that name, or move it out")
     return record
 
 
@@ -207,4 +209,4 @@ KNOCK = ".knock"
 def knock(queue: Queue, records: list[Record]) -> None:
     """Have the doorbell announce these accepted requests now rather than at its next look."""
     queue.neglect(records)
-    write_whole(queue.landing / KNOCK, "")
+    write_atomically(queue.landing / KNOCK, "")

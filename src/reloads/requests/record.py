@@ -15,14 +15,14 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from reloads.days import Days
-from reloads.errors import RequestError, cut, one_line
-from reloads.outcome import CheckResult, DaysField, Failure, Outcome, Reason, Value
+from reloads.errors import RequestError, one_line, shorten
+from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Reason
 from reloads.requests.request import Only, ReloadRequest
 
 Mode = Literal["daily", "landing", "manual", "event", "command", "cascade", "schema", "undo"]
 
 
-class Cause(Value):
+class Cause(FrozenModel):
     """What a cascade comes from: days of an input that were published, and who had asked for them."""
 
     table: str
@@ -70,6 +70,11 @@ class Record(BaseModel):
         return self.days - self.fulfilled - self.skipped_days - self.failed_days - self.cancelled
 
     @property
+    def is_follow_up(self) -> bool:
+        """Whether no person asked: it follows from a change of an input, or of the table's columns."""
+        return self.mode in ("cascade", "schema")
+
+    @property
     def fulfilled(self) -> Days:
         """The days whose partitions hold what was asked for."""
         return self.published | self.unchanged
@@ -84,7 +89,7 @@ class Record(BaseModel):
         """The days that needed no rewriting."""
         return _all(self.skipped)
 
-    def after_plan(self, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime) -> Self:
+    def with_plan(self, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime) -> Self:
         """The record after a plan looked at its days: why each is to be rewritten, or need not be."""
         todo, done = _merged(self.planned, planned), _merged(self.skipped, skipped)
         if (todo, done) == (self.planned, self.skipped):
@@ -92,7 +97,7 @@ class Record(BaseModel):
         record = self.model_copy(update={"planned": _minus(todo, _all(done)), "skipped": done})
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
-    def after(self, outcome: Outcome, *, run: str, now: datetime) -> Self:
+    def with_outcome(self, outcome: Outcome, *, run: str, now: datetime) -> Self:
         """The record after a run that came to ``outcome``, which may hold more days than this record asks for.
 
         A day that failed before and was published now no longer counts as failed.
@@ -138,11 +143,11 @@ class Record(BaseModel):
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
-def fault(error: ValidationError) -> str:
+def describe_fault(error: ValidationError) -> str:
     """What is wrong with a file that should hold a record, in a few words."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "its content"
-    return f"{cut(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
+    return f"{shorten(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
 
 
 Part = TypeVar("Part", Failure, Reason, CheckResult)
@@ -154,12 +159,12 @@ def _minus(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
 
 
 def _all(parts: tuple[Failure, ...] | tuple[Reason, ...]) -> Days:
-    return Days.parse(text for part in parts for text in part.days.texts())
+    return Days.union(part.days for part in parts)
 
 
 def _merged(reasons: tuple[Reason, ...], more: Mapping[str, Days]) -> tuple[Reason, ...]:
     """One reason for each sentence; a day keeps the newest."""
-    new = Days.parse(text for days in more.values() for text in days.texts())
+    new = Days.union(more.values())
     by_why = {reason.why: reason.days for reason in _minus(reasons, new)}
     for why, days in more.items():
         by_why[why] = by_why.get(why, Days()) | days
@@ -170,7 +175,7 @@ def _count(by_day: Mapping[str, int], days: Days) -> int:
     return sum(by_day.get(str(day), 0) for day in days)
 
 
-CARRIED = ("reason", "requested_by", "keys", "only", "cascade", "parameters")
+COPIED_FIELDS = ("reason", "requested_by", "keys", "only", "cascade", "parameters")
 """What a record takes over from its request as it is."""
 
 
@@ -188,12 +193,12 @@ def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, n
         table=table,
         days=request.days,
         accepted_at=now,
-        **{name: getattr(request, name) for name in CARRIED},
+        **{name: getattr(request, name) for name in COPIED_FIELDS},
         **more,
     )
 
 
-def asked_again(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """The request in a record's file that was put back into the drop folder; None where ``fields`` is no record.
 
     A done record asks for all of its days again, a failed or cancelled one for those that it did not come to. Raises
@@ -210,8 +215,8 @@ def asked_again(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     first, last = wanted.ranges[0].first, wanted.ranges[-1].last
     excluded = [str(day) for day in Days.between(first, last) - wanted]
     request = {"table": record.table, "start_date": str(first), "end_date": str(last), "exclude_dates": excluded}
-    carried = {name: fields[name] for name in CARRIED if name in fields}
-    if record.mode in ("cascade", "schema"):
+    carried = {name: fields[name] for name in COPIED_FIELDS if name in fields}
+    if record.is_follow_up:
         # They choose among their days by what changed at the time; whoever asks again means these days.
         carried.pop("only", None)
     return request | carried

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from reloads.days import DateRange, Days, parse_day
-from reloads.errors import RequestError, cut, one_line
+from reloads.errors import RequestError, one_line, shorten
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.parameters import parse_parameters
@@ -100,7 +100,9 @@ class ReloadRequest(BaseModel):
         excluded = Days.of(self.exclude_dates)
         whole = Days.between(self.start_date, self.end_date)
         if strangers := excluded - whole:
-            raise RequestError(f"exclude_dates {cut(str(strangers))} is outside {whole}; remove it or widen the range")
+            raise RequestError(
+                f"exclude_dates {shorten(str(strangers))} is outside {whole}; remove it or widen the range"
+            )
         if not (days := whole - excluded):
             raise RequestError(f"exclude_dates leaves no day of {whole}; exclude fewer days")
         return days
@@ -219,4 +221,4 @@ def _sentence(error: ValidationError) -> str:
 
 def _shown(value: object) -> str:
     """A value as JSON, cut to a length that fits into a sentence; never with a raw control character."""
-    return cut(json.dumps(value, ensure_ascii=True, default=str))
+    return shorten(json.dumps(value, ensure_ascii=True, default=str))

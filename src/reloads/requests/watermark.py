@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from reloads.errors import OperatorError, ReloadsError, cut
-from reloads.files import write_whole
+from reloads.errors import OperatorError, ReloadsError, shorten
+from reloads.files import write_atomically
 
 Kind = Literal["daily", "events"]
 Position = TypeVar("Position")
 
 
-def read_bookmark(landing: Path, kind: Kind, table: str, parse: Callable[[str], Position]) -> Position | None:
+def read_watermark(landing: Path, kind: Kind, table: str, parse: Callable[[str], Position]) -> Position | None:
     """The place last written, or None; raises ``OperatorError`` if ``parse`` cannot make a place of the text."""
     path = _path(landing, kind, table)
     try:
@@ -26,14 +26,16 @@ def read_bookmark(landing: Path, kind: Kind, table: str, parse: Callable[[str], 
     try:
         return parse(text)
     except (ValueError, ReloadsError) as error:
-        raise OperatorError(f"{path} holds {cut(text)!r}, which is no bookmark; remove it to start afresh") from error
+        raise OperatorError(
+            f"{path} holds {shorten(text)!r}, which is no bookmark; remove it to start afresh"
+        ) from error
 
 
-def write_bookmark(landing: Path, kind: Kind, table: str, text: str) -> None:
+def write_watermark(landing: Path, kind: Kind, table: str, text: str) -> None:
     """Replace the bookmark."""
     path = _path(landing, kind, table)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text + "\n")
+    write_atomically(path, text + "\n")
 
 
 def _path(landing: Path, kind: Kind, table: str) -> Path:

@@ -25,7 +25,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from reloads.sql import literal
+from reloads.sql import quote_text
 from reloads.warehouse.parquet import pattern
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Shape:
     stored: tuple[tuple[Any, ...], ...]
 
 
-def unchanged(db: duckdb.DuckDBPyConnection, pairs: Mapping[T, Pair]) -> set[T]:
+def find_unchanged(db: duckdb.DuckDBPyConnection, pairs: Mapping[T, Pair]) -> set[T]:
     """The keys of the pairs (published file, staged file) whose content is equal.
 
     A pair that cannot be compared is changed: a published file that is not there, or that cannot be read. Never raises
@@ -161,7 +161,7 @@ def _sums(db: duckdb.DuckDBPyConnection, paths: Collection[Path], columns: Colum
     ]
     # Columns are named by position: theirs may be called like the one of the file names, or differ by case only.
     names = ", ".join([*(f"c{i}" for i in range(len(columns))), "file"])
-    file = literal(max((name for name, _ in columns), key=len) + "_")
+    file = quote_text(max((name for name, _ in columns), key=len) + "_")
     # Hashed again, because a hash of several columns is the exclusive or of one of the others and one of the last: rows
     # that swap their last value keep the sum once in 10**8.
     query = f"""

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reloads.days import Days
-from reloads.partition_filter import Scope
+from reloads.batch import Batch
 from reloads.rewriting.inputs import Snapshot
 from reloads.rewriting.stage import Stage
 from reloads.tables.definition import Table
@@ -24,26 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """For whom, why and when partitions are written; kept in their Parquet footers."""
+    """Which run writes partitions, and when; kept in their Parquet footers beside the requests of the batch."""
 
-    requests: Mapping[str, Days]
     run: str
     written_at: datetime
 
 
 @dataclass(frozen=True)
-class Work:
-    """What one batch is to do: which partitions, with which parameters, and which of its days others follow."""
-
-    days: Days
-    scope: Scope = field(default_factory=Scope)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    quiet: Days = field(default_factory=Days)
-    """Days that the tables that read this one are not to follow."""
-
-
-@dataclass(frozen=True)
-class Place:
+class Locations:
     """Where a batch finds what it reads, and where it publishes."""
 
     warehouse: Path
@@ -53,12 +40,12 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Context:
+class BatchContext:
     """What the steps of one batch share."""
 
     table: Table
-    work: Work
-    place: Place
+    batch: Batch
+    place: Locations
     provenance: Provenance
     stage: Stage
     target: TableFolder
@@ -78,7 +65,7 @@ class Context:
             inputs=self._inputs_of(day),
             checked_at=self.provenance.written_at.isoformat(timespec="seconds"),
             rows=rows,
-            parameters=json.loads(json.dumps(self.work.parameters, default=str)),
+            parameters=json.loads(json.dumps(self.batch.parameters, default=str)),
             run=self.provenance.run,
         )
 
@@ -93,12 +80,12 @@ class Context:
         return {}
 
 
-def footer(table: Table, work: Work, provenance: Provenance) -> dict[str, str]:
+def build_footer(table: Table, batch: Batch, provenance: Provenance) -> dict[str, str]:
     """The key-value metadata of each file."""
-    parameters = {"reloads.parameters": json.dumps(dict(work.parameters), default=str)} if work.parameters else {}
+    parameters = {"reloads.parameters": json.dumps(dict(batch.parameters), default=str)} if batch.parameters else {}
     return {
         "reloads.table": table.name,
-        "reloads.requests": json.dumps(list(provenance.requests)),
+        "reloads.requests": json.dumps(list(batch.requests)),
         "reloads.run": provenance.run,
         "reloads.written_at": provenance.written_at.isoformat(timespec="seconds"),
         "reloads.query_version": table.version,

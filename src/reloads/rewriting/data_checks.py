@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reloads.days import Days, parse_day
-from reloads.errors import QueryError, TableError, cut, one_line
+from reloads.errors import QueryError, TableError, one_line, shorten
 from reloads.outcome import CheckResult
 from reloads.rewriting.engine import message
-from reloads.sql import quoted
+from reloads.sql import quote_name
 from reloads.tables.definition import Table
 from reloads.warehouse.parquet import relation
 
@@ -123,7 +123,7 @@ def _name_and_select(statement: str, file: str) -> tuple[str, str]:
         words.pop()
     head = _HEAD.match(" ".join(word for _, word in words[:8]))
     if not head:
-        shown = cut(one_line(statement))
+        shown = shorten(one_line(statement))
         raise TableError(f"{file}: a check is `create view name as select ...`, not `{shown}`; write it so")
     last, word = words[-1]
     return head["name"], text[words[len(head[0].split())][0] : last + len(word.encode())].decode()
@@ -160,7 +160,7 @@ def _types(db: duckdb.DuckDBPyConnection, source: str, what: str) -> dict[str, s
 
 
 def _nulls(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"cast(null as {kind}) as {quoted(name)}" for name, kind in columns.items())
+    return ", ".join(f"cast(null as {kind}) as {quote_name(name)}" for name, kind in columns.items())
 
 
 def _no_rows(columns: Mapping[str, str]) -> str:
@@ -170,7 +170,7 @@ def _no_rows(columns: Mapping[str, str]) -> str:
 def _bind(db: duckdb.DuckDBPyConnection, table: Table, name: str, views: Mapping[str, str]) -> set[str]:
     """The columns of a check; raises ``QueryError`` unless it binds and has the day column, as a DATE."""
     day = table.settings.day_column
-    found = _ask(db, table, name, f"describe {_with(views)} from {quoted(name)}")
+    found = _ask(db, table, name, f"describe {_with(views)} from {quote_name(name)}")
     types = {row[0].lower(): row[1] for row in found}
     check = f"tables/{table.name}/checks.sql: the check {name}"
     if day.lower() not in types:
@@ -189,14 +189,14 @@ def _violations(
         table,
         name,
         f"{_with(views)} select cast(of_day as varchar), count(*), min({{found: found, expected: expected}}) from ("
-        f"select {quoted(table.settings.day_column)} as of_day, {texts['found']} as found, "
-        f"{texts['expected']} as expected from {quoted(name)}) group by of_day order by of_day",
+        f"select {quote_name(table.settings.day_column)} as of_day, {texts['found']} as found, "
+        f"{texts['expected']} as expected from {quote_name(name)}) group by of_day order by of_day",
     )
 
 
 def _with(views: Mapping[str, str]) -> str:
     # Not materialized, so that the columns and filters of a check are pushed down to the files.
-    return "with " + ", ".join(f"{quoted(name)} as not materialized (\n{sql}\n)" for name, sql in views.items())
+    return "with " + ", ".join(f"{quote_name(name)} as not materialized (\n{sql}\n)" for name, sql in views.items())
 
 
 def _ask(db: duckdb.DuckDBPyConnection, table: Table, name: str, statement: str) -> list[Any]:
@@ -228,7 +228,7 @@ def _result(
     table: Table, name: str, days: Days, found: Sequence[_Found], texts: Mapping[str, str | None]
 ) -> CheckResult:
     settings = table.settings.checks.get(name)
-    shown = {key: cut(one_line(text), TEXT_LENGTH) for key, text in texts.items() if text is not None}
+    shown = {key: shorten(one_line(text), TEXT_LENGTH) for key, text in texts.items() if text is not None}
     return CheckResult(
         check=name,
         severity=settings.severity if settings else "error",

@@ -16,9 +16,9 @@ from reloads.days import Days
 from reloads.errors import InputError, OperatorError
 from reloads.files import link_or_copy
 from reloads.rewriting.engine import Engine
-from reloads.sql import quoted
+from reloads.sql import quote_name
 from reloads.tables.definition import Table
-from reloads.tables.lineage import read_for
+from reloads.tables.lineage import input_days
 from reloads.tables.parameters import with_defaults
 from reloads.warehouse.fingerprint import digest, identity
 from reloads.warehouse.ledger import read_ledger, table_lock
@@ -57,7 +57,7 @@ def take_snapshots(
         files, seen = [], {}
         # Nothing is published meanwhile: who reads all keys of a day, or a week, gets all of them from before or after.
         with table_lock(warehouse, name):
-            for day in read_for(days, window):
+            for day in input_days(days, window):
                 linked = [link for link in (_link(source, part, folder) for part in source.names_of(day)) if link]
                 seen[day] = tuple(f"{part}:{identity(link)}" for part, link in linked)
                 files += [link for _, link in linked]
@@ -100,14 +100,14 @@ def create_inputs(
 
 def _create_view(db: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, warehouse: Path) -> None:
     """A view over the files, with the columns that the table has by now though none of these files has them."""
-    table, name = snapshot.table, quoted(snapshot.table.name)
+    table, name = snapshot.table, quote_name(snapshot.table.name)
     columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
     source = relation(snapshot.files, columns=columns)
     db.execute(f"create view {name} as from {source}")
     there = {row[0].lower() for row in db.execute(f"describe {name}").fetchall()}
     later = {one: kind for one, kind in read_ledger(warehouse, table.name).columns.items() if one.lower() not in there}
     if later:
-        nulls = ", ".join(f"cast(null as {kind}) as {quoted(one)}" for one, kind in later.items())
+        nulls = ", ".join(f"cast(null as {kind}) as {quote_name(one)}" for one, kind in later.items())
         db.execute(f"create or replace view {name} as select *, {nulls} from {source}")
 
 
@@ -122,7 +122,7 @@ def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[s
     """
     declared = table.settings.parameters
     for name, value in with_defaults(given, declared).items():
-        db.execute(f"set variable {quoted(name)} = cast($1 as {SQL_TYPES[declared[name].type]})", [value])
+        db.execute(f"set variable {quote_name(name)} = cast($1 as {SQL_TYPES[declared[name].type]})", [value])
 
 
 def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path, inputs: Mapping[str, Table]) -> None:
@@ -130,13 +130,13 @@ def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path
     published = folder_of(warehouse, table).newest_first()
     if published:
         columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
-        db.execute(f"create table {quoted(table.name)} as from {relation(published[:1], columns=columns)} limit 0")
+        db.execute(f"create table {quote_name(table.name)} as from {relation(published[:1], columns=columns)} limit 0")
         return
     for name in table.inputs:
         if name not in _known(db):
             create_empty(db, inputs[name], warehouse=warehouse, inputs=inputs)
     set_parameters(db, table, {})
-    db.execute(f"create table {quoted(table.name)} as from (\n{table.query}\n) limit 0")
+    db.execute(f"create table {quote_name(table.name)} as from (\n{table.query}\n) limit 0")
 
 
 def _keys(warehouse: Path, table: Table) -> dict[str, str]:

@@ -44,7 +44,7 @@ def published_columns(db: duckdb.DuckDBPyConnection, ledger: Ledger, target: Tab
     return {}
 
 
-def fitted(table: str, new: Mapping[str, str], old: Mapping[str, str], *, policy: Policy) -> dict[str, str]:
+def merge_columns(table: str, new: Mapping[str, str], old: Mapping[str, str], *, policy: Policy) -> dict[str, str]:
     """The columns of the table once ``new`` is published; raises ``FitError`` where the policy does not let it in."""
     if not old or policy == "replace":
         return dict(new)

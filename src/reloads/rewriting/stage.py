@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reloads.days import Days
-from reloads.errors import OperatorError, QueryError, cut
-from reloads.partition_filter import Scope
+from reloads.errors import OperatorError, QueryError, shorten
+from reloads.partition_filter import PartitionFilter
 from reloads.rewriting.engine import message
-from reloads.sql import literal, quoted
+from reloads.sql import quote_name, quote_text
 from reloads.tables.definition import Table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Stage:
     """Where and how the files of one batch are written."""
 
     table: Table
-    scope: Scope
+    partition_filter: PartitionFilter
     footer: Mapping[str, str]
     db: duckdb.DuckDBPyConnection
     folder: Path
@@ -55,7 +55,7 @@ class Stage:
         settings, folder = self.table.settings, self.place(days)
         by = [settings.day_column, *settings.keys]
         query, values = self._query(days)
-        written = self._copy(query, values, folder, f"partition_by ({', '.join(map(quoted, by))}),")
+        written = self._copy(query, values, folder, f"partition_by ({', '.join(map(quote_name, by))}),")
         staged: dict[str, Staged] = {}
         for path, rows, size, _, _, keys, *_ in written:
             name = str(Path(path).parent.relative_to(folder))
@@ -72,14 +72,14 @@ class Stage:
 
     def _query(self, days: Days) -> tuple[str, list[Any]]:
         settings = self.table.settings
-        column = quoted(settings.day_column)
-        within, values = self.scope.condition(settings.keys)
+        column = quote_name(settings.day_column)
+        within, values = self.partition_filter.condition(settings.keys)
         where = f"({' or '.join(f'{column} between ? and ?' for _ in days.ranges)}) and {within}"
         query = f"select * from (\n{self.table.query}\n) where {where}"
         if settings.order_by:
             # Threads that write side by side keep no order (seen in DuckDB 2.0); numbering the rows makes one stream.
-            order = ", ".join(map(quoted, [settings.day_column, *settings.keys, *settings.order_by]))
-            number = quoted("reloads row")
+            order = ", ".join(map(quote_name, [settings.day_column, *settings.keys, *settings.order_by]))
+            number = quote_name("reloads row")
             query = f"select *, row_number() over () as {number} from (\n{query} order by {order}\n)"
             query = f"select * exclude ({number}) from (\n{query}\n) where {number} > 0"
         return query, [*(day for r in days.ranges for day in (r.first, r.last)), *values]
@@ -92,7 +92,7 @@ class Stage:
                 raise QueryError(f"{self.table.name} has rows with {key} {shown} on {day}; give each row a value")
         if len(quote(name, safe="=")) > LONGEST_NAME:
             rule = f"is longer than {LONGEST_NAME} bytes"
-            raise QueryError(f"the name {cut(name)} of a partition of {self.table.name} {rule}; shorten its keys")
+            raise QueryError(f"the name {shorten(name)} of a partition of {self.table.name} {rule}; shorten its keys")
 
     def _write_empty(self, days: Days, staged: Mapping[str, Staged], folder: Path) -> dict[str, Staged]:
         column = self.table.settings.day_column
@@ -100,7 +100,7 @@ class Stage:
         if not names:
             return {}
         model = folder / "empty.parquet"
-        query = f"select * exclude ({quoted(column)}) from (\n{self.table.query}\n) where false"
+        query = f"select * exclude ({quote_name(column)}) from (\n{self.table.query}\n) where false"
         try:
             folder.mkdir(exist_ok=True)
             [(_, rows, size, *_)] = self._copy(query, [], model, "")
@@ -111,10 +111,10 @@ class Stage:
     def _copy(self, query: str, values: list[Any], target: Path, options: str) -> list[tuple[Any, ...]]:
         import duckdb
 
-        footer = ", ".join(f"{literal(key)}: ?" for key in self.footer)
+        footer = ", ".join(f"{quote_text(key)}: ?" for key in self.footer)
         # The target is no parameter: DuckDB before 2.0, which a table may ask for, takes none there.
         how = f"format parquet, {options} kv_metadata {{{footer}}}, return_stats true"
-        statement = f"copy (\n{query}\n) to {literal(str(target))} ({how})"
+        statement = f"copy (\n{query}\n) to {quote_text(str(target))} ({how})"
         try:
             return self.db.execute(statement, [*values, *self.footer.values()]).fetchall()
         except duckdb.Error as error:

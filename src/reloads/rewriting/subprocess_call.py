@@ -1,6 +1,6 @@
 """Work in another Python: a value goes to a module run there, log lines come back while it runs, and then its answer.
 
-``call_there`` is this side, ``answer`` the other. An error of ours that is raised there is raised here.
+``call_subprocess`` is this side, ``answer`` the other. An error of ours that is raised there is raised here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from reloads.errors import OperatorError, QueryError, ReloadsError, RequestError, TableError, cut, one_line
+from reloads.errors import OperatorError, QueryError, ReloadsError, RequestError, TableError, one_line, shorten
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 _SPOILING = {"VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}
 
 
-def call_there(python: Path, module: str, value: dict[str, Any]) -> dict[str, Any]:
+def call_subprocess(python: Path, module: str, value: dict[str, Any]) -> dict[str, Any]:
     """Run ``python -m module`` with ``value`` and return its answer; the module calls ``answer``.
 
     What it logs or prints goes to our log line by line. Errors of ours that it raises are raised here; if it ends
@@ -90,15 +90,15 @@ def _how_it_ended(python: Path, module: str, code: int, last: str) -> str:
     if code < 0:
         how = f"{module} was ended by signal {-code} ({signal.strsignal(-code)})"
         return f"{how}; if nobody stopped it, give it more memory or run fewer tasks at once"
-    return f"{module} ended without an answer ({cut(one_line(last), 300) or f'exit code {code}'}); {_cure(python)}"
+    return f"{module} ended without an answer ({shorten(one_line(last), 300) or f'exit code {code}'}); {_cure(python)}"
 
 
 def _cure(python: Path) -> str:
     return f"mend its requirements, or remove {python.parent.parent} to have that environment built anew"
 
 
-def answer(handle: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """The other side of ``call_there``, for the end of a module that it runs: answer with what ``handle`` returns."""
+def answer_call(handle: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """The other side of ``call_subprocess``, for the end of a module that it runs: answer what ``handle`` returns."""
     replied, parent = int(sys.argv[1]), int(sys.argv[2])
     os.set_inheritable(replied, False)
     _end_with(parent)

@@ -11,9 +11,9 @@ from pathlib import Path
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import CheckResult, Failure
-from reloads.rewriting.context import Context
+from reloads.rewriting.context import BatchContext
 from reloads.rewriting.data_checks import run_checks
-from reloads.rewriting.schema import columns_of, fitted, published_columns
+from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.rewriting.stage import Staged
 from reloads.warehouse.ledger import read_ledger
 
@@ -21,61 +21,61 @@ FAILED = ".failed"
 
 
 @dataclass(frozen=True)
-class Fit:
+class SchemaFit:
     """The columns of the table once the staged files are published, and whether those it has are others."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     is_other: bool = False
 
 
-def guarded_columns(batch: Context, staged: Mapping[str, Staged]) -> Fit:
+def check_schema(context: BatchContext, staged: Mapping[str, Staged]) -> SchemaFit:
     """Whether the columns of these files fit, keys included; raises ``FitError`` if they do not."""
     if not staged:
-        return Fit()
+        return SchemaFit()
     # One query wrote them all, so one speaks for all.
-    new = columns_of(batch.db, next(iter(staged.values())).path) | dict(batch.key_types)
-    ledger = read_ledger(batch.place.warehouse, batch.table.name)
-    old = published_columns(batch.db, ledger, batch.target)
+    new = columns_of(context.db, next(iter(staged.values())).path) | dict(context.key_types)
+    ledger = read_ledger(context.place.warehouse, context.table.name)
+    old = published_columns(context.db, ledger, context.target)
     # The keys' types are known to the ledger alone; where it was lost, they are whatever they are now.
-    old |= {key: ledger.keys.get(key, kind) for key, kind in batch.key_types.items()} if old else {}
-    columns = fitted(batch.table.name, new, old, policy=batch.table.settings.on_schema_change)
-    in_files = {name: kind for name, kind in columns.items() if name not in batch.key_types}
-    return Fit(in_files, is_other=bool(old) and columns != old)
+    old |= {key: ledger.keys.get(key, kind) for key, kind in context.key_types.items()} if old else {}
+    columns = merge_columns(context.table.name, new, old, policy=context.table.settings.on_schema_change)
+    in_files = {name: kind for name, kind in columns.items() if name not in context.key_types}
+    return SchemaFit(in_files, is_other=bool(old) and columns != old)
 
 
-def checked(
-    batch: Context, days: Days, staged: Mapping[str, Staged], old: Iterable[str]
+def validate_rows(
+    context: BatchContext, days: Days, staged: Mapping[str, Staged], old: Iterable[str]
 ) -> tuple[tuple[CheckResult, ...], tuple[Failure, ...]]:
     """What the checks found in these files and the published ones of the names ``old``, and the days they refuse."""
-    if not batch.table.checks:
+    if not context.table.checks:
         return (), ()
-    hive = {batch.table.settings.day_column: "date", **batch.key_types}
-    files = [batch.target.file(name) for name in old]
-    found = run_checks(batch.db, batch.table, new=[one.path for one in staged.values()], old=files, columns=hive)
-    return found, _refused(batch, days, staged, found)
+    hive = {context.table.settings.day_column: "date", **context.key_types}
+    files = [context.target.file(name) for name in old]
+    found = run_checks(context.db, context.table, new=[one.path for one in staged.values()], old=files, columns=hive)
+    return found, _refused(context, days, staged, found)
 
 
 def _refused(
-    batch: Context, days: Days, staged: Mapping[str, Staged], found: Sequence[CheckResult]
+    context: BatchContext, days: Days, staged: Mapping[str, Staged], found: Sequence[CheckResult]
 ) -> tuple[Failure, ...]:
     """The days that a check refuses; their files are kept for a look where the table says so."""
     errors = [result for result in found if result.severity == "error"]
     failures = []
     for day in Days.of(day for result in errors for day in result.days) & days:
         text = "; ".join(result.sentence() for result in errors if day in result.days)
-        if batch.table.settings.keep_failed:
-            files = {name: one.path for name, one in staged.items() if batch.target.day_of(name) == day}
-            text += f"; its rows are kept in {_keep(batch, day, files)}"
+        if context.table.settings.keep_failed:
+            files = {name: one.path for name, one in staged.items() if context.target.day_of(name) == day}
+            text += f"; its rows are kept in {_keep(context, day, files)}"
         failures.append(Failure(days=Days.of([day]), error=text))
     return tuple(failures)
 
 
-def _keep(batch: Context, day: date, files: Mapping[str, Path]) -> Path:
+def _keep(context: BatchContext, day: date, files: Mapping[str, Path]) -> Path:
     """Move refused files to where somebody can look at them; those of an earlier attempt give way."""
-    folder = batch.place.warehouse / FAILED / batch.table.name
+    folder = context.place.warehouse / FAILED / context.table.name
     try:
-        if batch.work.scope.is_whole:
-            shutil.rmtree(folder / batch.target.day_name(day), ignore_errors=True)
+        if context.batch.partition_filter.is_whole:
+            shutil.rmtree(folder / context.target.day_name(day), ignore_errors=True)
         for name, file in files.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             file.replace(folder / name / "data.parquet")

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reloads.errors import OperatorError, ReloadsError, TableError, cut, one_line
-from reloads.files import write_whole
+from reloads.errors import OperatorError, ReloadsError, TableError, one_line, shorten
+from reloads.files import write_atomically
 from reloads.rewriting.subprocess_call import variables
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ _PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-
 
 
 @dataclass(frozen=True)
-class Environment:
+class VirtualEnvironment:
     """What an environment is made of and where it is; it may not be built yet."""
 
     requirements: tuple[str, ...]
     home: Path
 
     @classmethod
-    def of(cls, requirements: Sequence[str], *, folder: Path) -> Environment:
+    def of(cls, requirements: Sequence[str], *, folder: Path) -> VirtualEnvironment:
         """The environment of these requirements, in any order, for the Python that asks."""
         wanted = tuple(sorted({" ".join(requirement.split()) for requirement in requirements}))
         made_of = [wanted, sys.version, sysconfig.get_config_var("SOABI"), sys.base_prefix, _folders_of_packages()]
@@ -59,12 +59,12 @@ class Environment:
         return self.home / "complete"
 
 
-def environment_for(requirements: Sequence[str], *, folder: Path) -> Path:
+def ensure_environment(requirements: Sequence[str], *, folder: Path) -> Path:
     """The Python of an environment with these requirements, below ``folder``, built if it is not there.
 
     However many tasks ask at once, one builds and the others wait; nobody is given a half-built one.
     """
-    environment = Environment.of(requirements, folder=folder)
+    environment = VirtualEnvironment.of(requirements, folder=folder)
     try:
         if not environment.complete.exists():
             with _locked(environment.home.with_suffix(".lock")) as lock:
@@ -83,22 +83,22 @@ def _locked(path: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _build(environment: Environment, lock: int) -> None:
+def _build(environment: VirtualEnvironment, lock: int) -> None:
     requirements = list(environment.requirements)
     log.info("building an environment with %s in %s", requirements, environment.home)
     if environment.home.exists():
         shutil.rmtree(environment.home)
     failed = f"the environment of requirements {requirements} cannot be made"
     if said := _run(Path(sys.executable), "-m", "venv", str(environment.home), environment=environment, lock=lock):
-        raise OperatorError(f"{failed} ({cut(said[-1], 300)}); install Python with venv and ensurepip")
+        raise OperatorError(f"{failed} ({shorten(said[-1], 300)}); install Python with venv and ensurepip")
     if requirements and (said := _run(environment.python, *_PIP, *requirements, environment=environment, lock=lock)):
         raise _refused(requirements, said)
     # After the installation, so that pip takes nothing of the other folders for installed.
     (environment.packages / "reloads.pth").write_text("\n".join(_folders_of_packages()) + "\n", encoding="utf-8")
-    write_whole(environment.complete, "\n".join(requirements) + "\n")
+    write_atomically(environment.complete, "\n".join(requirements) + "\n")
 
 
-def _run(python: Path, *arguments: str, environment: Environment, lock: int) -> list[str]:
+def _run(python: Path, *arguments: str, environment: VirtualEnvironment, lock: int) -> list[str]:
     """Run a step of the building; returns what it said if it failed, or else nothing."""
     done = subprocess.run(  # noqa: S603  the program is a Python of ours
         [python, "-I", *arguments],
@@ -118,7 +118,7 @@ def _run(python: Path, *arguments: str, environment: Environment, lock: int) -> 
 
 def _refused(requirements: list[str], said: list[str]) -> ReloadsError:
     errors = [line for line in said if line.lower().startswith("error: ")] or said
-    why = cut(one_line(errors[-1][len("error: ") :] if errors is not said else errors[-1]), 300)
+    why = shorten(one_line(errors[-1][len("error: ") :] if errors is not said else errors[-1]), 300)
     if why.startswith("Invalid requirement"):
         return TableError(f"requirements {requirements} cannot be read ({why}); write each like 'duckdb==1.5.5'")
     return OperatorError(

@@ -1,4 +1,4 @@
-"""A batch in another environment: the other end of ``environment.call_there``, run as ``python -m``."""
+"""A batch in another environment: the other end of ``call_subprocess``, run as ``python -m``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from reloads.batch import Batch
 from reloads.outcome import Outcome
-from reloads.rewriting.context import Place, Provenance, Work
+from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
-from reloads.rewriting.subprocess_call import answer
+from reloads.rewriting.subprocess_call import answer_call
 from reloads.settings import Settings
 from reloads.tables.catalog import all_inputs
 from reloads.tables.definition import load_table
@@ -31,15 +31,14 @@ def rewrite(value: dict[str, Any]) -> dict[str, Any]:
 def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
     """Rewrite one batch in this process, whatever its table asks for."""
     definition = load_table(settings.tables, table)
-    piece = batch.piece
     return rewrite_batch(
-        Work(piece.days, piece.scope, piece.parameters, batch.quiet),
+        batch,
         table=definition,
-        place=Place(settings.warehouse, settings.source, all_inputs(settings.tables, definition)),
-        share=Share.of(settings, batches=batch.of),
-        provenance=Provenance(requests=batch.requests, run=run, written_at=now),
+        place=Locations(settings.warehouse, settings.source, all_inputs(settings.tables, definition)),
+        share=Share.of(settings, batches=batch.batch_count),
+        provenance=Provenance(run=run, written_at=now),
     )
 
 
 if __name__ == "__main__":
-    answer(rewrite)
+    answer_call(rewrite)

@@ -12,45 +12,45 @@ from reloads.requests.record import Cause, Record
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
-from reloads.tables.lineage import carried
+from reloads.tables.lineage import dependent_days
 from reloads.warehouse.change_notices import Notice, read_notices
 from reloads.warehouse.ledger import read_ledger, table_lock, write_ledger
 from reloads.warehouse.partitions import folder_of
 
 
-def carry_on(settings: Settings, table: str, *, now: datetime) -> list[Record]:
+def cascade_changes(settings: Settings, table: str, *, now: datetime) -> list[Record]:
     """Ask the readers of ``table`` to follow the changes noticed; returns the requests made.
 
     Repeated after a crash it asks for the same once more at most, and a plan finds that nothing is left to do.
     """
     notices = read_notices(settings.warehouse, table)
     catalog, queue = Catalog.load(settings.tables), Queue(settings.landing)
-    found = followers(settings, catalog, table, notices, now=now)
+    found = downstream_requests(settings, catalog, table, notices, now=now)
     children = [record for record in found if queue.add(record)]
     # Those too that were accepted before a crash.
-    tell_parents(queue, notices, found)
+    link_children(queue, notices, found)
     for notice in notices:
         notice.path.unlink(missing_ok=True)
     return children
 
 
-def followers(
+def downstream_requests(
     settings: Settings, catalog: Catalog, table: str, notices: list[Notice], *, now: datetime
 ) -> list[Record]:
     """One request for each reader of ``table`` that these notices concern."""
     if not notices:
         return []
-    changed = Days.parse(text for notice in notices for text in notice.days.texts())
+    changed = Days.union(notice.days for notice in notices)
     cause = Cause(table=table, days=changed, requests=tuple(sorted({name for n in notices for name in n.requests})))
     origin = "\0".join(notice.id for notice in notices)
     found = []
-    for reader, window in catalog.lineage.readers(table).items():
-        if days := _within(carried(changed, window), catalog[reader], settings, now):
-            found.append(_follower(reader, days, cause, origin, now))
+    for reader, window in catalog.lineage.downstream(table).items():
+        if days := _within(dependent_days(changed, window), catalog[reader], settings, now):
+            found.append(_downstream_request(reader, days, cause, origin, now))
     return found
 
 
-def tell_parents(queue: Queue, notices: list[Notice], children: list[Record]) -> None:
+def link_children(queue: Queue, notices: list[Notice], children: list[Record]) -> None:
     """Write into the requests that caused the change which requests follow from them."""
     for parent in sorted({name for notice in notices for name in notice.requests}):
         queue.note_children(parent, [child.id for child in children])
@@ -61,7 +61,7 @@ def _within(days: Days, table: Table, settings: Settings, now: datetime) -> Days
     return days & Days.between(first, today) if first <= today else Days()
 
 
-def _follower(reader: str, days: Days, cause: Cause, origin: str, now: datetime) -> Record:
+def _downstream_request(reader: str, days: Days, cause: Cause, origin: str, now: datetime) -> Record:
     return Record(
         id=f"cascade-{reader}-{sha256(f'{origin}/{reader}'.encode()).hexdigest()[:12]}",
         mode="cascade",
@@ -74,7 +74,7 @@ def _follower(reader: str, days: Days, cause: Cause, origin: str, now: datetime)
     )
 
 
-def ask_for_rest(settings: Settings, table: Table, *, now: datetime) -> Record | None:
+def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) -> Record | None:
     """Ask for the partitions of ``table`` that have the old columns, if its ledger says that they are owed the new."""
     owed = read_ledger(settings.warehouse, table.name).owed
     if not owed:

@@ -17,7 +17,7 @@ from reloads.warehouse.history import History
 from reloads.warehouse.ledger import table_lock
 
 UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
-"""As ``files.write_whole`` and ``staging_folder`` name what they have not finished."""
+"""As ``files.write_atomically`` and ``staging_folder`` name what they have not finished."""
 
 
 def remove_expired(settings: Settings, table: str, *, now: datetime) -> int:

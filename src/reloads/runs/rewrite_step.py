@@ -14,8 +14,8 @@ from reloads.days import Days
 from reloads.errors import OperatorError, ReloadsError
 from reloads.outcome import Failure, Outcome
 from reloads.requests.queue import Queue
-from reloads.rewriting.subprocess_call import call_there
-from reloads.rewriting.virtual_environment import environment_for
+from reloads.rewriting.subprocess_call import call_subprocess
+from reloads.rewriting.virtual_environment import ensure_environment
 from reloads.rewriting.worker import rewrite_here
 from reloads.settings import Settings
 from reloads.tables.definition import load_table
@@ -23,15 +23,15 @@ from reloads.tables.definition import load_table
 log = logging.getLogger(__name__)
 
 
-def rewrite_one(settings: Settings, table: str, batch: Mapping[str, Any], *, run: str, now: datetime) -> Outcome:
+def run_batch(settings: Settings, table: str, batch: Mapping[str, Any], *, run: str, now: datetime) -> Outcome:
     """Rewrite and publish one batch; whatever went wrong stands in the outcome.
 
     Days that nobody wants any more are not begun.
     """
     todo = Batch.from_json(batch)
     cancelled = _cancelled(settings, todo)
-    if todo.piece.days - cancelled:
-        todo = replace(todo, piece=replace(todo.piece, days=todo.piece.days - cancelled))
+    if todo.days - cancelled:
+        todo = replace(todo, days=todo.days - cancelled)
         outcome = _outcome(settings, table, todo, run=run, now=now)
     else:
         outcome = Outcome()
@@ -48,7 +48,7 @@ def _outcome(settings: Settings, table: str, batch: Batch, *, run: str, now: dat
     try:
         return _rewrite(settings, table, batch, run=run, now=now)
     except ReloadsError as error:
-        failure = Failure(days=batch.piece.days, error=str(error), transient=isinstance(error, OperatorError))
+        failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
         return Outcome(failed=(failure,))
 
 
@@ -57,7 +57,7 @@ def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: dat
     if not requirements:
         return rewrite_here(settings, table, batch, run=run, now=now)
     begun = time.monotonic()
-    python = environment_for(requirements, folder=settings.environments)
+    python = ensure_environment(requirements, folder=settings.environments)
     value = {
         "settings": settings.model_dump(mode="json"),
         "table": table,
@@ -65,7 +65,7 @@ def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: dat
         "run": run,
         "now": now.isoformat(),
     }
-    outcome = Outcome.model_validate(call_there(python, "reloads.rewriting.worker", value))
+    outcome = Outcome.model_validate(call_subprocess(python, "reloads.rewriting.worker", value))
     log.info("%s: its own environment cost %.2f s", table, time.monotonic() - begun - outcome.seconds)
     return outcome
 
@@ -78,4 +78,4 @@ def _cancelled(settings: Settings, batch: Batch) -> Days:
         record = queue.get(name)
         gone = record.cancelled & days if record else Days()
         wanted, given_up = wanted | (days - gone), given_up | gone
-    return (batch.piece.days & given_up) - wanted
+    return (batch.days & given_up) - wanted

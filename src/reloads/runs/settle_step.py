@@ -11,10 +11,10 @@ from typing import Any
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
-from reloads.planning.selection import workable
+from reloads.planning.selection import runnable_records
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import ask_for_rest, carry_on
+from reloads.runs.follow_ups import cascade_changes, request_schema_backfill
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
@@ -51,8 +51,8 @@ def settle_batches(
     outcome = _together(planned, [Outcome.model_validate(found) for found in outcomes if found], run)
     queue = Queue(settings.landing)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
-    carry_on(settings, table, now=now)
-    ask_for_rest(settings, load_table(settings.tables, table), now=now)
+    cascade_changes(settings, table, now=now)
+    request_schema_backfill(settings, load_table(settings.tables, table), now=now)
     requests = {request for batch in planned for request in batch.requests}
     finished = (record.id for record in queue.outstanding(table) if not record.outstanding)
     for record_id in sorted(requests.union(finished)):
@@ -65,7 +65,7 @@ def settle_batches(
 def _together(planned: Sequence[Batch], found: Sequence[Outcome], run: str) -> Outcome:
     outcome = sum(found, start=Outcome())
     answered = {one.batch for one in found}
-    silent = Days.parse(text for batch in planned if batch.number not in answered for text in batch.piece.days.texts())
+    silent = Days.union(batch.days for batch in planned if batch.number not in answered)
     if silent:
         error = f"the task ended without a result, it was killed or stopped; read its log in the run {run}"
         outcome += Outcome(failed=(Failure(days=silent, error=error, transient=True),))
@@ -78,11 +78,11 @@ def _next(settings: Settings, table: str) -> tuple[Record, ...]:
     everything = queue.records("accepted")
     concerned = {table, *_downstream(lineage, table)}
     mine = [record for record in everything if record.table in concerned]
-    ready = workable(mine, everything=everything, lineage=lineage)
+    ready = runnable_records(mine, everything=everything, lineage=lineage)
     queue.attend(ready)
     return tuple({record.table: record for record in reversed(ready)}.values())
 
 
 def _downstream(lineage: Lineage, table: str) -> set[str]:
-    readers = set(lineage.readers(table))
+    readers = set(lineage.downstream(table))
     return readers.union(*(_downstream(lineage, reader) for reader in readers))

@@ -19,7 +19,7 @@ from reloads.outcome import Failure, Reason
 from reloads.requests.control import find_records
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import carry_on
+from reloads.runs.follow_ups import cascade_changes
 from reloads.settings import Settings
 from reloads.tables.definition import Table, load_table
 from reloads.warehouse.history import HISTORY, Act, History, Kept
@@ -27,7 +27,7 @@ from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partitions import TableFolder, day_part, folder_of, is_of_day
 from reloads.warehouse.publish import Publication, publish
 from reloads.warehouse.staging import is_in_use, staging_folder
-from reloads.warehouse.undo_plan import UNDO, Restore, plan_undo
+from reloads.warehouse.undo_plan import UNDO, UndoPlan, plan_undo
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def undo_in_table(
     return record
 
 
-def _remove_days(folder: TableFolder, restore: Restore) -> None:
+def _remove_days(folder: TableFolder, restore: UndoPlan) -> None:
     """Remove the folders of days that nobody had loaded before; one that was loaded without rows keeps its folder."""
     loaded = {day_part(name) for name in restore.entries if is_of_day(name)}
     for name, kept in restore.back.items():
@@ -68,7 +68,7 @@ def _remove_days(folder: TableFolder, restore: Restore) -> None:
                 (folder.folder / day_part(name)).rmdir()
 
 
-def _refuse_nothing(restore: Restore, table: Table, request: str) -> None:
+def _refuse_nothing(restore: UndoPlan, table: Table, request: str) -> None:
     if restore.back:
         return
     if restore.later:
@@ -96,14 +96,16 @@ def _linked(kept: Kept, path: Path) -> Path | None:
     return path
 
 
-def _rows(settings: Settings, table: str, restore: Restore) -> dict[str, int]:
+def _rows(settings: Settings, table: str, restore: UndoPlan) -> dict[str, int]:
     """The rows of the partitions before the undo and after it, as far as the ledger knows them."""
     now, then = read_ledger(settings.warehouse, table).entries, restore.entries
     before = sum(now[name].rows for name in restore.back if name in now)
     return {"rows": sum(then[name].rows for name in restore.back if name in then), "rows_before": before}
 
 
-def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Path | None], request: str) -> Publication:
+def _publication(
+    folder: TableFolder, restore: UndoPlan, staged: Mapping[str, Path | None], request: str
+) -> Publication:
     days = Days.of(map(folder.day_of, staged))
     return Publication(
         staged=staged,
@@ -117,7 +119,7 @@ def _publication(folder: TableFolder, restore: Restore, staged: Mapping[str, Pat
 
 
 def _record(
-    table: str, request: str, restore: Restore, folder: TableFolder, *, now: datetime, by: str | None
+    table: str, request: str, restore: UndoPlan, folder: TableFolder, *, now: datetime, by: str | None
 ) -> Record:
     by_other: dict[str, list[date]] = {}
     for name, other in restore.later.items():
@@ -158,7 +160,7 @@ def undo_request(
         except RequestError as error:
             left.append(error)
             continue
-        children = carry_on(settings, table, now=now) if is_announced else []
+        children = cascade_changes(settings, table, now=now) if is_announced else []
         done.append(record.model_copy(update={"children": tuple(child.id for child in children)}))
     if not done:
         raise left[0]

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from reloads.days import DateRange, Days
-from reloads.errors import TableError, cut, one_line
+from reloads.errors import TableError, one_line, shorten
 
 LONGEST_WINDOW = 366
 """Days. A reload of one day rewrites as many of every reader."""
@@ -92,21 +92,21 @@ def parse_window(text: object) -> int:
     """The number of days that ``7 days`` or ``1 day`` names; ``ValueError`` with a clause for anything else."""
     found = _WINDOW.fullmatch(text) if isinstance(text, str) else None
     if not found or int(found[1]) > LONGEST_WINDOW:
-        raise ValueError(f"{cut(repr(text))} is not from 1 to {LONGEST_WINDOW} days; write it like '7 days'")
+        raise ValueError(f"{shorten(repr(text))} is not from 1 to {LONGEST_WINDOW} days; write it like '7 days'")
     return int(found[1])
 
 
-def read_for(days: Days, window: int) -> Days:
+def input_days(days: Days, window: int) -> Days:
     """The days of an input that these days of its reader are made of: each day and the ``window - 1`` before it."""
-    return Days.parse(str(DateRange(_moved(r.first, 1 - window), r.last)) for r in days.ranges)
+    return Days.from_ranges(DateRange(_shift(r.first, 1 - window), r.last) for r in days.ranges)
 
 
-def carried(days: Days, window: int) -> Days:
+def dependent_days(days: Days, window: int) -> Days:
     """The days of a reader that these days of its input go into: each day and the ``window - 1`` after it."""
-    return Days.parse(str(DateRange(r.first, _moved(r.last, window - 1))) for r in days.ranges)
+    return Days.from_ranges(DateRange(r.first, _shift(r.last, window - 1)) for r in days.ranges)
 
 
-def _moved(day: date, by: int) -> date:
+def _shift(day: date, by: int) -> date:
     """The day so many days later, or the calendar's end."""
     return date.fromordinal(min(max(day.toordinal() + by, date.min.toordinal()), date.max.toordinal()))
 
@@ -124,11 +124,11 @@ class Lineage:
         """The tables that this one reads itself, sorted by name, and the window of each."""
         return dict(sorted(self.inputs.get(table, {}).items()))
 
-    def readers(self, table: str) -> dict[str, int]:
+    def downstream(self, table: str) -> dict[str, int]:
         """The tables that read this one themselves, sorted by name, and the window of each."""
         return {reader: read[table] for reader, read in sorted(self.inputs.items()) if table in read}
 
-    def order(self) -> tuple[str, ...]:
+    def load_order(self) -> tuple[str, ...]:
         """All tables, inputs before their readers, else by name; ``graphlib.CycleError`` if there is a cycle."""
         return _inputs_first(self.inputs)
 
@@ -137,16 +137,16 @@ class Lineage:
         ways = {table: self._way_round(table) for table in sorted(self.inputs)}
         return {table: way for table, way in ways.items() if way}
 
-    def behind(self, table: str, days: Days) -> dict[str, Days]:
+    def upstream_days(self, table: str, days: Days) -> dict[str, Days]:
         """All tables that this one reads, directly or not, inputs first, and the days of each that these days need.
 
         Raises ``graphlib.CycleError`` if one of them is on a cycle; so does ``ahead``.
         """
-        return self._spread(table, days, self.inputs_of, read_for)
+        return self._spread(table, days, self.inputs_of, input_days)
 
-    def ahead(self, table: str, days: Days) -> dict[str, Days]:
+    def downstream_days(self, table: str, days: Days) -> dict[str, Days]:
         """All tables that read this one, directly or not, inputs first, and the days of each that need these days."""
-        return self._spread(table, days, self.readers, carried)
+        return self._spread(table, days, self.downstream, dependent_days)
 
     def _way_round(self, table: str) -> tuple[str, ...]:
         """Breadth first, so that the shortest way is found."""
@@ -165,13 +165,12 @@ class Lineage:
         self, start: str, days: Days, following: Callable[[str], dict[str, int]], widened: Callable[[Days, int], Days]
     ) -> dict[str, Days]:
         edges = _reached(start, following)
-        # As texts until all ways to a table have been gone: Days.parse unites ranges without unfolding them.
-        texts = {name: days.texts() if name == start else [] for name in edges}
+        days_of = {name: days if name == start else Days() for name in edges}
         for name in reversed(_inputs_first(edges)):
             for after, window in edges[name].items():
-                texts[after] += widened(Days.parse(texts[name]), window).texts()
+                days_of[after] |= widened(days_of[name], window)
         order = _inputs_first({name: self.inputs_of(name).keys() & edges for name in edges})
-        return {name: Days.parse(texts[name]) for name in order if name != start}
+        return {name: days_of[name] for name in order if name != start}
 
 
 def _reached(start: str, following: Callable[[str], dict[str, int]]) -> dict[str, dict[str, int]]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reloads.days import parse_day
-from reloads.errors import RequestError, cut
+from reloads.errors import RequestError, shorten
 
 Value = bool | int | float | str | date
 PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -59,7 +59,7 @@ class Parameter(BaseModel):
         return value  # type: ignore[return-value]  # _problem has looked at its type
 
     def _problem(self, value: Any) -> str | None:
-        shown = cut(repr(str(value) if isinstance(value, date) else value))
+        shown = shorten(repr(str(value) if isinstance(value, date) else value))
         if not self._has_type(value):
             return f"{shown} is no {self.type}; write one"
         if self.choices and value not in self.choices:
@@ -86,7 +86,7 @@ def parse_parameters(given: Mapping[str, Any], declared: Mapping[str, Parameter]
     for name in given:
         if name not in declared:
             known = ", ".join(declared) or "none"
-            raise RequestError(f"'{table}' has no parameter {cut(repr(name))}; it declares {known}")
+            raise RequestError(f"'{table}' has no parameter {shorten(repr(name))}; it declares {known}")
     return {name: declared[name].parse(value, name=name) for name, value in sorted(given.items())}
 
 

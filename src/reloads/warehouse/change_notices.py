@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError, one_line
-from reloads.files import read_json, write_whole
+from reloads.files import read_json, write_atomically
 from reloads.warehouse.ledger import table_lock
 
 FOLDER = ".changes"
@@ -40,7 +40,7 @@ def write_notice(warehouse: Path, table: str, stamp: int, *, days: Days, request
     folder = warehouse / FOLDER / table
     folder.mkdir(parents=True, exist_ok=True)
     fields = {"days": days.texts(), "requests": {name: days.texts() for name, days in requests.items()}}
-    write_whole(folder / f"{stamp}.json", json.dumps(fields) + "\n")
+    write_atomically(folder / f"{stamp}.json", json.dumps(fields) + "\n")
 
 
 def read_notices(warehouse: Path, table: str) -> list[Notice]:

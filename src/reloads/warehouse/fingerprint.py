@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from reloads.days import Days
-from reloads.tables.lineage import read_for
+from reloads.tables.lineage import input_days
 from reloads.warehouse.partitions import TableFolder
 
 
@@ -26,7 +26,7 @@ def identities(folder: TableFolder, days: Iterable[date]) -> dict[date, tuple[st
 
 def digest(found: Mapping[date, tuple[str, ...]], day: date, window: int) -> str:
     """A short digest of the files of the ``window`` days that end with ``day``."""
-    names = sorted(name for one in read_for(Days.of([day]), window) for name in found.get(one, ()))
+    names = sorted(name for one in input_days(Days.of([day]), window) for name in found.get(one, ()))
     return sha256("\n".join(names).encode()).hexdigest()[:16]
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from reloads.days import Days
 from reloads.errors import OperatorError
-from reloads.files import link_or_copy, read_json, write_whole
+from reloads.files import link_or_copy, read_json, write_atomically
 
 HISTORY = ".history"
 DAY_NS = 86_400 * 10**9
@@ -73,7 +73,7 @@ class History:
         self.folder.mkdir(parents=True, exist_ok=True)
         requests = {name: days.texts() for name, days in act.requests.items()}
         fields = {"requests": requests, "run": act.run, "before": dict(act.before), "entered": list(act.entered)}
-        write_whole(self.folder / f"{stamp}.json", json.dumps(fields, separators=(",", ":")) + "\n")
+        write_atomically(self.folder / f"{stamp}.json", json.dumps(fields, separators=(",", ":")) + "\n")
 
     def keep(self, stamp: int, partition: str, file: Path) -> None:
         """Keep the file that the act is about to replace at that partition; if there is none, note that."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reloads.errors import OperatorError
-from reloads.files import locked, write_whole
+from reloads.files import file_lock, write_atomically
 
 FOLDER = ".ledger"
 
@@ -71,12 +71,12 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 
 def write_ledger(warehouse: Path, table: str, ledger: Ledger) -> None:
     """Replace the ledger; only who holds the table's lock may."""
-    write_whole(_path(warehouse, table), json.dumps(asdict(ledger), separators=(",", ":")) + "\n")
+    write_atomically(_path(warehouse, table), json.dumps(asdict(ledger), separators=(",", ":")) + "\n")
 
 
 def table_lock(warehouse: Path, table: str) -> AbstractContextManager[None]:
     """Hold the table's files for oneself: one process at a time changes partitions, history and ledger."""
-    return locked(_path(warehouse, table).with_suffix(".lock"))
+    return file_lock(_path(warehouse, table).with_suffix(".lock"))
 
 
 def _path(warehouse: Path, table: str) -> Path:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reloads.sql import literal, quoted
+from reloads.sql import quote_name, quote_text
 
 if TYPE_CHECKING:
     import duckdb
 
 FILE_NAME = "reloads file"
-PATH = quoted(FILE_NAME)
+PATH = quote_name(FILE_NAME)
 
 
 def pattern(file: Path) -> str:
@@ -31,11 +31,11 @@ def relation(files: Iterable[Path], *, columns: Mapping[str, str]) -> str:
     lacks is NULL there: a table may have got it later.
     """
     paths = list(files)
-    listed = ", ".join(literal(pattern(path)) for path in paths)
+    listed = ", ".join(quote_text(pattern(path)) for path in paths)
     if any("=" in part for part in paths[0].parts[: -1 - len(columns)]):
         # A folder above the warehouse would make a column too, and stand before one of the files that is called so.
         return _by_name(listed, columns)
-    types = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in columns.items())
+    types = ", ".join(f"{quote_name(name)}: {quote_text(kind)}" for name, kind in columns.items())
     return f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{types}}}, union_by_name = true)"
 
 
@@ -43,10 +43,12 @@ def _by_name(listed: str, columns: Mapping[str, str]) -> str:
     """The same from the names of the files, at the price that no file is left out by its name."""
     folders = [f"split_part({PATH}, '/', {place - 1 - len(columns)})" for place in range(len(columns))]
     values = (
-        f"cast(url_decode(substr({folder}, {len(name) + 2})) as {kind}) as {quoted(name)}"
+        f"cast(url_decode(substr({folder}, {len(name) + 2})) as {kind}) as {quote_name(name)}"
         for folder, (name, kind) in zip(folders, columns.items(), strict=True)
     )
-    read = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true, filename = {literal(FILE_NAME)})"
+    read = (
+        f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true, filename = {quote_text(FILE_NAME)})"
+    )
     return f"(select * exclude ({PATH}), {', '.join(values)} from {read})"
 
 
@@ -57,7 +59,7 @@ def row_counts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Pat
 
 def footers(db: duckdb.DuckDBPyConnection, files: Sequence[Path], key: str) -> dict[Path, str]:
     """What the footer of each file says under that key; one that cannot be read, or says nothing, is left out."""
-    query = f"select file_name, decode(value) from parquet_kv_metadata($1) where decode(key) = {literal(key)}"
+    query = f"select file_name, decode(value) from parquet_kv_metadata($1) where decode(key) = {quote_text(key)}"
     return dict(_by_file(db, files, query))
 
 

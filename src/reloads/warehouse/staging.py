@@ -26,7 +26,7 @@ def staging_folder(warehouse: Path, label: str) -> Iterator[Path]:
     root = warehouse / STAGING
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # Locked before it gets the name that remove_abandoned looks for.
+        # Locked before it gets the name that remove_abandoned_folders looks for.
         lock = _lock(root / f".{name}.tmp")
         (root / f".{name}.tmp").rename(root / f"{name}.lock")
         folder = root / name
@@ -53,7 +53,7 @@ def is_in_use(warehouse: Path, label: str) -> bool:
     return False
 
 
-def remove_abandoned(warehouse: Path) -> list[str]:
+def remove_abandoned_folders(warehouse: Path) -> list[str]:
     """Remove the staging folders that no living process uses; returns their names."""
     root = warehouse / STAGING
     removed = []

@@ -23,7 +23,7 @@ UNDO = "undo/"
 
 
 @dataclass(frozen=True)
-class Restore:
+class UndoPlan:
     """What an undo of one request does at one table."""
 
     back: Mapping[str, Kept]
@@ -76,7 +76,7 @@ class _Step:
     after: str | None
 
 
-def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) -> Restore:
+def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) -> UndoPlan:
     """What ``request`` replaced, and which of it somebody rewrote since; with ``force`` that is put back as well."""
     history, folder = History(settings.warehouse, table.name), folder_of(settings.warehouse, table)
     acts, known = history.acts(), read_ledger(settings.warehouse, table.name).entries
@@ -97,7 +97,7 @@ def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) ->
         back[name] = steps[first].kept
     if not force:
         back = {name: kept for name, kept in back.items() if name not in later}
-    return Restore(back, {} if force else later, acts, is_back, seen)
+    return UndoPlan(back, {} if force else later, acts, is_back, seen)
 
 
 def _steps(kept: Sequence[Kept], acts: Mapping[int, Act], folder: TableFolder, request: str) -> dict[str, list[_Step]]:

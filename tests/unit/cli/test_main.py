@@ -12,10 +12,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reloads.requests.intake import take_in
+from reloads.requests.intake import take_requests
 from reloads.requests.queue import Queue
 from reloads.runs.plan_step import plan_batches
-from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import settle_batches
 from reloads.settings import Settings
 
@@ -50,9 +50,9 @@ def settings_of(home: Path) -> Settings:
 def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
-    take_in(settings, now=now, asked=[])
+    take_requests(settings, now=now, asked=[])
     batches = [batch.to_json() for batch in plan_batches(settings, "clicks", now=now)]
-    outcomes = [rewrite_one(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
+    outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
 
 
@@ -133,7 +133,7 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     assert "no requests yet" in reloads(home, "status").stdout
     reloads(home, "run", "clicks", "2024-01-01")
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
-    take_in(settings_of(home), now=datetime.now(UTC), asked=[])
+    take_requests(settings_of(home), now=datetime.now(UTC), asked=[])
     shown = reloads(home, "status").stdout
     ended, open_ = (line.split() for line in shown.splitlines())
     assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]

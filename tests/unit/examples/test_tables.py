@@ -10,10 +10,11 @@ import duckdb
 import pytest
 
 from examples.make_source import make_source
+from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
-from reloads.partition_filter import Scope
-from reloads.rewriting.context import Place, Provenance, Work
+from reloads.partition_filter import PartitionFilter
+from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.tables.catalog import Catalog
@@ -414,11 +415,11 @@ def rewrite(
     table: str, days: Days, *, catalog: Catalog, home: Path, source: Path, run: str = "run", **work: Any
 ) -> Outcome:
     return rewrite_batch(
-        Work(days, **work),
+        Batch(days, requests={"r1": days}, **work),
         table=catalog[table],
-        place=Place(home / "warehouse", source, catalog.tables),
+        place=Locations(home / "warehouse", source, catalog.tables),
         share=Share(threads=2, memory_mb=512),
-        provenance=Provenance(requests={"r1": days}, run=run, written_at=datetime(2014, 1, 1, tzinfo=UTC)),
+        provenance=Provenance(run=run, written_at=datetime(2014, 1, 1, tzinfo=UTC)),
     )
 
 
@@ -456,7 +457,7 @@ def test_the_same_days_once_more_change_nothing(tmp_path: Path, source: Path, ca
 def test_slices_of_an_airport_s_departures_are_together_the_day(tmp_path: Path, source: Path, catalog: Catalog) -> None:
     day = Days.parse(["2013-05-05"])
     for number in range(2):
-        scope = Scope(slice=number, of=2)
+        scope = PartitionFilter(slice_number=number, slice_count=2)
         outcome = rewrite("departures", day, catalog=catalog, home=tmp_path, source=source, scope=scope)
         assert outcome.published == day
     folder = tmp_path / "warehouse" / "departures" / "flight_date=2013-05-05"

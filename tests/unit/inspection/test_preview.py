@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from reloads.inspection.preview import Line, preview
+from reloads.inspection.preview import PlanLine, preview
 from reloads.requests.request import parse_request
 from tests.chain import NOW, Chain
 
 
-def would(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> list[Line]:
+def would(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> list[PlanLine]:
     request = parse_request({"table": table, "start_date": first, "end_date": last or first, **more})
     return preview(chain.settings, request, now=NOW)
 
 
-def short(lines: list[Line]) -> list[str]:
+def short(lines: list[PlanLine]) -> list[str]:
     return [f"{'+' if one.is_planned else '-'} {one.table} {one.partition[4:]} {one.why}" for one in lines]
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import duckdb
 import pytest
 
+from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.inspection.sql_views import LOOKS, look_again, open_index, query_index
+from reloads.inspection.sql_views import LOOKS, look_again, open_views, query_views
 from reloads.outcome import CheckResult, Failure, Reason
 from reloads.requests.archive import archive_done
 from reloads.requests.queue import Queue
 from reloads.requests.record import Cause, Record
-from reloads.rewriting.context import Place, Provenance, Work
+from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.settings import Settings
@@ -69,8 +70,8 @@ def put(settings: Settings, place: str, content: str | bytes) -> Path:
 
 
 def ask(settings: Settings, statement: str) -> list[Row]:
-    with open_index(settings) as db:
-        return query_index(db, statement).fetchall()
+    with open_views(settings) as db:
+        return query_views(db, statement).fetchall()
 
 
 def states(settings: Settings) -> list[Row]:
@@ -174,12 +175,12 @@ def test_a_rejected_file_is_a_row_with_the_sentence(sales_settings: Settings) ->
 
 
 def test_requests_are_read_when_they_are_asked_for_and_an_answer_stays(sales_settings: Settings) -> None:
-    with open_index(sales_settings) as db:
+    with open_views(sales_settings) as db:
         path = put(sales_settings, "accepted/a.json", RECORD.to_json())
-        answer = query_index(db, "select id, state from requests")
+        answer = query_views(db, "select id, state from requests")
         (sales_settings.landing / "done").mkdir()
         path.rename(sales_settings.landing / "done/a.json")
-        assert query_index(db, "select id, state from requests").fetchall() == [("a", "done")]
+        assert query_views(db, "select id, state from requests").fetchall() == [("a", "done")]
         assert "accepted" in str(answer)
         assert answer.fetchall() == [("a", "accepted")]
 
@@ -257,14 +258,14 @@ def test_a_query_that_fails_says_so_in_the_words_of_the_database(
     ["from requests", "select 1 as state, 2 as state;", "describe requests", "with r as (from requests) from r -- all"],
 )
 def test_every_form_of_a_select_is_answered(sales_settings: Settings, statement: str) -> None:
-    with open_index(sales_settings) as db:
-        assert "state" in str(query_index(db, statement))
+    with open_views(sales_settings) as db:
+        assert "state" in str(query_views(db, statement))
 
 
 def test_only_the_two_views_are_shown(sales_settings: Settings) -> None:
-    with open_index(sales_settings) as db:
-        query_index(db, "from requests")
-        assert query_index(db, "show tables").fetchall() == [("partitions",), ("requests",)]
+    with open_views(sales_settings) as db:
+        query_views(db, "from requests")
+        assert query_views(db, "show tables").fetchall() == [("partitions",), ("requests",)]
 
 
 # partitions
@@ -273,11 +274,11 @@ def test_only_the_two_views_are_shown(sales_settings: Settings) -> None:
 def publish(settings: Settings, *texts: str, table: str = "sales", **parameters: object) -> None:
     days = Days.parse(texts)
     outcome = rewrite_batch(
-        Work(days, parameters=parameters),
+        Batch(days, parameters=parameters, requests={"r1": days, "r'2": days}),
         table=load_table(settings.tables, table),
-        place=Place(settings.warehouse, settings.source),
+        place=Locations(settings.warehouse, settings.source),
         share=Share(threads=1, memory_mb=256),
-        provenance=Provenance(requests={"r1": days, "r'2": days}, run="run/1", written_at=NOW),
+        provenance=Provenance(run="run/1", written_at=NOW),
     )
     assert [failure.error for failure in outcome.failed] == []
 

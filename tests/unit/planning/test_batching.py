@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.planning.batching import Limits, make_plan
+from reloads.planning.batching import Limits, cut_batches
 from reloads.requests.record import Mode, Record
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -37,16 +37,16 @@ queues = st.lists(st.tuples(some_days, some_days, modes), max_size=6).map(
 def test_a_plan_keeps_its_promises(
     records: list[Record], partitions_per_run: int, parallelism: int, days_per_batch: int
 ) -> None:
-    plan = make_plan(records, limits=Limits(partitions_per_run, parallelism, days_per_batch))
-    batches = [piece.days for piece in plan.pieces]
+    plan = cut_batches(records, limits=Limits(partitions_per_run, parallelism, days_per_batch))
+    batch_days = [batch.days for batch in plan.batches]
     outstanding = {day for one in records for day in one.outstanding}
     daily = {day for one in records if one.mode == "daily" for day in one.outstanding}
-    taken = [day for batch in batches for day in batch]
+    taken = [day for days in batch_days for day in days]
 
     # Each day once, none that nobody wants, and as many as one run may take.
     assert len(taken) == len(set(taken)) == min(partitions_per_run, len(outstanding))
     assert set(taken) <= outstanding
-    assert plan.left == len(outstanding) - len(taken)
+    assert plan.days_left == len(outstanding) - len(taken)
 
     # No day that is left comes before one that is taken: daily before others, newest first.
     def urgency(day: date) -> tuple[bool, date]:
@@ -56,32 +56,35 @@ def test_a_plan_keeps_its_promises(
     assert not left or not taken or max(map(urgency, left)) < min(map(urgency, taken))
 
     # Few batches of like size, none empty.
-    sizes = [len(batch) for batch in batches]
+    sizes = [len(days) for days in batch_days]
     assert len(sizes) <= parallelism
     assert len(sizes) <= 1 or len(sizes) * days_per_batch <= len(taken)
     assert not sizes or 0 < min(sizes) <= max(sizes) <= min(sizes) + 1
-    assert all(before.ranges[-1].last < after.ranges[0].first for before, after in pairwise(batches))
+    assert all(before.ranges[-1].last < after.ranges[0].first for before, after in pairwise(batch_days))
 
-    # It names the requests it works for, and those that only wait to be filed away.
+    # Each batch names the requests it serves, each with the days that it wants.
+    for batch in plan.batches:
+        for one in records:
+            assert batch.requests.get(one.id, Days()) == one.outstanding & batch.days
 
 
 def test_days_asked_for_twice_are_taken_once() -> None:
     june = Days.between(date(2024, 6, 1), date(2024, 6, 30))
-    plan = make_plan([record("a", june), record("b", june)], limits=Limits(400, 4, 31))
-    assert [piece.days for piece in plan.pieces] == [june]
+    plan = cut_batches([record("a", june), record("b", june)], limits=Limits(400, 4, 31))
+    assert [batch.days for batch in plan.batches] == [june]
 
 
 def test_a_daily_load_does_not_wait_behind_a_long_reload() -> None:
     years = record("years", Days.between(date(2020, 1, 1), date(2024, 6, 30)))
     yesterday = Days.of([date(2019, 12, 31)])
-    plan = make_plan([years, record("daily", yesterday, mode="daily")], limits=Limits(10, 1, 31))
-    [piece] = plan.pieces
-    assert piece.days.texts() == ["2019-12-31", "2024-06-22..2024-06-30"]
+    plan = cut_batches([years, record("daily", yesterday, mode="daily")], limits=Limits(10, 1, 31))
+    [batch] = plan.batches
+    assert batch.days.texts() == ["2019-12-31", "2024-06-22..2024-06-30"]
 
 
 def test_nothing_outstanding_is_no_batch() -> None:
-    plan = make_plan([], limits=Limits(400, 4, 31))
-    assert (plan.pieces, plan.left) == ((), 0)
+    plan = cut_batches([], limits=Limits(400, 4, 31))
+    assert (plan.batches, plan.days_left) == ((), 0)
 
 
 JUNE = Days.between(date(2024, 6, 1), date(2024, 6, 30))
@@ -92,34 +95,34 @@ def with_keys(name: str, days: Days, **keys: tuple[str, ...]) -> Record:
     return record(name, days).model_copy(update={"keys": keys})
 
 
-def test_days_that_are_asked_for_with_other_keys_are_a_piece_of_their_own() -> None:
-    plan = make_plan([with_keys("a", JUNE, origin=("EWR",)), with_keys("b", FIFTH, origin=("JFK",))], limits=LIMITS)
-    assert {str(piece.days): piece.scope.choices for piece in plan.pieces} == {
+def test_days_that_are_asked_for_with_other_keys_are_a_batch_of_their_own() -> None:
+    plan = cut_batches([with_keys("a", JUNE, origin=("EWR",)), with_keys("b", FIFTH, origin=("JFK",))], limits=LIMITS)
+    assert {str(batch.days): batch.partition_filter.key_filters for batch in plan.batches} == {
         "2024-06-01..2024-06-04, 2024-06-06..2024-06-30": ({"origin": ("EWR",)},),
         "2024-06-05": ({"origin": ("EWR",)}, {"origin": ("JFK",)}),
     }
 
 
 def test_a_request_for_all_keys_covers_those_for_some() -> None:
-    plan = make_plan([with_keys("a", FIFTH, origin=("EWR",)), record("b", FIFTH)], limits=LIMITS)
-    assert [piece.scope.choices for piece in plan.pieces] == [()]
+    plan = cut_batches([with_keys("a", FIFTH, origin=("EWR",)), record("b", FIFTH)], limits=LIMITS)
+    assert [batch.partition_filter.key_filters for batch in plan.batches] == [()]
 
 
-def test_slices_of_the_same_days_are_pieces_side_by_side() -> None:
-    plan = make_plan([record("a", FIFTH)], limits=Limits(400, 4, 31, key_slices=3))
-    assert [(piece.days, piece.scope.slice, piece.scope.of) for piece in plan.pieces] == [
-        (FIFTH, n, 3) for n in range(3)
-    ]
+def test_slices_of_the_same_days_are_batches_side_by_side() -> None:
+    plan = cut_batches([record("a", FIFTH)], limits=Limits(400, 4, 31, key_slices=3))
+    assert [
+        (batch.days, batch.partition_filter.slice_number, batch.partition_filter.slice_count) for batch in plan.batches
+    ] == [(FIFTH, n, 3) for n in range(3)]
 
 
 def test_of_two_requests_with_other_parameters_the_later_one_counts() -> None:
     early = record("a", JUNE).model_copy(update={"parameters": {"size": 1}})
     late = record("b", FIFTH).model_copy(update={"parameters": {"size": 2}})
-    plan = make_plan([early, late], limits=LIMITS)
-    assert {piece.parameters["size"]: len(piece.days) for piece in plan.pieces} == {1: 29, 2: 1}
+    plan = cut_batches([early, late], limits=LIMITS)
+    assert {batch.parameters["size"]: len(batch.days) for batch in plan.batches} == {1: 29, 2: 1}
 
 
 def test_a_day_that_only_follows_an_input_keeps_its_parameters() -> None:
     follower = record("a", JUNE, mode="cascade")
-    plan = make_plan([follower], limits=LIMITS, own={FIFTH.ranges[0].first: {"size": 7}})
-    assert {len(piece.days): piece.parameters for piece in plan.pieces} == {29: {}, 1: {"size": 7}}
+    plan = cut_batches([follower], limits=LIMITS, kept_parameters={FIFTH.ranges[0].first: {"size": 7}})
+    assert {len(batch.days): batch.parameters for batch in plan.batches} == {29: {}, 1: {"size": 7}}

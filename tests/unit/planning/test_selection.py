@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from reloads.days import Days
-from reloads.planning.selection import triage
+from reloads.planning.selection import select_days
 from reloads.requests.record import Record
 from reloads.tables.definition import load_table
 from tests.chain import NOW, Chain
@@ -121,7 +121,7 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     chain.ask("a", "2025-01-02", "2025-01-03")
     chain.run("a")
     table = load_table(chain.settings.tables, "b")
-    _, own = triage(chain.settings, table, chain.queue.outstanding("b"), now=datetime.now(UTC))
+    _, own = select_days(chain.settings, table, chain.queue.outstanding("b"), now=datetime.now(UTC))
     assert {day: dict(kept) for day, kept in own.items()} == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}
     assert {batch["label"]: batch["parameters"] for batch in chain.plan("b")} == {
         "2025-01-02": {"factor": 5},

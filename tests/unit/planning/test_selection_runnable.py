@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.planning.selection import workable
+from reloads.planning.selection import runnable_records
 from reloads.requests.record import Mode, Record
 from reloads.tables.lineage import Lineage
 
@@ -26,7 +26,7 @@ def record(table: str, *days: str, mode: Mode = "cascade", file: str | None = No
 def now(*records: Record, table: str) -> list[str]:
     """The days of ``table`` that can be worked on now."""
     mine = [one for one in records if one.table == table]
-    found = workable(mine, everything=records, lineage=CHAIN)
+    found = runnable_records(mine, everything=records, lineage=CHAIN)
     return Days.parse(text for one in found for text in one.outstanding.texts()).texts()
 
 
@@ -85,7 +85,7 @@ def test_tables_asked_for_in_one_file_go_one_after_the_other(other: str | None, 
 
 def test_what_is_left_of_a_request_is_the_request_with_fewer_days() -> None:
     asked = record("b", "2025-01-09..2025-01-11", published="2025-01-09")
-    [left] = workable([asked], everything=[asked, record("a", "2025-01-10")], lineage=CHAIN)
+    [left] = runnable_records([asked], everything=[asked, record("a", "2025-01-10")], lineage=CHAIN)
     assert left == asked.model_copy(update={"days": Days.parse(["2025-01-09", "2025-01-11"])})
 
 
@@ -107,7 +107,7 @@ def test_whatever_is_outstanding_something_can_be_done(found: list[Record]) -> N
     records = [one.model_copy(update={"id": str(n)}) for n, one in enumerate(found)]
     rounds = 0
     while any(one.outstanding for one in records):
-        done = {one.id: one.outstanding for one in workable(records, everything=records, lineage=CHAIN)}
+        done = {one.id: one.outstanding for one in runnable_records(records, everything=records, lineage=CHAIN)}
         assert done, "all wait for one another"
         records = [one.model_copy(update={"published": one.published | done.get(one.id, Days())}) for one in records]
         rounds += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reloads.days import Days
-from reloads.planning.staleness import MISSING, OUTDATED, UNKNOWN, Look
+from reloads.planning.staleness import MISSING, OUTDATED, UNKNOWN, TableState
 from reloads.tables.catalog import all_inputs
 from reloads.tables.definition import load_table
 from tests.chain import Chain
@@ -19,10 +19,10 @@ DAYS = Days.between(FIRST, THIRD)
 SHOPS = "select day, shop, amount from a cross join (values ('north'), ('south')) as shops(shop)"
 
 
-def look(chain: Chain, table: str) -> Look:
+def look(chain: Chain, table: str) -> TableState:
     definition = load_table(chain.settings.tables, table)
     inputs = all_inputs(chain.settings.tables, definition)
-    return Look.at(definition, DAYS, warehouse=chain.settings.warehouse, inputs=inputs)
+    return TableState.at(definition, DAYS, warehouse=chain.settings.warehouse, inputs=inputs)
 
 
 def whys(chain: Chain, table: str, **choice: tuple[str, ...]) -> list[str | None]:

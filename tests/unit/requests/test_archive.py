@@ -29,7 +29,7 @@ def done(queue: Queue, number: int, at: datetime, **more: object) -> Record:
     day = date(2024, 1, 1) + timedelta(days=number)
     request = parse_request({"table": "sales", "start_date": str(day), "reason": "nächtlich\u2028"})
     record = new_record(request, "sales", mode="landing", origin=f"drop {number}", now=at, **more)
-    queue.file_away(record.after(Outcome(published=record.days), run="run", now=at))
+    queue.file_away(record.with_outcome(Outcome(published=record.days), run="run", now=at))
     return record
 
 

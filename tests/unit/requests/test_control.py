@@ -10,7 +10,7 @@ import pytest
 
 from reloads.errors import RequestError
 from reloads.requests.control import cancel_request, find_records, retry_request
-from reloads.requests.intake import take_in
+from reloads.requests.intake import take_requests
 from reloads.requests.queue import KNOCK, knock
 from reloads.requests.record import Record
 from tests.chain import NOW, Chain
@@ -20,7 +20,7 @@ TWO_BAD = "select day, if(amount in (2, 4), error('bad row'), amount) as amount 
 
 def take(chain: Chain) -> list[Record]:
     """What lies in the drop folder is accepted."""
-    taken = take_in(chain.settings, now=NOW, asked=[]).files
+    taken = take_requests(chain.settings, now=NOW, asked=[]).files
     assert taken.rejected == {}
     return list(taken.accepted)
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import Taken, candidates, read_requests, take_files
+from reloads.requests.drop_folder import TakenFiles, list_request_files, read_requests, take_files
 from reloads.requests.queue import Queue
 from reloads.tables.catalog import Catalog
 
@@ -29,7 +29,7 @@ GOOD = json.dumps(REQUEST).encode()
 JANUARY = Days.between(date(2024, 1, 1), date(2024, 1, 31))
 LONGEST_NAME = "x" * 250 + ".json"
 
-Take = Callable[..., Taken]
+Take = Callable[..., TakenFiles]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def landing(queue: Queue) -> Path:
 def take(queue: Queue, catalog: Catalog) -> Take:
     """Take all files; ``seconds`` have passed since they were dropped."""
 
-    def take(*, seconds: float = 60) -> Taken:
+    def take(*, seconds: float = 60) -> TakenFiles:
         now = datetime.now(UTC) + timedelta(seconds=seconds)
         return take_files(queue, catalog=catalog, now=now, today=TODAY, stable_seconds=5)
 
@@ -53,7 +53,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def dropped_names(landing: Path) -> list[str]:
-    return [entry.name for entry in candidates(landing)]
+    return [entry.name for entry in list_request_files(landing)]
 
 
 # what is a candidate
@@ -63,13 +63,13 @@ def test_hidden_and_other_files_are_left_alone(landing: Path, take: Take) -> Non
     others = [".hidden.json", "note.txt", "a.JSON", "b.json.part", "json", ".json"]
     for name in others:
         (landing / name).write_bytes(GOOD)
-    assert take() == Taken()
+    assert take() == TakenFiles()
     assert names_in(landing) == sorted(others)
 
 
 def test_a_missing_drop_folder_is_the_operators_to_mend(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"nowhere cannot be read \(No such file or directory\); make the folder"):
-        candidates(tmp_path / "nowhere")
+        list_request_files(tmp_path / "nowhere")
 
 
 # good files
@@ -462,7 +462,7 @@ def test_a_crash_before_the_file_is_removed_makes_no_second_request_when_the_fir
         patch.setattr(Path, "unlink", lambda *_args, **_more: None)
         [record] = take().accepted
     queue.settle(record.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
-    assert take() == Taken()
+    assert take() == TakenFiles()
     assert names_in(landing) == [".lock", "accepted", "done"]
     assert names_in(landing / "accepted") == []
 

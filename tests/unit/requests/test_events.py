@@ -9,8 +9,15 @@ import pytest
 
 from reloads.days import Days
 from reloads.outcome import Outcome
-from reloads.requests.events import LOOK_BACK, RequestEvent, accept_foreign, announcement, publication, read_from
-from reloads.requests.intake import ask_by_hand
+from reloads.requests.events import (
+    LOOK_BACK,
+    RequestEvent,
+    accept_foreign_events,
+    announcement_extra,
+    publication_extra,
+    unseen_since,
+)
+from reloads.requests.intake import request_by_hand
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -25,7 +32,7 @@ def event(extra: dict[str, Any], *, at: datetime = NOW, number: int = 1) -> Requ
 
 
 def accept(settings: Settings, *events: RequestEvent) -> list[Record]:
-    return accept_foreign(settings, "sales", events, now=NOW)
+    return accept_foreign_events(settings, "sales", events, now=NOW)
 
 
 def notes(queue: Queue) -> list[str]:
@@ -40,8 +47,8 @@ def test_an_event_of_somebody_else_becomes_a_request(sales_settings: Settings, q
 
 
 def test_an_event_of_ours_only_wakes(sales_settings: Settings, queue: Queue) -> None:
-    [record] = ask_by_hand(sales_settings, {"table": "sales"} | JUNE, now=NOW, origin="run")
-    assert accept(sales_settings, event(announcement(record))) == []
+    [record] = request_by_hand(sales_settings, {"table": "sales"} | JUNE, now=NOW, origin="run")
+    assert accept(sales_settings, event(announcement_extra(record))) == []
     assert queue.outstanding("sales") == [record]
 
 
@@ -109,29 +116,29 @@ def test_two_bad_events_of_one_moment_are_both_told(sales_settings: Settings, qu
 def test_events_are_read_from_a_little_before_the_newest_seen(sales_settings: Settings) -> None:
     older, newer = event({}, at=NOW - 30 * MINUTE), event(JUNE, at=NOW - 20 * MINUTE, number=2)
     accept(sales_settings, newer, older)
-    assert read_from(sales_settings, "sales", now=NOW) == NOW - 20 * MINUTE - LOOK_BACK
+    assert unseen_since(sales_settings, "sales", now=NOW) == NOW - 20 * MINUTE - LOOK_BACK
 
 
 def test_before_the_first_event_a_day_is_looked_through(sales_settings: Settings) -> None:
-    assert read_from(sales_settings, "sales", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
+    assert unseen_since(sales_settings, "sales", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
     accept(sales_settings)
-    assert read_from(sales_settings, "sales", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
+    assert unseen_since(sales_settings, "sales", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
 
 
 def test_our_own_events_move_the_bookmark_too(sales_settings: Settings) -> None:
     accept(sales_settings, event({"request": "r"}, at=NOW - 5 * MINUTE))
-    assert read_from(sales_settings, "sales", now=NOW) == NOW - 5 * MINUTE - LOOK_BACK
+    assert unseen_since(sales_settings, "sales", now=NOW) == NOW - 5 * MINUTE - LOOK_BACK
 
 
 def test_the_bookmark_never_moves_back(sales_settings: Settings) -> None:
     accept(sales_settings, event(JUNE, at=NOW))
     accept(sales_settings, event(JUNE, at=NOW - 5 * MINUTE, number=2))
-    assert read_from(sales_settings, "sales", now=NOW) == NOW - LOOK_BACK
+    assert unseen_since(sales_settings, "sales", now=NOW) == NOW - LOOK_BACK
 
 
 def test_tables_are_followed_apart(sales_settings: Settings) -> None:
     accept(sales_settings, event(JUNE))
-    assert read_from(sales_settings, "visits", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
+    assert unseen_since(sales_settings, "visits", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
 
 
 # what our events say
@@ -139,10 +146,15 @@ def test_tables_are_followed_apart(sales_settings: Settings) -> None:
 
 def test_an_announcement_spans_the_days_asked_for(sales_settings: Settings) -> None:
     form = {"table": "sales", **JUNE, "exclude_dates": ["2024-06-15"], "reason": "late"}
-    [record] = ask_by_hand(sales_settings, form, now=NOW, origin="run")
-    assert announcement(record) == JUNE | {"table": "sales", "mode": "manual", "request": record.id, "reason": "late"}
+    [record] = request_by_hand(sales_settings, form, now=NOW, origin="run")
+    assert announcement_extra(record) == JUNE | {
+        "table": "sales",
+        "mode": "manual",
+        "request": record.id,
+        "reason": "late",
+    }
 
 
 def test_a_publication_names_its_ranges() -> None:
     published = Days.parse(["2024-06-01..2024-06-03", "2024-06-30"])
-    assert publication("sales", published) == JUNE | {"table": "sales", "ranges": published.texts()}
+    assert publication_extra("sales", published) == JUNE | {"table": "sales", "ranges": published.texts()}

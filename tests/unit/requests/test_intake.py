@@ -14,7 +14,7 @@ import pytest
 
 from reloads.errors import RequestError
 from reloads.outcome import Outcome
-from reloads.requests.intake import Intake, ask_by_hand, ask_daily, take_in
+from reloads.requests.intake import Intake, request_by_hand, request_daily, take_requests
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -25,7 +25,7 @@ FORM = {"table": "visits", "start_date": "2024-06-01", "end_date": "2024-06-30"}
 
 
 def daily(settings: Settings, *, at: datetime = NOON, origin: str | None = None) -> list[Record]:
-    return ask_daily(settings, at=at, now=at, origin=origin or at.isoformat())
+    return request_daily(settings, at=at, now=at, origin=origin or at.isoformat())
 
 
 def asked(records: list[Record]) -> list[tuple[str, list[str]]]:
@@ -152,7 +152,7 @@ def test_days_that_were_missed_are_made_up_for_once_however_far_a_table_looks_ba
 
 
 def test_a_form_asks_for_the_days_it_names(sales_settings: Settings, queue: Queue) -> None:
-    [record] = ask_by_hand(sales_settings, FORM | {"reason": "late"}, now=NOON, origin="run")
+    [record] = request_by_hand(sales_settings, FORM | {"reason": "late"}, now=NOON, origin="run")
     assert (record.table, record.mode, record.reason) == ("visits", "manual", "late")
     assert record.days.texts() == ["2024-06-01..2024-06-30"]
     assert queue.records("accepted") == [record]
@@ -160,7 +160,7 @@ def test_a_form_asks_for_the_days_it_names(sales_settings: Settings, queue: Queu
 
 @pytest.mark.parametrize("empty", [None, ""])
 def test_empty_fields_of_a_form_are_left_out(sales_settings: Settings, empty: str | None) -> None:
-    [record] = ask_by_hand(sales_settings, FORM | {"end_date": empty, "reason": empty}, now=NOON, origin="run")
+    [record] = request_by_hand(sales_settings, FORM | {"end_date": empty, "reason": empty}, now=NOON, origin="run")
     assert record.days.texts() == ["2024-06-01"]
     assert record.reason is None
 
@@ -180,36 +180,36 @@ def test_a_wrong_form_is_refused_and_asks_for_nothing(
     sales_settings: Settings, queue: Queue, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(RequestError, match=words):
-        ask_by_hand(sales_settings, FORM | change, now=NOON, origin="run")
+        request_by_hand(sales_settings, FORM | change, now=NOON, origin="run")
     assert queue.records("accepted") == []
 
 
 def test_a_form_sent_again_by_a_retry_is_one_request(sales_settings: Settings, queue: Queue) -> None:
-    [first] = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
-    [again] = ask_by_hand(sales_settings, FORM, now=NOON + DAY, origin="run")
+    [first] = request_by_hand(sales_settings, FORM, now=NOON, origin="run")
+    [again] = request_by_hand(sales_settings, FORM, now=NOON + DAY, origin="run")
     assert again.id == first.id
     assert queue.records("accepted") == [first]
     queue.settle(first.id, Outcome(published=first.days), run="run", now=NOON)
-    assert ask_by_hand(sales_settings, FORM, now=NOON + DAY, origin="run") == []
+    assert request_by_hand(sales_settings, FORM, now=NOON + DAY, origin="run") == []
 
 
 def test_a_form_can_ask_for_less_than_everything(sales_settings: Settings, define: Callable[..., Path]) -> None:
     query = (sales_settings.tables / "visits" / "query.sql").read_text()
     define("visits", query, "keys = ['sale_id']\n[parameters.size]\ntype = 'integer'\ndefault = 1\n")
     wanted = {"only": "stale", "keys": {"sale_id": [1]}, "parameters": {"size": 2}, "cascade": False}
-    [record] = ask_by_hand(sales_settings, FORM | wanted, now=NOON, origin="run")
+    [record] = request_by_hand(sales_settings, FORM | wanted, now=NOON, origin="run")
     assert (record.only, record.cascade, record.parameters) == ("stale", False, {"size": 2})
     assert record.keys == {"sale_id": ("1",)}
 
 
 def test_a_form_as_it_is_opened_asks_for_everything(sales_settings: Settings) -> None:
     opened = {"only": "all", "keys": {}, "parameters": {}, "cascade": True, "reason": None}
-    [record] = ask_by_hand(sales_settings, FORM | opened, now=NOON, origin="run")
+    [record] = request_by_hand(sales_settings, FORM | opened, now=NOON, origin="run")
     assert (record.only, record.cascade, record.parameters, record.keys) == ("all", True, {}, {})
 
 
 def test_a_form_for_two_tables_is_a_request_each(sales_settings: Settings) -> None:
-    records = ask_by_hand(sales_settings, FORM | {"table": ["visits", "sales"]}, now=NOON, origin="run")
+    records = request_by_hand(sales_settings, FORM | {"table": ["visits", "sales"]}, now=NOON, origin="run")
     assert [record.table for record in records] == ["visits", "sales"]
 
 
@@ -217,7 +217,7 @@ def test_a_form_for_two_tables_is_a_request_each(sales_settings: Settings) -> No
 
 
 def take_in_after(settings: Settings, seconds: float, *, records: list[Record] | None = None) -> Intake:
-    return take_in(settings, now=datetime.now(UTC) + timedelta(seconds=seconds), asked=records or [])
+    return take_requests(settings, now=datetime.now(UTC) + timedelta(seconds=seconds), asked=records or [])
 
 
 def test_what_was_asked_for_and_what_was_dropped_is_announced(sales_settings: Settings) -> None:
@@ -243,7 +243,7 @@ def test_a_dropped_file_may_ask_up_to_today_in_the_configured_time_zone(sales_se
     settings = at_home(sales_settings, zone)
     for name, day in (("today", settings.day_of(now)), ("tomorrow", settings.day_of(now) + DAY)):
         (settings.landing / f"{name}.json").write_text(json.dumps({"table": "sales", "start_date": str(day)}))
-    files = take_in(settings, now=now, asked=[]).files
+    files = take_requests(settings, now=now, asked=[]).files
     assert [record.file for record in files.accepted] == ["today.json"]
     assert "in the future" in files.rejected["tomorrow.json"]
 
@@ -263,13 +263,13 @@ def test_a_request_nobody_works_on_is_announced_again_and_then_left_for_a_while(
 
 
 def test_a_request_accepted_before_a_crash_is_announced_later(sales_settings: Settings, queue: Queue) -> None:
-    [record] = ask_by_hand(sales_settings, FORM, now=datetime.now(UTC), origin="run that was killed")
+    [record] = request_by_hand(sales_settings, FORM, now=datetime.now(UTC), origin="run that was killed")
     assert take_in_after(sales_settings, 300).announce == (record,)
     assert queue.records("accepted") == [record]
 
 
 def test_a_request_of_a_table_that_is_gone_fails_and_says_why(sales_settings: Settings, queue: Queue) -> None:
-    [record] = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
+    [record] = request_by_hand(sales_settings, FORM, now=NOON, origin="run")
     shutil.rmtree(sales_settings.tables / "visits")
     assert take_in_after(sales_settings, 3600).announce == ()
     [failed] = queue.records("failed")
@@ -278,28 +278,28 @@ def test_a_request_of_a_table_that_is_gone_fails_and_says_why(sales_settings: Se
 
 
 def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_settings: Settings, queue: Queue) -> None:
-    [record] = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
+    [record] = request_by_hand(sales_settings, FORM, now=NOON, origin="run")
     (sales_settings.tables / "visits" / "query.sql").write_text("selec")
     take_in_after(sales_settings, 3600)
     assert queue.records("accepted") == [record]
 
 
 def test_a_request_is_announced_once_at_a_time(sales_settings: Settings) -> None:
-    records = ask_by_hand(sales_settings, FORM, now=NOON, origin="run")
+    records = request_by_hand(sales_settings, FORM, now=NOON, origin="run")
     assert take_in_after(sales_settings, 3600, records=records).announce == tuple(records)
 
 
 def test_a_bad_file_that_just_came_is_rejected_by_the_same_look(sales_settings: Settings, queue: Queue) -> None:
     settings = sales_settings.model_copy(update={"stable_seconds": 0.1})
     (queue.landing / "bad.json").write_text('{"table": "sales"')
-    taken = take_in(settings, now=datetime.now(UTC), asked=[]).files
+    taken = take_requests(settings, now=datetime.now(UTC), asked=[]).files
     assert list(taken.rejected) == ["bad.json"]
 
 
 def test_a_request_of_a_table_that_is_gone_fails_and_says_so(sales_settings: Settings, queue: Queue) -> None:
-    [record] = ask_by_hand(sales_settings, FORM, now=NOON, origin="form")
+    [record] = request_by_hand(sales_settings, FORM, now=NOON, origin="form")
     shutil.rmtree(sales_settings.tables / "visits")
-    assert take_in(sales_settings, now=NOON + DAY, asked=[]).announce == ()
+    assert take_requests(sales_settings, now=NOON + DAY, asked=[]).announce == ()
     [failed] = queue.records("failed")
     assert failed.id == record.id
     assert "'visits' no longer exists" in failed.failed[0].error

@@ -352,7 +352,7 @@ def test_two_processes_that_change_one_record_at_once_lose_nothing(queue: Queue)
 
 @pytest.mark.parametrize(("outcome", "state"), [(Outcome(published=WEEK), "done"), (failing("2024-06-01"), "failed")])
 def test_a_request_run_elsewhere_is_filed_away(queue: Queue, outcome: Outcome, state: State) -> None:
-    one = record().after(outcome, run="here", now=NOW)
+    one = record().with_outcome(outcome, run="here", now=NOW)
     path = queue.file_away(one)
     assert path.parent.name == state
     assert read_record(path) == one

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError, RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.record import Record, asked_again, new_record
+from reloads.requests.record import Record, new_record, request_from_record
 from reloads.requests.request import parse_request
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -78,7 +78,7 @@ def test_every_day_asked_for_is_outstanding_published_or_failed_and_no_other(dat
             failed=(Failure(days=Days.of(failed), error="bad row"),) if failed else (),
             rows={str(day): 1 for day in published},
         )
-        after = before.after(outcome, run=f"run {number}", now=NOW)
+        after = before.with_outcome(outcome, run=f"run {number}", now=NOW)
         given_up = Days.of(day for one in after.failed for day in one.days)
         assert after.outstanding | after.published | given_up == after.days == before.days
         assert len(after.outstanding) + len(after.published) + len(given_up) == len(after.days)
@@ -92,28 +92,28 @@ def test_an_outcome_recorded_twice_counts_once() -> None:
     outcome = Outcome(
         published=WEEK, rows={str(day): 10 for day in WEEK}, bytes={str(day): 9 for day in WEEK}, seconds=1
     )
-    once = record().after(outcome, run="run", now=NOW)
+    once = record().with_outcome(outcome, run="run", now=NOW)
     assert (once.rows, once.bytes, once.seconds, once.runs) == (70, 63, 1, ("run",))
-    assert once.after(outcome, run="run", now=NOW + timedelta(hours=1)) == once
+    assert once.with_outcome(outcome, run="run", now=NOW + timedelta(hours=1)) == once
 
 
 def test_an_outcome_of_other_days_changes_nothing() -> None:
     other = Outcome(published=days("2024-05-01"), failed=(failure("2024-05-02"),), seconds=1)
-    assert record().after(other, run="run", now=NOW) == record()
+    assert record().with_outcome(other, run="run", now=NOW) == record()
 
 
 def test_a_failed_day_that_is_published_later_has_not_failed() -> None:
-    failed = record().after(
+    failed = record().with_outcome(
         Outcome(published=WEEK - days("2024-06-03"), failed=(failure("2024-06-03"),)), run="1", now=NOW
     )
     assert failed.failed == (failure("2024-06-03"),)
-    mended = failed.after(Outcome(published=days("2024-06-03")), run="2", now=NOW)
+    mended = failed.with_outcome(Outcome(published=days("2024-06-03")), run="2", now=NOW)
     assert (mended.failed, mended.published, mended.runs) == ((), WEEK, ("1", "2"))
 
 
 def test_a_published_day_does_not_fail_afterwards() -> None:
-    done = record().after(Outcome(published=WEEK), run="1", now=NOW)
-    assert done.after(Outcome(failed=(failure("2024-06-03"),)), run="2", now=NOW) == done
+    done = record().with_outcome(Outcome(published=WEEK), run="1", now=NOW)
+    assert done.with_outcome(Outcome(failed=(failure("2024-06-03"),)), run="2", now=NOW) == done
 
 
 def test_the_file_of_a_record_holds_all_of_it() -> None:
@@ -168,7 +168,7 @@ def test_without_failures_nothing_is_raised() -> None:
 
 
 def put_back(one: Record) -> Days:
-    fields = asked_again(json.loads(one.to_json()))
+    fields = request_from_record(json.loads(one.to_json()))
     assert fields is not None
     return parse_request(fields).days
 
@@ -184,13 +184,13 @@ def test_a_failed_record_asks_for_the_unpublished_days_only() -> None:
 
 
 def test_who_asked_and_why_is_kept() -> None:
-    fields = asked_again(json.loads(record(reason="late files", requested_by="Ada").to_json()))
+    fields = request_from_record(json.loads(record(reason="late files", requested_by="Ada").to_json()))
     assert fields is not None
     assert (fields["reason"], fields["requested_by"]) == ("late files", "Ada")
 
 
 def test_a_request_is_no_record() -> None:
-    assert asked_again({"table": "sales", "start_date": "2024-06-01"}) is None
+    assert request_from_record({"table": "sales", "start_date": "2024-06-01"}) is None
 
 
 @pytest.mark.parametrize(
@@ -198,4 +198,4 @@ def test_a_request_is_no_record() -> None:
 )
 def test_a_record_that_wants_nothing_is_refused(empty: Record) -> None:
     with pytest.raises(RequestError, match="asks for no days; write a request with a start_date"):
-        asked_again(json.loads(empty.to_json()))
+        request_from_record(json.loads(empty.to_json()))

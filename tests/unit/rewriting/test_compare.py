@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reloads.rewriting.compare import unchanged
-from reloads.sql import literal
+from reloads.rewriting.compare import find_unchanged
+from reloads.sql import quote_text
 
 Row = tuple[str, ...]
 Write = Callable[..., Path]
@@ -74,14 +74,14 @@ def write(db: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactor
         number = next(numbers)
         file = file or folder / f"{number}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
-        db.execute(f"copy ({query}) to {literal(str(file))} (format parquet, kv_metadata {{run: '{number}'}})")
+        db.execute(f"copy ({query}) to {quote_text(str(file))} (format parquet, kv_metadata {{run: '{number}'}})")
         return file
 
     return write_file
 
 
 def same(db: duckdb.DuckDBPyConnection, published: Path, staged: Path) -> bool:
-    return unchanged(db, {"key": (published, staged)}) == {"key"}
+    return find_unchanged(db, {"key": (published, staged)}) == {"key"}
 
 
 def rows_of(kinds: list[str]) -> st.SearchStrategy[list[Row]]:
@@ -211,16 +211,16 @@ def test_the_same_bytes_are_no_change_whoever_wrote_them_and_are_enough(
 def test_a_batch_may_hold_files_of_several_schemas(db: duckdb.DuckDBPyConnection, write: Write) -> None:
     queries = ["select 1 as a, 2 as b", "select 2 as b, 1 as a", "select 'x' as a", "select 'y' as c, [1] as l"]
     pairs = {(i, j): (write(one), write(other)) for i, one in enumerate(queries) for j, other in enumerate(queries)}
-    assert unchanged(db, pairs) == {(i, j) for i, j in pairs if i == j or {i, j} == {0, 1}}
+    assert find_unchanged(db, pairs) == {(i, j) for i, j in pairs if i == j or {i, j} == {0, 1}}
 
 
 def test_one_file_may_stand_in_several_pairs(db: duckdb.DuckDBPyConnection, write: Write) -> None:
     one, other = write("from range(9)"), write("from range(9) order by 1 desc")
-    assert unchanged(db, {1: (one, other), 2: (one, write("from range(8, -1, -1)")), 3: (one, one)}) == {1, 2, 3}
+    assert find_unchanged(db, {1: (one, other), 2: (one, write("from range(8, -1, -1)")), 3: (one, one)}) == {1, 2, 3}
 
 
 def test_nothing_to_compare(db: duckdb.DuckDBPyConnection) -> None:
-    assert unchanged(db, {}) == set()
+    assert find_unchanged(db, {}) == set()
 
 
 def test_names_that_differ_by_case_only_are_two_columns(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_published_file_that_cannot_be_read_is_changed_and_the_others_are_comp
 ) -> None:
     pairs = {n: (write("from range(99)"), write("from range(98, -1, -1)")) for n in range(7)}
     spoil(pairs[3][0])
-    assert unchanged(db, pairs) == {0, 1, 2, 4, 5, 6}
+    assert find_unchanged(db, pairs) == {0, 1, 2, 4, 5, 6}
 
 
 def test_files_larger_than_the_memory_are_compared(db: duckdb.DuckDBPyConnection, write: Write) -> None:

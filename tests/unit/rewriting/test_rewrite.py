@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -20,10 +21,11 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
+from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
-from reloads.partition_filter import Scope
-from reloads.rewriting.context import Place, Provenance, Work
+from reloads.partition_filter import PartitionFilter
+from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.settings import Settings
@@ -34,7 +36,7 @@ from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.history import History
 from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partitions import TableFolder, folder_of
-from reloads.warehouse.staging import remove_abandoned
+from reloads.warehouse.staging import remove_abandoned_folders
 
 FIRST = date(2025, 1, 1)
 MONTH = Days.between(FIRST, date(2025, 1, 31))
@@ -64,16 +66,16 @@ class Home:
         self.warehouse = settings.warehouse
         self.runs = (f"run/{number}" for number in count(1))
 
-    def rewrite(self, wanted: Days | Work, *, share: Share | None = None, run: str | None = None) -> Outcome:
+    def rewrite(self, wanted: Days | Batch, *, share: Share | None = None, run: str | None = None) -> Outcome:
         """Rewrite in a run of its own, unless told which."""
         table = load_table(self.settings.tables, "sales")
-        work = Work(wanted) if isinstance(wanted, Days) else wanted
+        batch = Batch(wanted) if isinstance(wanted, Days) else wanted
         return rewrite_batch(
-            work,
+            replace(batch, requests={"r1": batch.days, "r'2": batch.days}),
             table=table,
-            place=Place(self.warehouse, self.settings.source, all_inputs(self.settings.tables, table)),
+            place=Locations(self.warehouse, self.settings.source, all_inputs(self.settings.tables, table)),
             share=share or Share(threads=2, memory_mb=512),
-            provenance=Provenance({"r1": work.days, "r'2": work.days}, run or next(self.runs), WRITTEN_AT),
+            provenance=Provenance(run or next(self.runs), WRITTEN_AT),
         )
 
     @property
@@ -326,7 +328,7 @@ def test_the_ledger_knows_each_file_that_it_speaks_of(home: Home) -> None:
 WEEK, MIDWEEK = days("2025-01-03..2025-01-09"), days("2025-01-05..2025-01-07")
 KEYS = 'keys = ["origin"]'
 BY_ORIGIN = "unnest(['EWR', 'JFK', 'LGA']) as origin"
-OF_EWR = Scope(choices=({"origin": ("EWR",)},))
+OF_EWR = PartitionFilter(key_filters=({"origin": ("EWR",)},))
 
 
 def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: Home, define: DefineTable) -> None:
@@ -350,7 +352,7 @@ def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Hom
     home.rewrite(WEEK)
     before = home.state()
     define("sales", of_each_day(f"2 as x, {BY_ORIGIN}"), KEYS)
-    outcome = home.rewrite(Work(MIDWEEK, OF_EWR))
+    outcome = home.rewrite(Batch(MIDWEEK, OF_EWR))
     assert outcome.published == MIDWEEK
     assert outcome.rows == outcome.rows_before == {"2025-01-05": 3, "2025-01-06": 3, "2025-01-07": 3}
     after = home.state()
@@ -359,8 +361,10 @@ def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Hom
     assert after.keys() == before.keys()
 
 
-@pytest.mark.parametrize("scope", [Scope(), OF_EWR], ids=["of a whole day", "of a value"])
-def test_a_value_without_rows_loses_its_file_and_nothing_else(home: Home, define: DefineTable, scope: Scope) -> None:
+@pytest.mark.parametrize("scope", [PartitionFilter(), OF_EWR], ids=["of a whole day", "of a value"])
+def test_a_value_without_rows_loses_its_file_and_nothing_else(
+    home: Home, define: DefineTable, scope: PartitionFilter
+) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
     before = home.state()
@@ -368,7 +372,7 @@ def test_a_value_without_rows_loses_its_file_and_nothing_else(home: Home, define
     define(
         "sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where not (day = '2025-01-06' and origin = 'EWR')", KEYS
     )
-    outcome = home.rewrite(Work(WEEK, scope))
+    outcome = home.rewrite(Batch(WEEK, scope))
     assert outcome.published == days("2025-01-06")
     assert outcome.unchanged == WEEK - days("2025-01-06")
     assert home.state() == {path: state for path, state in before.items() if path != home.folder.file(gone)}
@@ -395,7 +399,7 @@ def test_slices_make_together_what_one_batch_makes(home: Home, define: DefineTab
     define("sales", f"select * replace (2 as x) from ({of_each_day(f'1 as x, {keys}')}) where origin <> 'k7'", KEYS)
     before = home.state()
     for number in range(slices):
-        assert home.rewrite(Work(asked, Scope(slice=number, of=slices))).failed == ()
+        assert home.rewrite(Batch(asked, PartitionFilter(slice_number=number, slice_count=slices))).failed == ()
     after = home.state()
     assert len(before) - len(after) == 3
     assert not [path for path in after if after[path] == before[path]]
@@ -495,7 +499,7 @@ def test_parameters_reach_the_query_and_the_footer(
     home: Home, define: DefineTable, given: dict[str, float], total: float
 ) -> None:
     define("sales", of_each_day("n * getvariable('factor') as amount"), FACTOR)
-    home.rewrite(Work(days("2025-01-05"), parameters=given))
+    home.rewrite(Batch(days("2025-01-05"), parameters=given))
     assert home.query("select sum(amount) from sales") == [(total,)]
     footer = pyarrow.parquet.ParquetFile(home.file(date(2025, 1, 5))).metadata.metadata
     assert json.loads(footer.get(b"reloads.parameters", b"{}")) == given
@@ -504,7 +508,7 @@ def test_parameters_reach_the_query_and_the_footer(
 
 def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: Home, define: DefineTable) -> None:
     define("sales", of_each_day("day - getvariable('start') as age"), START)
-    home.rewrite(Work(days("2025-01-05"), parameters={"start": "2025-01-03"}))
+    home.rewrite(Batch(days("2025-01-05"), parameters={"start": "2025-01-03"}))
     assert home.query("select distinct age from sales") == [(2,)]
 
 
@@ -519,7 +523,7 @@ def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
     toml = f'[parameters.p]\ntype = "{kind}"\ndefault = {default}'
     define("sales", of_each_day("getvariable('p') as x, n * getvariable('p') as y"), toml)
     assert home.rewrite(days("2025-01-05")).failed == ()
-    assert home.rewrite(Work(days("2025-01-06"), parameters={"p": other})).failed == ()
+    assert home.rewrite(Batch(days("2025-01-06"), parameters={"p": other})).failed == ()
     assert home.query("select day, x from sales where n = 1 order by day") == [
         (date(2025, 1, 5), float(default)),
         (date(2025, 1, 6), other),
@@ -532,14 +536,14 @@ def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
 def test_a_change_leaves_a_notice_with_its_days_and_requests(home: Home, define: DefineTable) -> None:
     define("sales", of_each_day("1 as x"))
     asked = days("2025-01-05..2025-01-07")
-    home.rewrite(Work(asked, quiet=days("2025-01-06")))
+    home.rewrite(Batch(asked, no_cascade_days=days("2025-01-06")))
     [notice] = read_notices(home.warehouse, "sales")
     told = days("2025-01-05", "2025-01-07")
     assert (notice.days, notice.requests) == (told, {"r1": told, "r'2": told})
 
 
 def test_days_that_others_are_not_to_follow_leave_none(home: Home) -> None:
-    home.rewrite(Work(MONTH, quiet=MONTH))
+    home.rewrite(Batch(MONTH, no_cascade_days=MONTH))
     assert read_notices(home.warehouse, "sales") == []
 
 
@@ -816,14 +820,15 @@ from pathlib import Path
 from reloads.days import Days
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
-from reloads.rewriting.context import Place, Provenance, Work
+from reloads.batch import Batch
+from reloads.rewriting.context import Locations, Provenance
 from reloads.tables.definition import load_table
 rewrite_batch(
-    Work(Days.between(date(2025, 1, 1), date(2025, 1, 31))),
+    Batch(Days.between(date(2025, 1, 1), date(2025, 1, 31))),
     table=load_table(Path(sys.argv[1]), "sales"),
-    place=Place(Path(sys.argv[2]), Path(sys.argv[2])),
+    place=Locations(Path(sys.argv[2]), Path(sys.argv[2])),
     share=Share(threads=1, memory_mb=256),
-    provenance=Provenance({}, "killed", datetime.now(UTC)),
+    provenance=Provenance("killed", datetime.now(UTC)),
 )
 """
 
@@ -842,13 +847,13 @@ def test_a_process_killed_in_the_middle_leaves_the_old_partitions_and_its_stagin
     with subprocess.Popen(arguments) as process:
         try:
             wait_for(lambda: any(path.suffix == ".parquet" for path in home.staging()))
-            assert remove_abandoned(home.warehouse) == []
+            assert remove_abandoned_folders(home.warehouse) == []
             assert process.poll() is None
         finally:
             process.kill()
     assert home.state() == before
     assert home.staging()
-    assert len(remove_abandoned(home.warehouse)) == 1
+    assert len(remove_abandoned_folders(home.warehouse)) == 1
     assert home.staging() == []
 
 

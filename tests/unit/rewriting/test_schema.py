@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import FitError
 from reloads.outcome import Outcome
-from reloads.rewriting.schema import columns_of, fitted, published_columns
+from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.settings import Settings
 from reloads.warehouse.ledger import Ledger, read_ledger, write_ledger
 from reloads.warehouse.partitions import TableFolder
@@ -52,17 +52,17 @@ def home(sales_settings: Settings) -> Home:
 def test_the_same_columns_in_any_order_fit(columns: dict[str, str], policy: Policy, order: object) -> None:
     shuffled = list(columns.items())
     order.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert fitted("t", dict(shuffled), columns, policy=policy) == columns
+    assert merge_columns("t", dict(shuffled), columns, policy=policy) == columns
 
 
 @given(new=COLUMNS, policy=POLICY)
 def test_whatever_comes_first_fits(new: dict[str, str], policy: Policy) -> None:
-    assert fitted("t", new, {}, policy=policy) == new
+    assert merge_columns("t", new, {}, policy=policy) == new
 
 
 @given(new=COLUMNS, old=COLUMNS)
 def test_replace_takes_what_comes(new: dict[str, str], old: dict[str, str]) -> None:
-    assert fitted("t", new, old, policy="replace") == new
+    assert merge_columns("t", new, old, policy="replace") == new
 
 
 @given(new=COLUMNS, old=COLUMNS)
@@ -76,7 +76,7 @@ def test_append_takes_exactly_what_has_all_old_columns_and_refuse_only_what_has_
 
 def fits(new: dict[str, str], old: dict[str, str], *, policy: Policy) -> bool:
     try:
-        fitted("t", new, old, policy=policy)
+        merge_columns("t", new, old, policy=policy)
     except FitError:
         return False
     return True
@@ -87,7 +87,7 @@ def test_append_keeps_the_old_columns_in_their_order_and_adds_the_new_behind_the
     new: dict[str, str], old: dict[str, str]
 ) -> None:
     grown = {**new, **old}
-    names = list(fitted("t", grown, old, policy="append").items())
+    names = list(merge_columns("t", grown, old, policy="append").items())
     assert names[: len(old)] == list(old.items())
     assert dict(names) == grown
 
@@ -95,8 +95,8 @@ def test_append_keeps_the_old_columns_in_their_order_and_adds_the_new_behind_the
 @given(new=COLUMNS, old=COLUMNS, policy=POLICY)
 def test_what_was_let_in_fits_from_then_on(new: dict[str, str], old: dict[str, str], policy: Policy) -> None:
     if fits(new, old, policy=policy):
-        after = fitted("t", new, old, policy=policy)
-        assert fitted("t", new, after, policy=policy) == after
+        after = merge_columns("t", new, old, policy=policy)
+        assert merge_columns("t", new, after, policy=policy) == after
 
 
 MEND = 'mend the query, or set on_schema_change = "replace" and all partitions are reloaded'
@@ -125,13 +125,13 @@ def test_the_sentence_names_the_column_its_types_and_the_cure(
     new: dict[str, str], sentence: str, policy: Policy
 ) -> None:
     with pytest.raises(FitError) as refused:
-        fitted("sales", new, OLD, policy=policy)
+        merge_columns("sales", new, OLD, policy=policy)
     assert str(refused.value) == sentence
 
 
 def test_a_column_that_is_new_is_refused_with_what_lets_it_in() -> None:
     with pytest.raises(FitError) as refused:
-        fitted("sales", {**OLD, "note": "VARCHAR"}, OLD, policy="refuse")
+        merge_columns("sales", {**OLD, "note": "VARCHAR"}, OLD, policy="refuse")
     assert str(refused.value) == (
         'sales: the column note (VARCHAR) is new to the published table; remove it, or set on_schema_change = "append"'
     )

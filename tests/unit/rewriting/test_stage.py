@@ -16,10 +16,10 @@ from pyarrow import parquet
 
 from reloads.days import Days
 from reloads.errors import QueryError
-from reloads.partition_filter import Scope
+from reloads.partition_filter import PartitionFilter
 from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.stage import LONGEST_NAME, Stage, Staged
-from reloads.sql import literal
+from reloads.sql import quote_text
 from reloads.tables.definition import load_table
 from tests.conftest import define_table
 from tests.unit.rewriting.test_rewrite import days, of_each_day
@@ -32,7 +32,7 @@ BY_ORIGIN = 'keys = ["origin"]'
 
 @contextmanager
 def stage_of(
-    home: Path, query: str, toml: str = "", *, scope: Scope | None = None, threads: int = 1
+    home: Path, query: str, toml: str = "", *, scope: PartitionFilter | None = None, threads: int = 1
 ) -> Iterator[Stage]:
     """A stage of a table of that query, in an empty folder."""
     define_table(home / "tables", "sales", query, toml)
@@ -40,7 +40,7 @@ def stage_of(
     folder.mkdir()
     share = Share(threads=threads, memory_mb=512)
     with connect(table, source=home, spill=home / "spill", share=share) as engine:
-        yield Stage(table, scope or Scope(), FOOTER, engine.db, folder)
+        yield Stage(table, scope or PartitionFilter(), FOOTER, engine.db, folder)
 
 
 def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **more: object) -> dict[str, Staged]:
@@ -50,7 +50,7 @@ def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **mo
 
 def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:
     """All rows staged, read as the Hive layout."""
-    files = ", ".join(literal(str(one.path)) for one in found.values())
+    files = ", ".join(quote_text(str(one.path)) for one in found.values())
     with duckdb.connect() as db:
         query = (
             f"from read_parquet([{files}], hive_partitioning = true, hive_types = {{day: date}}, union_by_name = true)"
@@ -59,7 +59,7 @@ def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:
 
 
 def with_origins(*origins: str | None) -> str:
-    values = ", ".join("null" if one is None else literal(one) for one in origins)
+    values = ", ".join("null" if one is None else quote_text(one) for one in origins)
     return of_each_day(f"unnest([{values}]) as origin", rows=1)
 
 
@@ -88,13 +88,13 @@ def test_rows_of_other_days_are_not_staged(tmp_path: Path, query: str, toml: str
 @pytest.mark.parametrize(
     ("scope", "expected"),
     [
-        (Scope(({"origin": ("EWR",)},)), {"EWR"}),
-        (Scope(({"origin": ("EWR", "no such")}, {"origin": ("LGA",)})), {"EWR", "LGA"}),
-        (Scope(({"origin": ("ewr",)},)), set[str]()),
+        (PartitionFilter(({"origin": ("EWR",)},)), {"EWR"}),
+        (PartitionFilter(({"origin": ("EWR", "no such")}, {"origin": ("LGA",)})), {"EWR", "LGA"}),
+        (PartitionFilter(({"origin": ("ewr",)},)), set[str]()),
     ],
     ids=["a value", "two choices", "a value without rows"],
 )
-def test_rows_of_other_keys_are_not_staged(tmp_path: Path, scope: Scope, expected: set[str]) -> None:
+def test_rows_of_other_keys_are_not_staged(tmp_path: Path, scope: PartitionFilter, expected: set[str]) -> None:
     found = staged(tmp_path, with_origins("EWR", "JFK", "LGA"), BY_ORIGIN, scope=scope)
     assert found.keys() == {f"day={day}/origin={origin}" for day in ASKED for origin in expected}
 
@@ -104,7 +104,9 @@ def test_slices_stage_each_partition_once(tmp_path: Path) -> None:
     found = []
     for number in range(3):
         (tmp_path / str(number)).mkdir()
-        found.append(staged(tmp_path / str(number), query, BY_ORIGIN, scope=Scope(slice=number, of=3)))
+        found.append(
+            staged(tmp_path / str(number), query, BY_ORIGIN, scope=PartitionFilter(slice_number=number, slice_count=3))
+        )
     names = [name for one in found for name in one]
     assert sorted(names) == sorted({f"day={day}/origin=k{n}" for day in ASKED for n in range(20)})
     assert all(found)
@@ -176,7 +178,7 @@ def test_order_holds_within_each_file(tmp_path: Path, toml: str, threads: int) -
     ids=["NULL", "an empty text", "the name that Hive gives NULL"],
 )
 def test_a_key_without_a_value_is_refused_in_one_sentence(tmp_path: Path, value: str | None, shown: str) -> None:
-    origin = "null::varchar" if value is None else literal(value)
+    origin = "null::varchar" if value is None else quote_text(value)
     query = of_each_day(f"if(day = date '2025-01-06', {origin}, 'EWR') as origin")
     with pytest.raises(QueryError) as refused:
         staged(tmp_path, query, BY_ORIGIN)
@@ -194,7 +196,7 @@ def test_the_second_key_without_a_value_is_named(tmp_path: Path) -> None:
 
 
 def test_a_key_without_a_value_outside_the_scope_is_nobodys_business(tmp_path: Path) -> None:
-    scope = Scope(({"origin": ("EWR",)},))
+    scope = PartitionFilter(({"origin": ("EWR",)},))
     assert len(staged(tmp_path, with_origins("EWR", None), BY_ORIGIN, scope=scope)) == 3
 
 

@@ -21,8 +21,8 @@ import pytest
 
 from reloads import errors
 from reloads.errors import OperatorError, ReloadsError, TableError
-from reloads.rewriting.subprocess_call import call_there
-from reloads.rewriting.virtual_environment import Environment, environment_for
+from reloads.rewriting.subprocess_call import call_subprocess
+from reloads.rewriting.virtual_environment import VirtualEnvironment, ensure_environment
 from tests.chain import Chain
 
 REQUIREMENTS = ["duckdb==1.5.5"]
@@ -30,32 +30,32 @@ REQUIREMENTS = ["duckdb==1.5.5"]
 BUILD = """
 import json, logging, sys
 from pathlib import Path
-from reloads.rewriting.virtual_environment import environment_for
+from reloads.rewriting.virtual_environment import ensure_environment
 logging.basicConfig(level=logging.INFO)
 print("asking", flush=True)
 sys.stdin.readline()
-print(environment_for(json.loads(sys.argv[2]), folder=Path(sys.argv[1])))
+print(ensure_environment(json.loads(sys.argv[2]), folder=Path(sys.argv[1])))
 """
 
 # Runs the Python it is given: the module of ours that other Pythons call, as small as it can be.
 THERE = """
-from reloads.rewriting.subprocess_call import answer
+from reloads.rewriting.subprocess_call import answer_call
 print("a print before there is an answer")
 def run(value):
     scope = {}
     exec(value["code"], scope)
     return {"result": scope.get("result")}
 if __name__ == "__main__":
-    answer(run)
+    answer_call(run)
 """
 
 CALL = """
 import logging, signal, sys
 from pathlib import Path
-from reloads.rewriting.subprocess_call import call_there
+from reloads.rewriting.subprocess_call import call_subprocess
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit("an error that a handler raises"))
-call_there(Path(sys.argv[1]), "there", {"code": "import os, signal; print('pid', os.getpid()); signal.pause()"})
+call_subprocess(Path(sys.argv[1]), "there", {"code": "import os, signal; print('pid', os.getpid()); signal.pause()"})
 """
 
 
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def builds(folder: Path) -> list[tuple[str, str]]:
     """What two processes say that ask at once, without a home they may write, where a build was broken off."""
-    home = Environment.of(REQUIREMENTS, folder=folder).home
+    home = VirtualEnvironment.of(REQUIREMENTS, folder=folder).home
     (home / "bin").mkdir(parents=True)
     (home / "bin" / "python").write_text("half")
     (home / "half").touch()
@@ -93,17 +93,17 @@ def builds(folder: Path) -> list[tuple[str, str]]:
 def python(builds: list[tuple[str, str]], folder: Path) -> Path:
     """The environment's Python; its own packages include the module ``there``."""
     assert builds
-    environment = Environment.of(REQUIREMENTS, folder=folder)
+    environment = VirtualEnvironment.of(REQUIREMENTS, folder=folder)
     (environment.packages / "there.py").write_text(THERE)
     return environment.python
 
 
 def result_of(python: Path, code: str, **more: Any) -> Any:
-    return call_there(python, "there", {"code": code, **more})["result"]
+    return call_subprocess(python, "there", {"code": code, **more})["result"]
 
 
 def test_of_processes_that_ask_at_once_one_builds(builds: list[tuple[str, str]], folder: Path) -> None:
-    python = Environment.of(REQUIREMENTS, folder=folder).python
+    python = VirtualEnvironment.of(REQUIREMENTS, folder=folder).python
     assert [said for said, _ in builds] == [f"{python}\n"] * 2
     assert sum(log.count("building an environment") for _, log in builds) == 1
 
@@ -115,9 +115,9 @@ def test_a_half_built_one_is_built_anew(python: Path) -> None:
 
 def test_it_is_kept_for_the_same_requirements_in_any_order(python: Path, folder: Path) -> None:
     built_at = python.lstat().st_mtime_ns
-    assert environment_for([" duckdb==1.5.5", "duckdb==1.5.5"], folder=folder) == python
+    assert ensure_environment([" duckdb==1.5.5", "duckdb==1.5.5"], folder=folder) == python
     assert python.lstat().st_mtime_ns == built_at
-    one, other = (Environment.of(names, folder=folder) for names in (["a==1", "b==2"], ["b==2", "a==1"]))
+    one, other = (VirtualEnvironment.of(names, folder=folder) for names in (["a==1", "b==2"], ["b==2", "a==1"]))
     assert one == other
     assert one.home != python.parent.parent
 
@@ -215,12 +215,12 @@ def test_it_ends_with_the_process_that_called(python: Path, number: signal.Signa
 
 def test_a_module_that_is_not_there_is_one_sentence(python: Path) -> None:
     with pytest.raises(OperatorError, match=r"^nowhere ended without an answer \(.*No module named nowhere\); mend"):
-        call_there(python, "nowhere", {})
+        call_subprocess(python, "nowhere", {})
 
 
 def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"^there cannot be run with .* \(No such file or directory\); .* remove"):
-        call_there(tmp_path / "bin" / "python", "there", {})
+        call_subprocess(tmp_path / "bin" / "python", "there", {})
 
 
 @pytest.mark.parametrize(
@@ -241,14 +241,14 @@ def test_requirements_that_cannot_be_met_are_one_sentence(
     tmp_path: Path, requirement: str, kind: type[ReloadsError], message: str
 ) -> None:
     with pytest.raises(kind, match=rf"^requirements \['{requirement}'\] {message}"):
-        environment_for([requirement], folder=tmp_path)
-    assert not Environment.of([requirement], folder=tmp_path).complete.exists()
+        ensure_environment([requirement], folder=tmp_path)
+    assert not VirtualEnvironment.of([requirement], folder=tmp_path).complete.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match=r"file/environments cannot be written \(Not a directory\); make room"):
-        environment_for([], folder=tmp_path / "file" / "environments")
+        ensure_environment([], folder=tmp_path / "file" / "environments")
 
 
 # a table in it

@@ -10,7 +10,7 @@ import pytest
 from reloads.days import Days
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import carry_on
+from reloads.runs.follow_ups import cascade_changes
 from reloads.warehouse.change_notices import read_notices
 from tests.chain import NOW, Chain, changed
 
@@ -229,7 +229,7 @@ def test_a_crash_while_carrying_on_loses_nothing_and_asks_each_reader_once(
     with monkeypatch.context() as patch:
         where(patch)
         with pytest.raises(Crash):
-            carry_on(loaded.settings, "a", now=NOW)
+            cascade_changes(loaded.settings, "a", now=NOW)
     loaded.settle("a", batches, outcomes)
     [b], [c] = loaded.cascades("b"), loaded.cascades("c")
     assert set(loaded.the(asked.id)[1].children) == {b.id, c.id}
@@ -263,5 +263,5 @@ def test_a_crash_before_anything_is_published_rewrites_nobody(loaded: Chain, mon
 def test_carrying_on_twice_asks_once(loaded: Chain) -> None:
     loaded.ask("a", "2025-01-10")
     loaded.rewrite("a", loaded.plan("a"))
-    assert {one.table for one in carry_on(loaded.settings, "a", now=NOW)} == {"b", "c"}
-    assert carry_on(loaded.settings, "a", now=NOW + timedelta(hours=1)) == []
+    assert {one.table for one in cascade_changes(loaded.settings, "a", now=NOW)} == {"b", "c"}
+    assert cascade_changes(loaded.settings, "a", now=NOW + timedelta(hours=1)) == []

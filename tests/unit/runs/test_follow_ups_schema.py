@@ -13,7 +13,7 @@ import pytest
 from reloads.days import Days
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import ask_for_rest
+from reloads.runs.follow_ups import request_schema_backfill
 from reloads.runs.undo import undo_in_table
 from reloads.tables.definition import load_table
 from reloads.warehouse.ledger import read_ledger
@@ -268,7 +268,7 @@ CRASHES = [before_it_is_asked, before_the_request_has_its_name, before_the_ledge
 
 
 def ask(chain: Chain) -> Record | None:
-    return ask_for_rest(chain.settings, load_table(chain.settings.tables, "a"), now=NOW)
+    return request_schema_backfill(chain.settings, load_table(chain.settings.tables, "a"), now=NOW)
 
 
 @pytest.mark.parametrize("is_settled", [True, False], ids=["settled", "never settled"])

@@ -10,7 +10,7 @@ import pytest
 
 from reloads.requests.record import Record
 from reloads.requests.request import parse_request
-from reloads.runs.local_run import follow_here, run_here
+from reloads.runs.local_run import cascade_locally, run_locally
 from reloads.runs.undo import undo_request
 from reloads.warehouse.change_notices import read_notices
 from tests.chain import NOW, Chain, changed
@@ -25,7 +25,7 @@ def clock() -> datetime:
 
 def run(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> list[Record]:
     request = parse_request({"table": table, "start_date": first, "end_date": last or first, **more})
-    return run_here(chain.settings, request, clock=clock)
+    return run_locally(chain.settings, request, clock=clock)
 
 
 def content(chain: Chain) -> list[tuple[object, ...]]:
@@ -138,7 +138,7 @@ def test_who_follows_an_undo_is_rewritten_here(loaded: Chain) -> None:
     before = loaded.files()
     [record, *_] = run(loaded, "a", "2025-01-10")
     undone = undo_request(loaded.settings, record.id, force=False, now=NOW, is_announced=False)
-    followed = follow_here(loaded.settings, undone, clock=clock)
+    followed = cascade_locally(loaded.settings, undone, clock=clock)
     assert {one.table for one in followed} == {"b", "c", "d"}
     assert loaded.queue.records("accepted") == []
     after = loaded.files()

@@ -8,15 +8,14 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from reloads.batch import Batch, label
+from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
-from reloads.planning.batching import Piece
 from reloads.requests.queue import Queue, State
 from reloads.requests.record import Mode, Record, new_record
 from reloads.requests.request import ReloadRequest
 from reloads.runs.plan_step import plan_batches
-from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
 from reloads.warehouse.partitions import TableFolder
@@ -37,7 +36,7 @@ class Run:
         return [batch.to_json() for batch in plan_batches(self.settings, self.table, now=NOW)]
 
     def rewrite(self, batch: JsonBatch) -> JsonBatch:
-        return rewrite_one(self.settings, self.table, batch, run=self.run, now=NOW).to_json()
+        return run_batch(self.settings, self.table, batch, run=self.run, now=NOW).to_json()
 
     def settle(self, batches: list[JsonBatch], outcomes: list[JsonBatch]) -> Settled:
         return settle_batches(self.settings, self.table, batches, outcomes, run=self.run, now=NOW)
@@ -79,7 +78,7 @@ def days(*texts: str) -> Days:
 
 
 def planned(batches: list[JsonBatch]) -> list[Days]:
-    return [Batch.from_json(batch).piece.days for batch in batches]
+    return [Batch.from_json(batch).days for batch in batches]
 
 
 # plan
@@ -105,13 +104,13 @@ def test_a_batch_survives_xcom(queue: Queue, run: Run) -> None:
     [batch] = run.plan()
     assert batch == {
         "label": "2025-01-01",
-        "number": 0,
         "days": ["2025-01-01"],
-        "scope": {"choices": [], "slice": 0, "of": 1},
+        "partition_filter": {"key_filters": [], "slice_number": 0, "slice_count": 1},
         "parameters": {},
         "requests": {record.id: ["2025-01-01"]},
-        "quiet": [],
-        "of": 1,
+        "no_cascade_days": [],
+        "number": 0,
+        "batch_count": 1,
     }
     assert json.loads(json.dumps(batch)) == batch
     assert Batch.from_json(batch).to_json() == batch
@@ -128,7 +127,7 @@ def test_a_batch_survives_xcom(queue: Queue, run: Run) -> None:
     ids=["a day", "a range", "two days", "many"],
 )
 def test_a_label_names_the_days(ranges: list[str], text: str) -> None:
-    assert label(Piece(Days.parse(ranges))) == text
+    assert Batch(Days.parse(ranges)).label == text
 
 
 def test_a_run_takes_daily_days_first_and_leaves_the_rest_to_the_next(
@@ -320,7 +319,7 @@ def crash_after_one_request_was_settled(run: Run, queue: Queue) -> None:
 def crash_between_record_and_rename(run: Run, queue: Queue) -> None:
     outcomes = [Outcome.model_validate(run.rewrite(batch)) for batch in run.plan()]
     for record in queue.outstanding("sales"):
-        after = record.after(sum(outcomes, start=Outcome()), run=run.run, now=NOW)
+        after = record.with_outcome(sum(outcomes, start=Outcome()), run=run.run, now=NOW)
         (queue.folder("accepted") / f"{record.id}.json").write_text(after.to_json())
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
-from reloads.runs.rewrite_step import rewrite_one
+from reloads.runs.rewrite_step import run_batch
 from tests.chain import NOW, Chain, JsonBatch
 
 DAYS = ("2025-01-01", "2025-01-04")
 
 
 def rewrite(chain: Chain, batch: JsonBatch) -> Outcome:
-    return rewrite_one(chain.settings, "a", json.loads(json.dumps(batch)), run="run", now=NOW)
+    return run_batch(chain.settings, "a", json.loads(json.dumps(batch)), run="run", now=NOW)
 
 
 def names(chain: Chain) -> list[str]:

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import ReloadsError, RequestError
-from reloads.planning.staleness import MISSING, OUTDATED, Look
+from reloads.planning.staleness import MISSING, OUTDATED, TableState
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, asked_again
+from reloads.requests.record import Record, request_from_record
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.tables.definition import Table, load_table
@@ -103,7 +103,7 @@ def folders(chain: Chain, name: str) -> list[str]:
 
 def whys(chain: Chain, name: str = "a") -> dict[str, str | None]:
     """Why each day is to be rewritten, if it is."""
-    look = Look.at(the_table(chain, name), DAYS, warehouse=chain.settings.warehouse, inputs={})
+    look = TableState.at(the_table(chain, name), DAYS, warehouse=chain.settings.warehouse, inputs={})
     return {str(day): why for day in DAYS if (why := look.why(day))}
 
 
@@ -412,7 +412,7 @@ def test_the_record_of_an_undo_asks_for_nothing(loaded: Chain) -> None:
     with pytest.raises(
         RequestError, match=r"^the record is of an undo \(undo of .*\); undo again with: reloads undo ID$"
     ):
-        asked_again(json.loads(record.to_json()))
+        request_from_record(json.loads(record.to_json()))
 
 
 def test_force_puts_that_back_too_and_is_undone_to_what_the_later_request_made(loaded: Chain) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import TableError
-from reloads.tables.lineage import Lineage, carried, names_read, parse_window, read_for
+from reloads.tables.lineage import Lineage, dependent_days, input_days, names_read, parse_window
 
 # --- who reads whom -------------------------------------------------------------------------------------------------
 
@@ -195,23 +195,25 @@ def test_a_long_window_is_shown_in_part() -> None:
 
 def test_a_window_ends_with_its_day() -> None:
     week = Days.parse(["2024-03-01..2024-03-07"])
-    assert read_for(Days.parse(["2024-03-07"]), 7) == week
-    assert carried(Days.parse(["2024-03-01"]), 7) == week
+    assert input_days(Days.parse(["2024-03-07"]), 7) == week
+    assert dependent_days(Days.parse(["2024-03-01"]), 7) == week
 
 
 def test_a_window_of_one_is_the_same_day() -> None:
     days = Days.parse(["2024-02-29", "2024-03-05..2024-03-07"])
-    assert read_for(days, 1) == carried(days, 1) == days
+    assert input_days(days, 1) == dependent_days(days, 1) == days
 
 
 def test_windows_that_meet_are_one_range() -> None:
-    assert read_for(Days.parse(["2024-03-03", "2024-03-05"]), 2).texts() == ["2024-03-02..2024-03-05"]
-    assert carried(Days.parse(["2024-03-03", "2024-03-05"]), 2).texts() == ["2024-03-03..2024-03-06"]
+    assert input_days(Days.parse(["2024-03-03", "2024-03-05"]), 2).texts() == ["2024-03-02..2024-03-05"]
+    assert dependent_days(Days.parse(["2024-03-03", "2024-03-05"]), 2).texts() == ["2024-03-03..2024-03-06"]
 
 
 def test_a_window_stops_where_the_calendar_does() -> None:
-    assert read_for(Days.between(date(1, 1, 3), date(1, 1, 3)), 366).texts() == ["0001-01-01..0001-01-03"]
-    assert carried(Days.between(date(9999, 12, 30), date(9999, 12, 30)), 366).texts() == ["9999-12-30..9999-12-31"]
+    assert input_days(Days.between(date(1, 1, 3), date(1, 1, 3)), 366).texts() == ["0001-01-01..0001-01-03"]
+    assert dependent_days(Days.between(date(9999, 12, 30), date(9999, 12, 30)), 366).texts() == [
+        "9999-12-30..9999-12-31"
+    ]
 
 
 # --- the graph ------------------------------------------------------------------------------------------------------
@@ -234,20 +236,23 @@ def texts(found: dict[str, Days]) -> dict[str, str]:
 
 
 def test_readers_and_inputs_are_the_direct_ones_by_name() -> None:
-    assert list(SHOP.readers("sales").items()) == [("trend", 1), ("week", 7)]
+    assert list(SHOP.downstream("sales").items()) == [("trend", 1), ("week", 7)]
     assert list(SHOP.inputs_of("report").items()) == [("visits", 1), ("week", 1)]
 
 
 def test_inputs_come_before_their_readers_else_the_name_decides() -> None:
-    assert SHOP.order() == ("alone", "sales", "visits", "week", "report", "trend")
+    assert SHOP.load_order() == ("alone", "sales", "visits", "week", "report", "trend")
 
 
 def test_the_days_behind_a_day_add_up_over_every_way() -> None:
-    assert texts(SHOP.behind("trend", DAY)) == {"sales": "2024-03-02..2024-03-10", "week": "2024-03-08..2024-03-10"}
+    assert texts(SHOP.upstream_days("trend", DAY)) == {
+        "sales": "2024-03-02..2024-03-10",
+        "week": "2024-03-08..2024-03-10",
+    }
 
 
 def test_the_days_ahead_of_a_day_add_up_over_every_way() -> None:
-    assert texts(SHOP.ahead("sales", DAY)) == {
+    assert texts(SHOP.downstream_days("sales", DAY)) == {
         "week": "2024-03-10..2024-03-16",
         "report": "2024-03-10..2024-03-16",
         "trend": "2024-03-10..2024-03-18",
@@ -255,20 +260,25 @@ def test_the_days_ahead_of_a_day_add_up_over_every_way() -> None:
 
 
 def test_inputs_come_first_behind_and_ahead() -> None:
-    assert list(SHOP.behind("report", DAY)) == ["sales", "visits", "week"]
-    assert list(SHOP.ahead("sales", DAY)) == ["week", "report", "trend"]
+    assert list(SHOP.upstream_days("report", DAY)) == ["sales", "visits", "week"]
+    assert list(SHOP.downstream_days("sales", DAY)) == ["week", "report", "trend"]
 
 
 def test_no_days_depend_on_no_days() -> None:
-    assert SHOP.ahead("week", Days()) == {"report": Days(), "trend": Days()}
+    assert SHOP.downstream_days("week", Days()) == {"report": Days(), "trend": Days()}
 
 
 def test_an_input_without_a_folder_reads_nothing_and_a_stranger_nobody() -> None:
     shop = Lineage({"week": {"sales": 7}})
-    assert shop.order() == ("sales", "week")
-    assert texts(shop.ahead("sales", DAY)) == {"week": "2024-03-10..2024-03-16"}
-    assert shop.behind("sales", DAY) == shop.behind("stranger", DAY) == shop.ahead("stranger", DAY) == {}
-    assert shop.readers("stranger") == shop.inputs_of("stranger") == {}
+    assert shop.load_order() == ("sales", "week")
+    assert texts(shop.downstream_days("sales", DAY)) == {"week": "2024-03-10..2024-03-16"}
+    assert (
+        shop.upstream_days("sales", DAY)
+        == shop.upstream_days("stranger", DAY)
+        == shop.downstream_days("stranger", DAY)
+        == {}
+    )
+    assert shop.downstream("stranger") == shop.inputs_of("stranger") == {}
     assert shop.cycles() == {}
 
 
@@ -285,17 +295,25 @@ def test_every_table_on_a_cycle_has_the_shortest_way_round() -> None:
 @pytest.mark.parametrize("inputs", [{"a": {"a": 1}}, {"a": {"b": 1}, "b": {"a": 1}}], ids=["itself", "each other"])
 def test_a_cycle_has_no_order_and_holds_up_only_who_is_concerned(inputs: dict[str, dict[str, int]]) -> None:
     lineage = Lineage({**inputs, "week": {"sales": 7}, "behind_it": {"a": 1}})
-    for concerned in (lineage.order, lambda: lineage.behind("behind_it", DAY), lambda: lineage.ahead("a", DAY)):
+    for concerned in (
+        lineage.load_order,
+        lambda: lineage.upstream_days("behind_it", DAY),
+        lambda: lineage.downstream_days("a", DAY),
+    ):
         with pytest.raises(CycleError):
             concerned()
-    assert list(lineage.behind("week", DAY)) == ["sales"]
-    assert list(lineage.ahead("sales", DAY)) == ["week"]
+    assert list(lineage.upstream_days("week", DAY)) == ["sales"]
+    assert list(lineage.downstream_days("sales", DAY)) == ["week"]
 
 
 def test_all_days_of_the_calendar_are_not_unfolded() -> None:
     ladder = Lineage({f"t{n}": {f"t{n - 1}": 7, f"t{n - 2}": 1} for n in range(2, 60)})
     always = Days.between(date.min, date.max)
-    assert set(ladder.ahead("t0", always).values()) == set(ladder.behind("t59", always).values()) == {always}
+    assert (
+        set(ladder.downstream_days("t0", always).values())
+        == set(ladder.upstream_days("t59", always).values())
+        == {always}
+    )
 
 
 NAMES = "abcdef"
@@ -331,22 +349,22 @@ def day_by_day(
 
 @given(acyclic(), st.sampled_from(NAMES), near_days)
 def test_ranges_give_what_single_days_give(lineage: Lineage, table: str, days: frozenset[date]) -> None:
-    behind, ahead = lineage.behind(table, Days.of(days)), lineage.ahead(table, Days.of(days))
+    behind, ahead = lineage.upstream_days(table, Days.of(days)), lineage.downstream_days(table, Days.of(days))
     assert {name: set(found) for name, found in behind.items()} == day_by_day(table, days, lineage.inputs_of, -1)
-    assert {name: set(found) for name, found in ahead.items()} == day_by_day(table, days, lineage.readers, 1)
+    assert {name: set(found) for name, found in ahead.items()} == day_by_day(table, days, lineage.downstream, 1)
 
 
 @given(acyclic(), st.integers(0, 50))
 def test_what_lies_behind_lies_ahead_the_other_way(lineage: Lineage, gap: int) -> None:
     early, late = FIRST, FIRST + timedelta(days=gap)
     for reader in NAMES:
-        for name, needed in lineage.behind(reader, Days.of([late])).items():
-            assert (early in needed) == (late in lineage.ahead(name, Days.of([early]))[reader])
+        for name, needed in lineage.upstream_days(reader, Days.of([late])).items():
+            assert (early in needed) == (late in lineage.downstream_days(name, Days.of([early]))[reader])
 
 
 @given(acyclic())
 def test_an_order_holds_every_table_once_behind_its_inputs(lineage: Lineage) -> None:
-    order = lineage.order()
+    order = lineage.load_order()
     assert sorted(order) == sorted(NAMES)
     assert all(order.index(name) < order.index(reader) for reader in NAMES for name in lineage.inputs_of(reader))
     assert lineage.cycles() == {}
@@ -354,6 +372,6 @@ def test_an_order_holds_every_table_once_behind_its_inputs(lineage: Lineage) -> 
 
 @given(acyclic(), st.sampled_from(NAMES))
 def test_behind_and_ahead_come_in_an_order_to_load_them(lineage: Lineage, table: str) -> None:
-    for found in (list(lineage.behind(table, DAY)), list(lineage.ahead(table, DAY))):
+    for found in (list(lineage.upstream_days(table, DAY)), list(lineage.downstream_days(table, DAY))):
         within = [(name, reader) for reader in found for name in lineage.inputs_of(reader) if name in found]
         assert all(found.index(name) < found.index(reader) for name, reader in within)

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from reloads.errors import OperatorError
-from reloads.warehouse.staging import remove_abandoned, staging_folder
+from reloads.warehouse.staging import remove_abandoned_folders, staging_folder
 
 HOLD = """
 import sys
@@ -59,14 +59,14 @@ def test_that_of_a_killed_process_is_removed_later(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         assert (folder / "half.parquet").exists()
-        assert remove_abandoned(tmp_path) == [folder.name]
+        assert remove_abandoned_folders(tmp_path) == [folder.name]
     assert list((tmp_path / ".staging").iterdir()) == []
-    assert remove_abandoned(tmp_path) == []
+    assert remove_abandoned_folders(tmp_path) == []
 
 
 def test_that_of_a_living_process_is_never_removed(tmp_path: Path) -> None:
     with holder(tmp_path) as (process, folder), staging_folder(tmp_path, "visits") as own:
-        assert remove_abandoned(tmp_path) == []
+        assert remove_abandoned_folders(tmp_path) == []
         assert (folder / "half.parquet").exists()
         assert own.exists()
         process.communicate()
@@ -80,7 +80,7 @@ def test_removing_beside_many_that_begin_and_end_disturbs_none(tmp_path: Path) -
     def remove() -> list[str]:
         removed = []
         while not ended.is_set():
-            removed += remove_abandoned(tmp_path)
+            removed += remove_abandoned_folders(tmp_path)
         return removed
 
     def use(_: int) -> None:
@@ -99,7 +99,7 @@ def test_removing_beside_many_that_begin_and_end_disturbs_none(tmp_path: Path) -
 
 
 def test_an_empty_warehouse_has_nothing_abandoned(tmp_path: Path) -> None:
-    assert remove_abandoned(tmp_path / "nowhere") == []
+    assert remove_abandoned_folders(tmp_path / "nowhere") == []
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
