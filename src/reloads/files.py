@@ -17,6 +17,11 @@ from reloads.errors import OperatorError, one_line
 MAX_NAME_BYTES = 255
 
 
+def cannot_write(path: Path, error: OSError) -> OperatorError:
+    """The one error for whatever the disk or a permission does not let us write; raise it from ``error``."""
+    return OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access")
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` so that readers see the old content or the new one, also after a power cut."""
     beside = path.with_name(f".{uuid4().hex}.tmp")
@@ -30,7 +35,7 @@ def write_atomically(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
-        raise OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access") from error
+        raise cannot_write(path, error) from error
 
 
 def read_json(path: Path) -> Any:
@@ -44,18 +49,34 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of that file; waits for whoever holds it. It ends with the process, however that ends."""
+def file_lock(path: Path) -> Iterator[int]:
+    """Hold the lock of that file, made if it is missing; waits for whoever holds it. Yields its descriptor.
+
+    The lock ends with the process, however that ends; a child that inherits the descriptor holds it on.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+        handle = take_lock(path, os.O_CREAT, wait=True)
     except OSError as error:
-        raise OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access") from error
+        raise cannot_write(path, error) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle
     finally:
         os.close(handle)
+
+
+def take_lock(path: Path, flags: int = 0, *, wait: bool = False) -> int:
+    """Open the file with these flags of ``os.open`` and lock it; closing the descriptor ends the lock.
+
+    Without waiting it raises ``BlockingIOError`` while another process holds the lock.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o664)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def sync_folder(folder: Path) -> None:

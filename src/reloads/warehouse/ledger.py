@@ -74,7 +74,7 @@ def write_ledger(warehouse: Path, table: str, ledger: Ledger) -> None:
     write_atomically(_path(warehouse, table), json.dumps(asdict(ledger), separators=(",", ":")) + "\n")
 
 
-def table_lock(warehouse: Path, table: str) -> AbstractContextManager[None]:
+def table_lock(warehouse: Path, table: str) -> AbstractContextManager[int]:
     """Hold the table's files for oneself: one process at a time changes partitions, history and ledger."""
     return file_lock(_path(warehouse, table).with_suffix(".lock"))
 

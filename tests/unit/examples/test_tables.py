@@ -458,7 +458,7 @@ def test_slices_of_an_airport_s_departures_are_together_the_day(tmp_path: Path, 
     day = Days.parse(["2013-05-05"])
     for number in range(2):
         scope = PartitionFilter(slice_number=number, slice_count=2)
-        outcome = rewrite("departures", day, catalog=catalog, home=tmp_path, source=source, scope=scope)
+        outcome = rewrite("departures", day, catalog=catalog, home=tmp_path, source=source, partition_filter=scope)
         assert outcome.published == day
     folder = tmp_path / "warehouse" / "departures" / "flight_date=2013-05-05"
     assert sorted(path.name for path in folder.iterdir()) == ["origin=EWR", "origin=JFK", "origin=LGA"]
