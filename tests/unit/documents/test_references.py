@@ -63,11 +63,13 @@ def test_every_column_of_a_view_is_listed(tmp_path: Path, view: str) -> None:
     assert ["column_name", *listed] == columns.split()
 
 
-def test_every_variable_of_the_containers_is_listed() -> None:
+def test_every_variable_of_the_containers_is_listed_and_a_renamed_one_is_in_the_changelog() -> None:
     compose = (CLONE / "docker-compose.yaml").read_text(encoding="utf-8")
     variables = set(re.findall(r"\$\{([A-Z_]+)", compose))
     listed = set(re.findall(r"`([A-Z_]+)`", OPERATIONS.text))
-    assert variables - listed == set()
+    renamed = set(re.findall(r"`([A-Z_]+)`[^`]* is now `", Page("CHANGELOG.md").text))
+    assert listed & renamed == set()
+    assert variables - listed - renamed == set()
 
 
 @pytest.mark.parametrize("page", pages(), ids=names_of)
