@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -25,14 +26,14 @@ from reloads.cli.console import (
     REASON,
     TABLE,
     WHAT,
-    asked,
+    current_settings,
+    current_time,
     err,
-    now,
+    make_request,
     out,
-    report,
+    print_outcome,
+    read_request_file,
     request_fields,
-    requests_of,
-    settings_now,
 )
 from reloads.errors import RequestError
 from reloads.files import free_name, write_atomically
@@ -56,11 +57,11 @@ def check(
     if schema:
         print(json.dumps(json_schema(), indent=2))  # noqa: T201 - for a pipe, so without colour or wrapping
         return
-    settings = settings_now()
+    settings = current_settings()
     if file is None:
         out.print(f"all tables are good: {', '.join(check_tables(settings))}")
         return
-    for request in requests_of(settings, file):
+    for request in read_request_file(settings, file):
         out.print(f"good: {', '.join(request.tables)}, {request.days} ({len(request.days)} days)")
 
 
@@ -76,11 +77,12 @@ def plan(
     no_cascade: NO_CASCADE = False,
 ) -> None:
     """Show what a request would do: every partition with its reason. Reads no data and writes nothing."""
-    settings = settings_now()
+    settings = current_settings()
     fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
     for request in _requests(settings, what, first, last, fields | {"reason": None}):
-        for line in (lines := preview(settings, request, now=now())):
-            out.print(_shown(line))
+        lines = preview(settings, request, now=current_time())
+        for line in lines:
+            out.print(_format_line(line))
         planned = [line for line in lines if line.is_planned]
         rows, size = sum(line.rows or 0 for line in planned), sum(line.bytes or 0 for line in planned)
         tables = len({line.table for line in planned})
@@ -101,17 +103,17 @@ def request(
     wait: Annotated[bool, typer.Option("--wait", help="show progress until it is done or failed")] = False,
 ) -> None:
     """Ask for a reload by putting a request file into the drop folder."""
-    settings = settings_now()
+    settings = current_settings()
     fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
-    [wanted] = _requests(settings, table, first, last, fields | {"reason": reason})
+    [dropped] = _requests(settings, table, first, last, fields | {"reason": reason})
     queue = Queue(settings.landing)
     queue.landing.mkdir(parents=True, exist_ok=True)
-    content = wanted.model_dump(mode="json", exclude_defaults=True)
+    content = dropped.model_dump(mode="json", exclude_defaults=True)
     name = f"{free_name(queue.landing, f'{table}-{first}-{uuid4().hex[:6]}', endings=('.json',))}.json"
     write_atomically(queue.landing / name, json.dumps(content, indent=2) + "\n")
-    out.print(f"dropped {name}: {table}, {wanted.days} ({len(wanted.days)} days)")
+    out.print(f"dropped {name}: {table}, {dropped.days} ({len(dropped.days)} days)")
     if wait:
-        report([_await(queue, name, len(wanted.days))])
+        print_outcome([_await_record(queue, name, len(dropped.days))])
 
 
 def run(
@@ -127,10 +129,10 @@ def run(
     reason: REASON = None,
 ) -> None:
     """Rewrite here and now, without Airflow, the tables that follow included."""
-    settings = settings_now()
+    settings = current_settings()
     fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
-    wanted = _requests(settings, what, first, last, fields | {"reason": reason})
-    report([record for one in wanted for record in run_locally(settings, one)])
+    requests = _requests(settings, what, first, last, fields | {"reason": reason})
+    print_outcome(list(chain.from_iterable(run_locally(settings, request) for request in requests)))
 
 
 COMMANDS = (check, plan, request, run)
@@ -141,24 +143,25 @@ def _requests(
 ) -> list[ReloadRequest]:
     """The requests of a file, or the one that a table, days and options make."""
     if first is None:
-        if given := [name for name in ("exclude", "keys", "parameter", "no_cascade") if fields[name]]:
-            raise RequestError(f"--{given[0].replace('_', '-')} goes with a table and days; write it into the file")
-        return requests_of(settings, Path(what))
-    return [asked(settings, request_fields(what, first, last, **fields))]  # type: ignore[arg-type]
+        options = [name for name in ("exclude", "keys", "parameter", "no_cascade") if fields[name]]
+        if options:
+            raise RequestError(f"--{options[0].replace('_', '-')} goes with a table and days; write it into the file")
+        return read_request_file(settings, Path(what))
+    return [make_request(settings, request_fields(what, first, last, **fields))]  # type: ignore[arg-type]
 
 
-def _shown(line: PlanLine) -> str:
+def _format_line(line: PlanLine) -> str:
     replaced = "nothing there" if line.bytes is None else f"{line.bytes:,} bytes"
     rows = f"{line.rows:,} rows, " if line.rows is not None else ""
     return f"{'rewrite' if line.is_planned else 'skip':8}{line.table}  {line.partition}  {line.why}  ({rows}{replaced})"
 
 
-def _await(queue: Queue, file: str, days: int) -> Record:
+def _await_record(queue: Queue, file: str, days: int) -> Record:
     """Follow the request of one dropped file until it ends; raises ``RequestError`` if it is rejected."""
     with _progress() as progress:
         bar = progress.add_task("waiting for Airflow", total=days)
         while True:
-            record = next((record for record in _all(queue) if record.file == file), None)
+            record = next((record for record in _all_records(queue) if record.file == file), None)
             if record is None and (note := queue.landing / "rejected" / f"{Path(file).stem}.error.txt").exists():
                 raise RequestError(note.read_text(encoding="utf-8").strip())
             if record is not None:
@@ -169,7 +172,7 @@ def _await(queue: Queue, file: str, days: int) -> Record:
             time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _all(queue: Queue) -> Iterator[Record]:
+def _all_records(queue: Queue) -> Iterator[Record]:
     for state in ("accepted", "done", "failed", "cancelled"):
         yield from queue.records(state)
 

@@ -38,45 +38,45 @@ PARAMETER = Annotated[list[str] | None, typer.Option(help="a parameter, like nam
 NO_CASCADE = Annotated[bool, typer.Option("--no-cascade", help="the tables that read this one do not follow")]
 
 
-def settings_now() -> Settings:
+def current_settings() -> Settings:
     """The settings of this process's environment."""
     return Settings.from_environment(os.environ)
 
 
-def now() -> datetime:
+def current_time() -> datetime:
     """The time, aware."""
     return datetime.now(UTC)
 
 
-def user() -> str | None:
+def current_user() -> str | None:
     """Who runs the command, if the system knows."""
     with suppress(KeyError, OSError):
         return getpass.getuser()
     return None
 
 
-def stop(sentence: str, code: int) -> NoReturn:
+def end_with(sentence: str, code: int) -> NoReturn:
     """End the command with a sentence."""
     err.print(f"reloads: {sentence}")
     sys.exit(code)
 
 
-def asked(settings: Settings, fields: dict[str, object]) -> ReloadRequest:
+def make_request(settings: Settings, fields: dict[str, object]) -> ReloadRequest:
     """The request that the command's arguments make, checked."""
-    given = {name: value for name, value in fields.items() if value not in (None, [], {})}
-    request = parse_request({**given, "requested_by": user()})
-    check_request(request, catalog=Catalog.load(settings.tables), today=settings.day_of(now()))
+    named = {name: value for name, value in fields.items() if value not in (None, [], {})}
+    request = parse_request({**named, "requested_by": current_user()})
+    check_request(request, catalog=Catalog.load(settings.tables), today=settings.day_of(current_time()))
     return request
 
 
-def requests_of(settings: Settings, file: Path) -> list[ReloadRequest]:
+def read_request_file(settings: Settings, file: Path) -> list[ReloadRequest]:
     """The checked requests in a file."""
-    today = settings.day_of(now())
+    today = settings.day_of(current_time())
     try:
-        found = read_requests(read_file(file)[0], catalog=Catalog.load(settings.tables), today=today)
+        requests = read_requests(read_file(file)[0], catalog=Catalog.load(settings.tables), today=today)
     except RequestError as error:
         raise RequestError(f"{printable_name(file.name)}: {error}") from error
-    return [request for request, _ in found]
+    return [request for request, _ in requests]
 
 
 def request_fields(
@@ -98,14 +98,14 @@ def request_fields(
         "end_date": last or first,
         "exclude_dates": exclude,
         "only": only,
-        "keys": {name: text.split(",") for name, text in _pairs(keys, "--keys", "origin=EWR,JFK")},
-        "parameters": {name: _value(text) for name, text in _pairs(parameter, "--parameter", "name=value")},
+        "keys": {name: text.split(",") for name, text in _parse_pairs(keys, "--keys", "origin=EWR,JFK")},
+        "parameters": {name: _parse_value(text) for name, text in _parse_pairs(parameter, "--parameter", "name=value")},
         "cascade": not no_cascade,
         "reason": reason,
     }
 
 
-def report(records: list[Record]) -> None:
+def print_outcome(records: list[Record]) -> None:
     """Print what came of the requests; exit code 1 if a day failed."""
     for record in records:
         size = f"{record.rows:,} rows, {record.bytes / 1e6:,.1f} MB, {record.seconds:.1f} s"
@@ -114,8 +114,8 @@ def report(records: list[Record]) -> None:
             "skipped": len(record.skipped_days),
             "failed": len(record.failed_days),
         }
-        more = "".join(f", {count} {name}" for name, count in counts.items() if count)
-        out.print(f"{record.table}: {len(record.published)} partitions published{more}, {size}")
+        details = "".join(f", {count} {name}" for name, count in counts.items() if count)
+        out.print(f"{record.table}: {len(record.published)} partitions published{details}, {size}")
         for result in record.checks:
             if result.severity == "warn":
                 err.print(f"{record.table}: warning: {result.sentence()}")
@@ -125,15 +125,17 @@ def report(records: list[Record]) -> None:
         sys.exit(1)
 
 
-def _pairs(texts: list[str] | None, option: str, example: str) -> list[tuple[str, str]]:
-    pairs = [text.partition("=") for text in texts or ()]
-    for name, equals, _ in pairs:
+def _parse_pairs(texts: list[str] | None, option: str, example: str) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for text in texts or ():
+        name, equals, value = text.partition("=")
         if not name or not equals:
             raise RequestError(f"{option} {name!r} has no value; write it like {option} {example}")
-    return [(name, value) for name, _, value in pairs]
+        pairs.append((name, value))
+    return pairs
 
 
-def _value(text: str) -> object:
+def _parse_value(text: str) -> object:
     """A number or true or false where the text is one; the table's declaration checks the type."""
     words: dict[str, object] = {"true": True, "false": False}
     for kind in (int, float):

@@ -6,22 +6,23 @@ from typing import Annotated
 
 import typer
 
-from reloads.cli.console import REQUEST, err, now, out, report, settings_now, user
+from reloads.cli.console import REQUEST, current_settings, current_time, current_user, err, out, print_outcome
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.queue import Queue, knock
+from reloads.requests.record import Record
 from reloads.runs.local_run import cascade_locally
 from reloads.runs.undo import undo_request
 
 
 def cancel(request: REQUEST) -> None:
     """Give up what is outstanding of a request: running batches finish, the rest is not begun."""
-    for record in cancel_request(Queue(settings_now().landing), request, now=now()):
+    for record in cancel_request(Queue(current_settings().landing), request, now=current_time()):
         out.print(f"cancelled {record.id}: {len(record.cancelled)} days given up, {len(record.published)} published")
 
 
 def retry(request: REQUEST) -> None:
     """Ask again for what is missing from a failed or cancelled request."""
-    for name in retry_request(Queue(settings_now().landing), request):
+    for name in retry_request(Queue(current_settings().landing), request):
         out.print(f"dropped {name}")
 
 
@@ -32,17 +33,22 @@ def undo(
     here: Annotated[bool, typer.Option("--here", help="rewrite the tables that follow now, without Airflow")] = False,
 ) -> None:
     """Put back what a request replaced; the tables that read it follow. It can itself be undone."""
-    settings = settings_now()
+    settings = current_settings()
     queue = Queue(settings.landing)
-    done = undo_request(settings, request, force=force, now=now(), by=user(), is_announced=not here, say=err.print)
-    for record in done:
+    records = undo_request(
+        settings, request, force=force, now=current_time(), by=current_user(), is_announced=not here, say=err.print
+    )
+    for record in records:
         out.print(f"{record.table}: {record.published} put back by {record.id}")
-        for left in record.skipped:
-            out.print(f"{record.table}: {left.days} kept, {left.why}; --force puts that back too")
+        for reason in record.skipped:
+            out.print(f"{record.table}: {reason.days} kept, {reason.why}; --force puts that back too")
     if here:
-        report(cascade_locally(settings, done))
+        print_outcome(cascade_locally(settings, records))
         return
-    children = [child for record in done for name in record.children for child in find_records(queue, name)]
+    children: list[Record] = []
+    for record in records:
+        for name in record.children:
+            children += find_records(queue, name)
     for child in children:
         out.print(f"{child.table}: {child.days} will follow, {child.id}")
     knock(queue, children)

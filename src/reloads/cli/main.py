@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from reloads.cli import ask, control, watch
-from reloads.cli.console import stop
+from reloads.cli.console import end_with
 from reloads.errors import OperatorError, ReloadsError
 
 app = typer.Typer(
@@ -24,15 +24,15 @@ def main() -> None:
     try:
         app()
     except OperatorError as error:
-        stop(str(error), 2)
+        end_with(str(error), 2)
     except ReloadsError as error:
-        stop(str(error), 1)
+        end_with(str(error), 1)
     except FileNotFoundError as error:
-        stop(f"{error.filename} does not exist; check the path", 2)
+        end_with(f"{error.filename} does not exist; check the path", 2)
     except OSError as error:
-        stop(f"{error.filename or 'a file'}: {error.strerror}; make room or grant access", 2)
+        end_with(f"{error.filename or 'a file'}: {error.strerror}; make room or grant access", 2)
     except KeyboardInterrupt:
-        stop("stopped; whatever was accepted goes on without this command", 130)
+        end_with("stopped; whatever was accepted goes on without this command", 130)
 
 
 if __name__ == "__main__":

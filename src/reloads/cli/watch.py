@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reloads.cli.console import TABLE, out, settings_now
+from reloads.cli.console import TABLE, current_settings, out
 from reloads.days import parse_day
 from reloads.errors import RequestError
 from reloads.inspection.versions import disk_use, versions
@@ -22,18 +22,18 @@ def status(
     everything: Annotated[bool, typer.Option("--all", help="the ended ones too, not only the last ten")] = False,
 ) -> None:
     """Show requests: all that are open and the last that ended, or one whole."""
-    queue = Queue(settings_now().landing)
+    queue = Queue(current_settings().landing)
     if request_id is not None:
-        _show_one(queue, request_id)
+        _show_request(queue, request_id)
         return
-    found = (*queue.records("done"), *queue.records("failed"), *queue.records("cancelled"))
-    ended = sorted(found, key=lambda r: r.finished_at or r.accepted_at)
+    ended = [*queue.records("done"), *queue.records("failed"), *queue.records("cancelled")]
+    ended.sort(key=lambda record: record.finished_at or record.accepted_at)
     records = [*(ended if everything else ended[-10:]), *queue.records("accepted")]
     if not records:
         out.print("no requests yet; ask with: reloads request TABLE FIRST [LAST]")
         return
     for record in records:
-        out.print(_line(record))
+        out.print(_format_record(record))
 
 
 def history(
@@ -41,13 +41,12 @@ def history(
     day: Annotated[str | None, typer.Argument(help="one day, YYYY-MM-DD; default: all")] = None,
 ) -> None:
     """List the versions of partitions that are kept, newest last, and the disk space that they use."""
-    settings = settings_now()
+    settings = current_settings()
     definition = Catalog.load(settings.tables)[table]
-    wanted = parse_day(day) if day else None
-    found = versions(settings, definition, day=wanted)
-    if not found:
+    kept = versions(settings, definition, day=parse_day(day) if day else None)
+    if not kept:
         out.print(f"nothing of {table}{f' on {day}' if day else ''} is published, and nothing is kept")
-    for version in found:
+    for version in kept:
         rows = f"{version.rows:,} rows" if version.rows is not None else "nothing"
         until = "published" if version.replaced_at is None else f"until {version.replaced_at:%Y-%m-%d %H:%M:%S}"
         out.print(f"{version.partition}  {until}  {rows}  {', '.join(version.requests) or '-'}")
@@ -64,18 +63,18 @@ def sql(
     """Ask the index: the views are requests (every record) and partitions (every file, with its provenance)."""
     from reloads.inspection.sql_views import open_views, query_views
 
-    with open_views(settings_now()) as db:
-        found = query_views(db, statement)
+    with open_views(current_settings()) as db:
+        answer = query_views(db, statement)
         if csv:
-            found.write_csv("/dev/stdout")
+            answer.write_csv("/dev/stdout")
         else:
-            print(found)  # noqa: T201 - the database draws the table
+            print(answer)  # noqa: T201 - the database draws the table
 
 
 COMMANDS = (status, history, sql)
 
 
-def _line(record: Record) -> str:
+def _format_record(record: Record) -> str:
     """One request on one line, what matters first, so that a narrow terminal cuts off nothing that does."""
     failed = len(record.failed_days)
     state = "accepted" if record.outstanding else "failed" if failed else "cancelled" if record.cancelled else "done"
@@ -86,16 +85,16 @@ def _line(record: Record) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _show_one(queue: Queue, wanted: str) -> None:
+def _show_request(queue: Queue, name: str) -> None:
     for state in STATES:
         for path in sorted((queue.landing / state).glob("*.json")):
-            if path.stem == wanted or (state != "rejected" and read_record(path).file == wanted):
+            if path.stem == name or (state != "rejected" and read_record(path).file == name):
                 out.print(f"{state}: {path}")
                 print(path.read_text(encoding="utf-8", errors="backslashreplace"))  # noqa: T201 - as it is
                 return
-        if (note := queue.landing / "rejected" / f"{Path(wanted).stem}.error.txt").exists() and state == "rejected":
+        if (note := queue.landing / "rejected" / f"{Path(name).stem}.error.txt").exists() and state == "rejected":
             raise RequestError(note.read_text(encoding="utf-8").strip())
-    if (queue.landing / wanted).exists():
-        out.print(f"{wanted} is still in the drop folder; is Airflow running and request_partitions on?")
+    if (queue.landing / name).exists():
+        out.print(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")
         return
-    raise RequestError(f"{wanted!r} is no request; reloads status lists them")
+    raise RequestError(f"{name!r} is no request; reloads status lists them")
