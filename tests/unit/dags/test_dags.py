@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-DAGS = Path(__file__).resolve().parents[1] / "dags"
+from tests.support.clone import CLONE
+
+DAGS = CLONE / "dags"
 FILES = {"request_partitions.py", "rewrite_partitions.py", "broken_tables.py", "maintain.py"}
 
 PARSE = """
