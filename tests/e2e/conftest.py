@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,12 +24,12 @@ SETTINGS = {
     "RELOADS_DAILY_SCHEDULE": "0 0 29 2 *",
     "RELOADS_CATCH_UP_DAYS": "3",
 }
-FIRST_MODULE = "test_examples.py"
+FIRST_MODULE = Path(__file__).with_name("test_examples.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The module with a stack of its own comes first: it has ended that one before the stack of the others starts."""
-    items.sort(key=lambda item: item.path.name != FIRST_MODULE)
+    items.sort(key=lambda item: item.path != FIRST_MODULE)
 
 
 @pytest.fixture(scope="session")

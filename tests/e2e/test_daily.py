@@ -11,6 +11,7 @@ from tests.support.tables import ROWS_A_DAY
 
 
 def test_a_daily_load_is_published_by_the_run_after_the_one_that_a_long_reload_keeps_busy(pipeline: Pipeline) -> None:
+    pipeline.wait_for("the load made up for at the start", lambda: pipeline.records_of_table("done", "behind"))
     pipeline.wait_for_quiet("behind")
     earlier = {record.id for record in pipeline.records("done")}
     with closed_gate(pipeline, "behind") as gate:
