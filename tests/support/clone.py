@@ -19,12 +19,11 @@ SETTING_NAMES = ("RELOADS_", "AIRFLOW", "MAKE", "MFLAGS")
 def copy_clone(target: Path) -> None:
     """Copy every file of the clone that version control knows, or would take up: what a fresh clone holds."""
     for name in run_command(*LIST_FILES, folder=CLONE).split("\0"):
-        source = CLONE / name
-        if not name or not source.is_file():
-            continue  # a file that was deleted and not committed
-        copy = target / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, copy)
+        source, copy = CLONE / name, target / name
+        # The listing ends with an empty name, and holds files that were deleted and not committed.
+        if source.is_symlink() or source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy, follow_symlinks=False)
 
 
 def make_command(target: str) -> list[str]:
