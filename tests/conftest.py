@@ -1,10 +1,13 @@
-"""What several modules of tests share: a home with two tables, settings and a queue of it, and a chain of tables."""
+"""What several modules of tests share: a home with two tables, settings and a queue of it, and a chain of tables.
+
+And how tests are given to processes that run side by side: those that share a stack stay in one process.
+"""
 
 import atexit
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -16,8 +19,8 @@ from xdist.scheduler import LoadScopeScheduling, Scheduling
 from reloads.requests.queue import Queue
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from tests.chain import Chain
-from tests.integration.recoveries import summary
+from tests.support.chain import Chain
+from tests.support.recoveries import summary
 
 # Airflow makes folders in its home as soon as it is imported.
 os.environ["AIRFLOW_HOME"] = mkdtemp(prefix="reloads-airflow-")
@@ -35,16 +38,16 @@ THREE_ROWS_A_DAY = """
 DefineTable = Callable[..., Path]
 
 STACKS = ("integration", "e2e")
-"""The folders whose tests share a stack. They begin, as they take longest."""
+"""The folders whose tests share a stack. They come first, because they take longest."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The stacks first."""
+    """Run the tests that share a stack first."""
     items.sort(key=lambda item: [*STACKS, ""].index(_stack_of(item.nodeid)))
 
 
 class TogetherScheduling(LoadScopeScheduling):
-    """Where tests run side by side, those that share a stack stay together, and those of one module."""
+    """Gives the tests that share a stack to one process, and those of one module."""
 
     def _split_scope(self, nodeid: str) -> str:
         return _stack_of(nodeid) or nodeid.partition("::")[0]
@@ -57,16 +60,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Of what the tests of faults measured. Here, because whoever gives tests to processes reads no other such file."""
-    reports = (report for found in terminalreporter.stats.values() for report in found)
-    ended = (report for report in reports if getattr(report, "when", "") == "teardown")
-    if lines := summary(both for report in ended for both in report.user_properties):
+    """Show what the tests of faults measured."""
+    # Here, because the process that gives tests to the others reads no conftest of a folder below.
+    properties: list[tuple[str, object]] = []
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                properties += report.user_properties
+    if lines := summary(properties):
         terminalreporter.section("recovery after each fault")
         for line in lines:
             terminalreporter.write_line(line)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failed test of a running stack what the programs of the stack said."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and _stack_of(item.nodeid) and stack:
+        report.sections.append(("logs of the stack", stack.logs()))
+    return report
+
+
 def _stack_of(nodeid: str) -> str:
+    """The folder of the test if its tests share a stack."""
     folder = nodeid.partition("::")[0].rpartition("/")[0].rpartition("/")[2]
     return folder if folder in STACKS else ""
 
@@ -115,7 +133,7 @@ def queue(sales_settings: Settings) -> Queue:
 
 @pytest.fixture(scope="session")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    """Tables for whoever needs no folder: ``flights`` from 2013 on, ``events`` from 2020, ``archive`` from 1700."""
+    """Tables for tests that need no folder: ``flights`` from 2013 on, ``events`` from 2020, ``archive`` from 1700."""
     folder = tmp_path_factory.mktemp("catalog")
     for name, first_day in (("flights", "2013-01-01"), ("events", "2020-01-01"), ("archive", "1700-01-01")):
         define_table(folder, name, THREE_ROWS_A_DAY, first_day=first_day)
@@ -124,7 +142,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Chain:
-    """Four tables that read one another, nothing of them loaded."""
+    """Four tables that read one another, none of them loaded."""
     return Chain.at(tmp_path)
 
 
@@ -132,7 +150,7 @@ def chain(tmp_path: Path) -> Chain:
 def _no_thread_is_left_behind() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before]
-    for thread in left:
+    new_threads = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in new_threads:
         thread.join(timeout=2)
-    assert not [thread.name for thread in left if thread.is_alive()], "the test left threads behind"
+    assert not [thread.name for thread in new_threads if thread.is_alive()], "the test left threads behind"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from examples.make_source import make_source
 from local.folders import Folders
-from local.leftovers import find_leftovers
-from local.ports import HOST, Ports
 from local.startup import start
-from tests.e2e.pipeline import Pipeline
-from tests.e2e.tables import lay_out
-from tests.janitor import cleaned_up
+from tests.e2e.native_stack import NativeStack, choose_own_ports, stopped_at_the_end
+from tests.e2e.tables import lay_out_gated
+from tests.support.clone import CLONE
+from tests.support.pipeline import Pipeline
 
 SETTINGS = {
     "RELOADS_SOURCE": "source",
@@ -25,39 +24,33 @@ SETTINGS = {
     "RELOADS_DAILY_SCHEDULE": "0 0 29 2 *",
     "RELOADS_CATCH_UP_DAYS": "3",
 }
+FIRST_MODULE = Path(__file__).with_name("test_examples.py")
 
-STOP = """
-from pathlib import Path
-from local.folders import Folders
-from local.shutdown import stop
-stop(Folders(home=Path(sys.argv[1]), clone=Path(sys.argv[2])))
-"""
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The module with a stack of its own comes first: it has ended that one before the stack of the others starts."""
+    items.sort(key=lambda item: item.path != FIRST_MODULE)
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    clone = Path(__file__).resolve().parents[2]
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     # The blank is deliberate: a home may be called anything.
-    folders = Folders(home=tmp_path_factory.mktemp("e2e") / "a home", clone=clone)
-    lay_out(folders.home, clone=clone)
+    folders = Folders(home=tmp_path_factory.mktemp("e2e") / "a home", clone=CLONE)
+    lay_out_gated(folders.home)
+    make_source(folders.home / "source")
     folders.make()
-    # Not the default ones, which somebody who starts a stack right now looks for too.
-    Ports(*_free_ports(3)).keep_in(folders.local / "ports.json")
-    with cleaned_up(STOP, str(folders.home), str(clone)):
+    choose_own_ports(folders)
+    with stopped_at_the_end(folders):
         with pytest.MonkeyPatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("RELOADS_")]:
-                patch.delenv(name)
+            for name in list(os.environ):
+                if name.startswith("RELOADS_"):
+                    patch.delenv(name)
             for name, value in SETTINGS.items():
                 patch.setenv(name, value)
-            stack = start(folders, say=print)
-        yield Pipeline(stack)
-    left = find_leftovers(folders)
-    assert not left, f"these processes outlived the stack: {left}"
+            running = start(folders, say=print)
+        yield NativeStack(running)
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [int(server.getsockname()[1]) for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports
+@pytest.fixture(scope="session")
+def pipeline(stack: NativeStack) -> Pipeline:
+    return Pipeline(stack)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.e2e.pipeline import Pipeline
-from tests.e2e.tables import ROWS_A_DAY
+from tests.support.pipeline import Pipeline
+from tests.support.tables import ROWS_A_DAY
 
 
 def test_two_requests_that_overlap_are_both_done(pipeline: Pipeline) -> None:
@@ -34,11 +34,7 @@ def test_an_event_of_somebody_else_is_served_without_a_file(pipeline: Pipeline) 
     extra = {"start_date": "2024-08-01", "end_date": "2024-08-02", "reason": "upstream was late"}
     pipeline.rest.post("/assets/events", {"asset_id": asset, "extra": extra})
 
-    def done() -> bool:
-        return bool([r for r in pipeline.records("done") if r.table == "foreign"])
-
-    pipeline.wait_for("a done record of the event", done)
-    [record] = [r for r in pipeline.records("done") if r.table == "foreign"]
+    [record] = pipeline.wait_for("a done record of the event", lambda: pipeline.records_of_table("done", "foreign"))
     assert (record.mode, record.reason, record.published) == ("event", "upstream was late", record.days)
     assert pipeline.rows("foreign") == {"2024-08-01": ROWS_A_DAY, "2024-08-02": ROWS_A_DAY}
 
@@ -59,8 +55,7 @@ def test_the_form_asks_for_the_days_it_names(pipeline: Pipeline) -> None:
     form = {"table": "by_hand", "start_date": "2024-08-01", "end_date": "2024-08-03", "reason": "asked on the phone"}
     run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
 
-    pipeline.wait_for("the days of the form", lambda: [r for r in pipeline.records("done") if r.table == "by_hand"])
-    [record] = [r for r in pipeline.records("done") if r.table == "by_hand"]
+    [record] = pipeline.wait_for("the days of the form", lambda: pipeline.records_of_table("done", "by_hand"))
     assert (record.mode, record.reason, record.rows) == ("manual", "asked on the phone", 3 * ROWS_A_DAY)
     assert pipeline.wait_for_run("request_partitions", run) == "success"
 
@@ -71,9 +66,9 @@ def test_a_form_filled_in_wrongly_turns_its_run_red_with_the_sentence_and_change
     run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
 
     assert pipeline.wait_for_run("request_partitions", run) == "failed"
-    said = pipeline.rest.log("request_partitions", run, "request")
-    assert "end_date 2024-08-01 is before start_date 2024-08-03; swap them" in said
-    assert len([r for r in pipeline.records("done") if r.table == "by_hand"]) == 1
+    log = pipeline.rest.log("request_partitions", run, "request")
+    assert "end_date 2024-08-01 is before start_date 2024-08-03; swap them" in log
+    assert len(pipeline.records_of_table("done", "by_hand")) == 1
     assert pipeline.partitions("by_hand") == before
 
 

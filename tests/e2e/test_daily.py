@@ -5,23 +5,29 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reloads.days import Days
-from tests.e2e.pipeline import Pipeline
-from tests.e2e.tables import ROWS_A_DAY
+from tests.e2e.gate import closed_gate, wait_for_held_task
+from tests.support.pipeline import Pipeline
+from tests.support.tables import ROWS_A_DAY
 
 
 def test_a_daily_load_is_published_by_the_run_after_the_one_that_a_long_reload_keeps_busy(pipeline: Pipeline) -> None:
+    pipeline.wait_for("the load made up for at the start", lambda: pipeline.records_of_table("done", "behind"))
     pipeline.wait_for_quiet("behind")
     earlier = {record.id for record in pipeline.records("done")}
-    with pipeline.closed_gate("behind") as gate:
+    with closed_gate(pipeline, "behind") as gate:
         pipeline.drop("long.json", table="behind", start_date="2024-09-01", end_date="2024-10-30")
-        pipeline.wait_for_held(gate)
+        wait_for_held_task(pipeline, gate)
         run = pipeline.rest.trigger("request_partitions", mode="daily")
         pipeline.drop("beside.json", table="behind", start_date="2024-12-24")
         assert pipeline.wait_for_run("request_partitions", run) == "success"
         pipeline.wait_for_records("accepted", "beside.json")
     [long, beside] = sorted(pipeline.wait_for_done("long.json", "beside.json"), key=lambda record: -len(record.days))
 
-    [daily] = [r for r in pipeline.records("done") if r.table == "behind" and r.mode == "daily" and r.id not in earlier]
+    [daily] = [
+        record
+        for record in pipeline.records_of_table("done", "behind")
+        if record.mode == "daily" and record.id not in earlier
+    ]
     yesterday = daily.accepted_at.date() - timedelta(days=1)
     assert daily.days == Days.between(yesterday - timedelta(days=2), yesterday), "the days missed, at most three"
     assert len(long.runs) >= 3

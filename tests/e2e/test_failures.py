@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from tests.e2e.pipeline import Pipeline
-from tests.e2e.tables import FAILING_DAY, MENDED, ROWS_A_DAY, write_query
+from tests.e2e.tables import FAILING_DAY, MENDED
+from tests.support.pipeline import Pipeline
+from tests.support.tables import ROWS_A_DAY, write_query
 
 
 def test_a_day_whose_query_fails_holds_up_no_other_day_and_is_finished_after_the_query_is_mended(
@@ -28,15 +29,14 @@ def test_a_day_whose_query_fails_holds_up_no_other_day_and_is_finished_after_the
     assert pipeline.wait_for_run("rewrite_failing", failed.runs[0]) == "failed"
 
     write_query(pipeline.tables, "failing", MENDED)
-    file = f"{failed.id}.json"
-    (pipeline.landing / "failed" / file).rename(pipeline.landing / file)
+    file = pipeline.retry(failed)
 
-    [done] = pipeline.wait_for_done(file)
-    assert done.days.texts() == [FAILING_DAY]
+    [retried] = pipeline.wait_for_done(file)
+    assert retried.days.texts() == [FAILING_DAY]
     after = pipeline.partitions("failing")
     assert {day for day in after if after[day] != before.get(day)} == {FAILING_DAY}
     assert pipeline.rows("failing") == {f"2024-05-0{n}": ROWS_A_DAY for n in range(1, 6)}
-    assert pipeline.wait_for_run("rewrite_failing", done.runs[0]) == "success"
+    assert pipeline.wait_for_run("rewrite_failing", retried.runs[0]) == "success"
 
 
 def test_a_partition_that_cannot_be_written_fails_with_its_path_and_the_old_ones_stay(pipeline: Pipeline) -> None:
@@ -58,9 +58,7 @@ def test_a_partition_that_cannot_be_written_fails_with_its_path_and_the_old_ones
     after = pipeline.partitions("blocked")
     assert {day for day in ("2024-06-01", "2024-06-02") if after[day] != before[day]} == set()
     assert set(pipeline.rows("blocked").values()) == {ROWS_A_DAY}
-    file = f"{record.id}.json"
-    (pipeline.landing / "failed" / file).rename(pipeline.landing / file)
-    pipeline.wait_for_done(file)
+    pipeline.wait_for_done(pipeline.retry(record))
     assert pipeline.rows("blocked") == {f"2024-06-0{n}": ROWS_A_DAY for n in range(1, 6)}
 
 
@@ -79,9 +77,7 @@ def test_a_staging_folder_without_room_fails_the_run_and_the_old_partitions_stay
         assert pipeline.partitions("no_room") == before
         assert pipeline.wait_for_run("rewrite_no_room", record.runs[0]) == "failed"
 
-    file = f"{record.id}.json"
-    (pipeline.landing / "failed" / file).rename(pipeline.landing / file)
-    pipeline.wait_for_done(file)
+    pipeline.wait_for_done(pipeline.retry(record))
     after = pipeline.partitions("no_room")
     assert len(after) == 4
     assert {day for day in before if after[day] == before[day]} == set()
@@ -98,7 +94,7 @@ def _no_room(staging: Path) -> Iterator[str]:
             subprocess.run(["umount", "--lazy", str(staging)], check=True)
         return
     if os.geteuid() == 0:
-        # Nobody denies root a folder, and a file in its place is none.
+        # Root may write any folder, but nothing into a file that stands in its place.
         aside = staging.with_name(".staging-aside")
         staging.rename(aside)
         staging.write_text("")

@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 import pyarrow.dataset
 
-from tests.e2e.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 FLIGHTS, JANUARY, CANCELLED = 336_776, 27_004, 8_255
 BY_ORIGIN = {"EWR": 120_835, "JFK": 111_279, "LGA": 104_662}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from tests.e2e.pipeline import Pipeline
-from tests.e2e.tables import PLAIN, ROWS_A_DAY, write_query, write_table
+from tests.support.pipeline import Pipeline
+from tests.support.tables import PLAIN, ROWS_A_DAY, ScenarioTable, write_query, write_table
 
 
 def test_a_new_table_appears_by_itself_and_a_broken_one_is_an_import_error_until_it_is_mended(
     pipeline: Pipeline,
 ) -> None:
-    write_table(pipeline.tables, "added", PLAIN)
-    write_table(pipeline.tables, "broken", PLAIN.replace("number, 10", "numbr, 10"))
+    write_table(pipeline.tables, "added", ScenarioTable())
+    write_table(pipeline.tables, "broken", ScenarioTable(PLAIN.replace("number, 10", "numbr, 10")))
 
     [error] = pipeline.wait_for("the import error of the broken table", lambda: _errors_of(pipeline, "broken"))
     assert "tables/broken/query.sql" in error

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.container_stack import SETTING_NAMES, ContainerStack, running_stack
 from tests.integration.docker import require_docker
-from tests.integration.pipeline import Pipeline
-from tests.integration.recoveries import Recoveries
-from tests.integration.stack import OURS, Stack, running_stack
+from tests.support.pipeline import Pipeline
+from tests.support.recoveries import Recoveries
 
-CLONE = Path(__file__).resolve().parents[2]
 SETTINGS = {
     # Airflow makes up for the last time at its start; from then on the daily load comes when a test asks for it.
     "RELOADS_DAILY_SCHEDULE": "0 0 29 2 *",
@@ -30,25 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerStack]:
     require_docker()
     with pytest.MonkeyPatch.context() as patch:
-        for name in filter(OURS.match, list(os.environ)):
+        for name in filter(SETTING_NAMES.match, list(os.environ)):
             patch.delenv(name)
-        with running_stack(tmp_path_factory.mktemp("integration"), clone=CLONE, settings=SETTINGS) as stack:
+        with running_stack(tmp_path_factory.mktemp("integration"), settings=SETTINGS) as stack:
             yield stack
 
 
 @pytest.fixture(scope="session")
-def pipeline(stack: Stack) -> Pipeline:
-    pipeline = Pipeline(stack)
-
-    def knows_all_tables() -> bool:
-        known = {dag["dag_id"] for dag in pipeline.rest.get("/dags", limit=100)["dags"]}
-        return {f"rewrite_{folder.name}" for folder in pipeline.tables.iterdir() if folder.is_dir()} <= known
-
-    pipeline.wait_for("the DAGs of all tables", knows_all_tables)
-    return pipeline
+def pipeline(stack: ContainerStack) -> Pipeline:
+    return Pipeline(stack)
 
 
 @pytest.fixture
@@ -56,13 +48,3 @@ def recoveries(request: pytest.FixtureRequest) -> Iterator[Recoveries]:
     recoveries = Recoveries()
     yield recoveries
     request.node.user_properties += recoveries.properties()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failed test what the services said."""
-    report = yield
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and stack:
-        report.sections.append(("logs of the services", stack.logs()))
-    return report

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from tests.integration.container_stack import PROJECT, ContainerStack
 from tests.integration.docker import docker
-from tests.integration.stack import PROJECT, Stack
 
 NETWORK = f"{PROJECT}_inside"
 
@@ -18,41 +18,41 @@ class Fault:
 
     name: str
     service: str
-    begin: Callable[[Stack], None]
-    end: Callable[[Stack], None] | None = None
+    begin: Callable[[ContainerStack], None]
+    end: Callable[[ContainerStack], None] | None = None
     seconds: float = 0
 
 
-def _crash(service: str, stack: Stack) -> None:
+def _crash(service: str, stack: ContainerStack) -> None:
     stack.crash(service)
 
 
-def _pause(stack: Stack) -> None:
+def _pause(stack: ContainerStack) -> None:
     docker("pause", stack.container("postgres"))
 
 
-def _unpause(stack: Stack) -> None:
+def _unpause(stack: ContainerStack) -> None:
     docker("unpause", stack.container("postgres"))
 
 
-def _cut_off(stack: Stack) -> None:
+def _cut_off(stack: ContainerStack) -> None:
     docker("network", "disconnect", NETWORK, stack.container("postgres"))
 
 
-def _connect(stack: Stack) -> None:
+def _connect(stack: ContainerStack) -> None:
     docker("network", "connect", "--alias", "postgres", NETWORK, stack.container("postgres"))
 
 
-def _restart(stack: Stack) -> None:
+def _restart(stack: ContainerStack) -> None:
     stack.compose("restart")
 
 
-def _down(stack: Stack) -> None:
-    stack.containers("down")
+def _down(stack: ContainerStack) -> None:
+    stack.stop()
 
 
-def _up(stack: Stack) -> None:
-    stack.containers("up")
+def _up(stack: ContainerStack) -> None:
+    stack.start()
 
 
 OF_ONE_SERVICE = (

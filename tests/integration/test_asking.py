@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reloads.days import Days
-from tests.e2e.tables import ROWS_A_DAY
-from tests.integration.pipeline import Pipeline
-from tests.integration.stack import Stack
+from tests.integration.container_stack import ContainerStack
+from tests.support.pipeline import Pipeline
+from tests.support.tables import ROWS_A_DAY
 
 
-def test_a_file_dropped_on_the_host_makes_the_partitions_it_asks_for(stack: Stack, pipeline: Pipeline) -> None:
+def test_a_file_dropped_on_the_host_makes_the_partitions_it_asks_for(stack: ContainerStack, pipeline: Pipeline) -> None:
     pipeline.drop("january.json", table="flights", start_date="2013-01-01", end_date="2013-01-31")
 
     [record] = pipeline.wait_for_done("january.json")
     assert (record.rows, record.published) == (27_004, record.days)
     rows = pipeline.rows("flights", "flight_date")
     assert (len(rows), sum(rows.values())) == (31, 27_004)
-    written = [path for path in pipeline.warehouse.rglob("*") if path.is_file()]
-    assert {path.stat().st_uid for path in written} == {int(stack.secrets["AIRFLOW_UID"])}
+    files = [path for path in pipeline.warehouse.rglob("*") if path.is_file()]
+    assert {path.stat().st_uid for path in files} == {int(stack.secrets["AIRFLOW_UID"])}
 
 
 def test_a_bad_file_is_rejected_with_a_sentence_beside_it(pipeline: Pipeline) -> None:
@@ -34,8 +34,7 @@ def test_the_form_sent_through_the_rest_api_asks_for_the_days_it_names(pipeline:
     form = {"table": "by_hand", "start_date": "2024-08-01", "end_date": "2024-08-03", "reason": "asked on the phone"}
     run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
 
-    pipeline.wait_for("the days of the form", lambda: pipeline.of_table("done", "by_hand"))
-    [record] = pipeline.of_table("done", "by_hand")
+    [record] = pipeline.wait_for("the days of the form", lambda: pipeline.records_of_table("done", "by_hand"))
     assert (record.mode, record.reason, record.rows) == ("manual", "asked on the phone", 3 * ROWS_A_DAY)
     assert pipeline.wait_for_run("request_partitions", run) == "success"
     assert pipeline.rows("by_hand") == {f"2024-08-0{n}": ROWS_A_DAY for n in range(1, 4)}
@@ -43,15 +42,14 @@ def test_the_form_sent_through_the_rest_api_asks_for_the_days_it_names(pipeline:
 
 def test_the_daily_load_asked_for_before_its_time_loads_the_days_missed(pipeline: Pipeline) -> None:
     # The tick that was missed is made up for at the first start.
-    pipeline.wait_for("the first daily load", lambda: pipeline.of_table("done", "events"))
-    [first] = pipeline.of_table("done", "events")
+    [first] = pipeline.wait_for("the first daily load", lambda: pipeline.records_of_table("done", "events"))
     assert (first.mode, first.days.texts()) == ("daily", ["2024-02-28"])
 
     run = pipeline.rest.trigger("request_partitions", mode="daily")
     assert pipeline.wait_for_run("request_partitions", run) == "success"
 
-    pipeline.wait_for("the second daily load", lambda: len(pipeline.of_table("done", "events")) == 2)
-    [daily] = [record for record in pipeline.of_table("done", "events") if record.id != first.id]
+    pipeline.wait_for("the second daily load", lambda: len(pipeline.records_of_table("done", "events")) == 2)
+    [daily] = [record for record in pipeline.records_of_table("done", "events") if record.id != first.id]
     yesterday = daily.accepted_at.date() - timedelta(days=1)
     assert (daily.mode, daily.days) == ("daily", Days.between(yesterday - timedelta(days=2), yesterday))
     assert pipeline.rows("events", "event_date") == {str(day): 1000 for day in first.days | daily.days}
@@ -62,8 +60,7 @@ def test_an_asset_event_of_somebody_else_is_served_without_a_file(pipeline: Pipe
     extra = {"start_date": "2024-08-01", "end_date": "2024-08-02", "reason": "upstream was late"}
     pipeline.rest.post("/assets/events", {"asset_id": asset, "extra": extra})
 
-    pipeline.wait_for("a done record of the event", lambda: pipeline.of_table("done", "foreign"))
-    [record] = pipeline.of_table("done", "foreign")
+    [record] = pipeline.wait_for("a done record of the event", lambda: pipeline.records_of_table("done", "foreign"))
     assert (record.mode, record.reason, record.published) == ("event", "upstream was late", record.days)
     assert pipeline.rows("foreign") == {"2024-08-01": ROWS_A_DAY, "2024-08-02": ROWS_A_DAY}
 

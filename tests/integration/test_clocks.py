@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.container_stack import IMAGE, ContainerStack
 from tests.integration.docker import docker
-from tests.integration.pipeline import Pipeline
-from tests.integration.recoveries import Recoveries
-from tests.integration.stack import IMAGE, Stack
+from tests.support.pipeline import Pipeline
+from tests.support.recoveries import Recoveries
 
 TWO_HOURS = 7200
 WITH_CLOCK = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -53,7 +53,7 @@ def test_the_time_of_a_file_makes_no_difference(pipeline: Pipeline, seconds: int
 class Clocks:
     """The clock of each service, as a file that says how far it is ahead."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    def __init__(self, stack: ContainerStack, folder: Path) -> None:
         self._stack, self._folder = stack, folder
 
     def set(self, service: str, seconds: int) -> None:
@@ -82,11 +82,14 @@ class Clocks:
 
 
 @pytest.fixture(scope="module")
-def clocks(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clocks]:
+def clocks(stack: ContainerStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clocks]:
     """The stack with a clock of its own for each service; all are right."""
     context, folder = tmp_path_factory.mktemp("image"), tmp_path_factory.mktemp("clocks")
     (context / "Dockerfile").write_text(DOCKERFILE)
-    proxies = [option for name in PROXIES if name in os.environ for option in ("--build-arg", name)]
+    proxies: list[str] = []
+    for name in PROXIES:
+        if name in os.environ:
+            proxies += ["--build-arg", name]
     docker("build", "--quiet", "--tag", CLOCK_IMAGE, *proxies, str(context))
     clocks = Clocks(stack, folder)
     for service in WITH_CLOCK:
@@ -99,24 +102,25 @@ def clocks(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         docker("image", "rm", "--force", CLOCK_IMAGE)
 
 
-def _health(stack: Stack, service: str) -> str:
+def _health(stack: ContainerStack, service: str) -> str:
     return str(stack.inspect(service)["State"]["Health"]["Status"])
 
 
-def _says_why_it_does_not_work(stack: Stack, service: str) -> bool:
+def _says_why_it_does_not_work(stack: ContainerStack, service: str) -> bool:
     """Whether the log of the service and Docker's record of its health hold the sentence."""
     wrong = rf"the clock of {service} is 7(1[89]\d|200) s ahead of the database's and may be 30 s off; set it, "
-    said = "".join(entry["Output"] for entry in stack.inspect(service)["State"]["Health"]["Log"][-1:])
-    return bool(re.search(f"waiting: {wrong}", stack.logs(service)) and re.search(wrong, said))
+    health = stack.inspect(service)["State"]["Health"]
+    last_check = "".join(entry["Output"] for entry in health["Log"][-1:])
+    return bool(re.search(f"waiting: {wrong}", stack.logs(service)) and re.search(wrong, last_check))
 
 
 @pytest.mark.parametrize("service", WITH_CLOCK)
 def test_nothing_is_lost_while_the_clock_of_a_service_is_two_hours_ahead(
-    stack: Stack, pipeline: Pipeline, clocks: Clocks, recoveries: Recoveries, service: str
+    stack: ContainerStack, pipeline: Pipeline, clocks: Clocks, recoveries: Recoveries, service: str
 ) -> None:
     spring, day = f"spring-{service}.json", f"day-{service}.json"
     pipeline.drop(spring, table="year", start_date="2024-03-01", end_date="2024-04-30")
-    pipeline.wait_for("somebody in the middle of the days", lambda: pipeline.staged("year"))
+    pipeline.wait_for("a task in the middle of the days", lambda: pipeline.staged("year"))
 
     clocks.start_again(service, ahead=TWO_HOURS)
     pipeline.drop(day, table="probe", start_date="2024-06-20")
@@ -129,25 +133,25 @@ def test_nothing_is_lost_while_the_clock_of_a_service_is_two_hours_ahead(
     since = time.monotonic()
     clocks.set(service, 0)
 
-    looks = {
+    conditions = {
         "all healthy": lambda: not stack.unhealthy(),
         "request done": lambda: pipeline.are_done(day),
         "year done": lambda: pipeline.are_done(spring),
     }
-    recoveries.add(f"clock of {service} ahead, then right", pipeline.wait_for_all(looks, since=since))
+    recoveries.add(f"clock of {service} ahead, then right", pipeline.wait_for_all(conditions, since=since))
     pipeline.drop(f"after-{day}", table="probe", start_date="2024-06-20")
     pipeline.wait_for_done(f"after-{day}")
 
 
 def test_a_service_whose_clock_goes_wrong_ends_and_works_again_once_it_is_right(
-    stack: Stack, pipeline: Pipeline, clocks: Clocks
+    stack: ContainerStack, pipeline: Pipeline, clocks: Clocks
 ) -> None:
     before = stack.inspect("dag-processor")["State"]["StartedAt"]
     clocks.set("dag-processor", TWO_HOURS)
 
     pipeline.wait_for("a sentence that says why", lambda: _says_why_it_does_not_work(stack, "dag-processor"))
     assert stack.inspect("dag-processor")["State"]["StartedAt"] != before
-    pipeline.wait_for("an unhealthy one", lambda: _health(stack, "dag-processor") == "unhealthy")
+    pipeline.wait_for("an unhealthy dag-processor", lambda: _health(stack, "dag-processor") == "unhealthy")
     clocks.set("dag-processor", 0)
 
     pipeline.wait_for("a healthy stack", lambda: not stack.unhealthy())

@@ -6,8 +6,9 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
-from tests.e2e.tables import ROWS_A_DAY
-from tests.integration.pipeline import Pipeline
+from reloads.days import Days
+from tests.support.pipeline import Pipeline
+from tests.support.tables import ROWS_A_DAY
 
 FIRST = date(2024, 1, 1)
 BAD = (
@@ -43,11 +44,11 @@ def test_of_a_hundred_requests_of_four_writers_each_good_one_is_done_and_each_ba
         if number % 5 == 4:
             assert BAD[number // 5][1] in pipeline.rejection(f"crowd-{writer}-{number}")
 
-    asked = {str(day) for record in records for day in record.days}
-    assert pipeline.rows("crowd") == dict.fromkeys(sorted(asked), ROWS_A_DAY)
+    days = Days.of(day for record in records for day in record.days)
+    assert pipeline.rows("crowd") == {str(day): ROWS_A_DAY for day in days}
     assert not [path for path in pipeline.landing.glob("*.json") if path.name.startswith("crowd-")]
     # The requests that were taken from the drop folder together say so by their time: for them a day is rewritten once.
     for day, times in pipeline.times_published("crowd").items():
-        wanted = [record for record in records if date.fromisoformat(day) in record.days]
-        assert times == len({record.runs for record in wanted}), f"{day} was rewritten for nobody"
-        assert times <= len({record.accepted_at for record in wanted}), f"{day} was rewritten too often"
+        askers = [record for record in records if date.fromisoformat(day) in record.days]
+        assert times == len({record.runs for record in askers}), f"{day} was rewritten for nobody"
+        assert times <= len({record.accepted_at for record in askers}), f"{day} was rewritten too often"

@@ -13,10 +13,12 @@ import psycopg2
 import pytest
 from testcontainers.community.postgres import PostgresContainer
 
-from tests.integration.docker import require_docker, run
-from tests.integration.tables import lay_out
-
-CLONE = Path(__file__).resolve().parents[2]
+from examples.make_source import make_source
+from tests.integration.docker import require_docker
+from tests.integration.tables import TABLES
+from tests.support.clone import CLONE
+from tests.support.command import run_command
+from tests.support.tables import lay_out
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     """The environment of Airflow with a database just made."""
     require_docker()
     home = tmp_path_factory.mktemp("databases")
-    lay_out(home, clone=CLONE)
+    lay_out(home, TABLES)
+    make_source(home / "source")
     image, password = os.environ.get("POSTGRES_IMAGE", "postgres:17"), token_hex(16)
     with PostgresContainer(image, password=password) as database:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RELOADS_", "AIRFLOW"))}
@@ -40,7 +43,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 def _airflow(environment: dict[str, str], *arguments: str) -> str:
-    return run(sys.executable, "-m", "airflow", *arguments, environment=environment)
+    return run_command(sys.executable, "-m", "airflow", *arguments, environment=environment)
 
 
 def test_a_database_that_was_made_before_is_up_to_date_and_can_be_made_again(airflow: dict[str, str]) -> None:
@@ -59,5 +62,5 @@ def test_every_dag_is_read_into_the_database_without_an_error(airflow: dict[str,
         cursor.execute("select filename, stacktrace from import_error")
         errors = cursor.fetchall()
     tables = {path.name for path in Path(airflow["RELOADS_HOME"], "tables").iterdir() if path.is_dir()}
-    assert dags == {"request_partitions", "reloads_maintain", *(f"rewrite_{t}" for t in tables)}
+    assert dags == {"request_partitions", "reloads_maintain", *(f"rewrite_{table}" for table in tables)}
     assert errors == []

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.tables import ROWS_A_DAY
-from tests.integration.pipeline import Pipeline
-from tests.integration.recoveries import Recoveries
-from tests.integration.stack import Stack
+from tests.integration.container_stack import ContainerStack
+from tests.support.pipeline import Pipeline
+from tests.support.recoveries import Recoveries
+from tests.support.tables import ROWS_A_DAY
 
 WAREHOUSE = "/opt/reloads/warehouse"
 SMALL_WAREHOUSE = """
@@ -31,7 +29,7 @@ ROWS = "import duckdb, sys; print(duckdb.sql(sys.argv[1]).fetchall())"
 
 
 @pytest.fixture
-def _small_warehouse(stack: Stack, tmp_path: Path) -> Iterator[None]:
+def _small_warehouse(stack: ContainerStack, tmp_path: Path) -> Iterator[None]:
     """The scheduler, in which the tasks run, with a warehouse of 8 MB."""
     override = tmp_path / "small.yaml"
     override.write_text(SMALL_WAREHOUSE.format(target=WAREHOUSE, uid=stack.secrets["AIRFLOW_UID"]))
@@ -43,13 +41,13 @@ def _small_warehouse(stack: Stack, tmp_path: Path) -> Iterator[None]:
         stack.compose(*replace)
 
 
-def _digests(stack: Stack) -> str:
+def _digests(stack: ContainerStack) -> str:
     return stack.execute("scheduler", "sh", "-c", f"sha256sum {WAREHOUSE}/room/*/*")
 
 
 @pytest.mark.usefixtures("_small_warehouse")
 def test_a_warehouse_that_fills_up_keeps_its_partitions_and_the_reload_ends_when_there_is_room(
-    stack: Stack, pipeline: Pipeline, recoveries: Recoveries
+    stack: ContainerStack, pipeline: Pipeline, recoveries: Recoveries
 ) -> None:
     pipeline.drop("room.json", table="room", start_date="2024-07-01", end_date="2024-07-03")
     pipeline.wait_for_done("room.json")
@@ -59,14 +57,14 @@ def test_a_warehouse_that_fills_up_keeps_its_partitions_and_the_reload_ends_when
     stack.execute("scheduler", "sh", "-c", f"cat /dev/zero > {WAREHOUSE}/filler 2> /dev/null || true")
     pipeline.drop("room-again.json", table="room", start_date="2024-07-01", end_date="2024-07-04")
 
-    pipeline.wait_for("another try", lambda: pipeline.tries_again("rewrite_room", "rewrite"))
-    assert "No space left on device" in _said(pipeline)
+    pipeline.wait_for("another try", lambda: pipeline.is_waiting_for_retry("rewrite_room", "rewrite"))
+    assert "No space left on device" in _log_of_newest_rewrite(pipeline)
     assert _digests(stack) == before
     since = time.monotonic()
     stack.execute("scheduler", "rm", f"{WAREHOUSE}/filler")
 
-    looks = {"request done": lambda: pipeline.are_done("room-again.json")}
-    recoveries.add("warehouse full, then room", pipeline.wait_for_all(looks, since=since))
+    conditions = {"request done": lambda: pipeline.are_done("room-again.json")}
+    recoveries.add("warehouse full, then room", pipeline.wait_for_all(conditions, since=since))
     query = f"select day, count(*) from '{WAREHOUSE}/room/*/*.parquet' group by all"
     assert stack.execute("scheduler", "python", "-c", ROWS, query).count(", 20000)") == 4
     assert len(_digests(stack).splitlines()) == 4
@@ -74,16 +72,14 @@ def test_a_warehouse_that_fills_up_keeps_its_partitions_and_the_reload_ends_when
     pipeline.wait_for_quiet("room")
 
 
-def _said(pipeline: Pipeline) -> str:
-    """The log of the first try of the newest rewrite."""
-    run = quote(pipeline.rest.runs("rewrite_room")[-1]["dag_run_id"], safe="")
-    log = pipeline.rest.get(f"/dags/rewrite_room/dagRuns/{run}/taskInstances/rewrite/logs/1", map_index=0)
-    return json.dumps(log)
+def _log_of_newest_rewrite(pipeline: Pipeline) -> str:
+    run = pipeline.rest.runs("rewrite_room")[-1]["dag_run_id"]
+    return pipeline.rest.log("rewrite_room", run, "rewrite", map_index=0)
 
 
 @contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
-    """Nobody may write the folder, its owner neither; the containers run as that one and not as root."""
+    """Nobody may write the folder, not even its owner, as whom the containers run."""
     mode = folder.stat().st_mode
     folder.chmod(0o555)
     try:
@@ -94,18 +90,18 @@ def _read_only(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _nobody_takes_requests(pipeline: Pipeline) -> Iterator[None]:
-    pipeline.rest.patch("/dags/request_partitions", {"is_paused": True})
+    pipeline.rest.pause("request_partitions")
     try:
         yield
     finally:
-        pipeline.rest.patch("/dags/request_partitions", {"is_paused": False})
+        pipeline.rest.unpause("request_partitions")
 
 
 @pytest.mark.parametrize(
     ("is_whole", "sentence"),
     [
         (False, "read-only-False-good.json cannot be read or moved (Permission denied); grant access to it"),
-        # Of whichever comes first: the record of the good file, or the sentence beside the bad one.
+        # Whichever comes first: the record of the good file, or the sentence beside the bad one.
         (True, " cannot be written (Permission denied); make room or grant access"),
     ],
     ids=["the folder alone", "with all in it"],
@@ -118,7 +114,7 @@ def test_a_drop_folder_that_becomes_read_only_loses_nothing_and_all_is_done_when
     pipeline.drop_text(f"read-only-{is_whole}-empty.json", "[]")
     pipeline.rejection(f"read-only-{is_whole}-empty")  # so that the folder for it is there
     pipeline.drop(spring, table="year", start_date="2024-03-01", end_date="2024-04-30")
-    pipeline.wait_for("somebody in the middle of the days", lambda: pipeline.staged("year"))
+    pipeline.wait_for("a task in the middle of the days", lambda: pipeline.staged("year"))
 
     with ExitStack() as read_only:
         with _nobody_takes_requests(pipeline):
@@ -133,12 +129,12 @@ def test_a_drop_folder_that_becomes_read_only_loses_nothing_and_all_is_done_when
         assert not (is_whole and pipeline.are_done(good))
     since = time.monotonic()
 
-    looks = {
+    conditions = {
         "request done": lambda: pipeline.are_done(good) and not (pipeline.landing / good).exists(),
         "year done": lambda: pipeline.are_done(spring),
     }
     name = "drop folder read-only, then not" + (", nor what is in it" if is_whole else "")
-    recoveries.add(name, pipeline.wait_for_all(looks, since=since))
+    recoveries.add(name, pipeline.wait_for_all(conditions, since=since))
     assert "swap them" in pipeline.rejection(bad.removesuffix(".json"))
     pipeline.wait_for("an empty drop folder", lambda: not [*pipeline.landing.glob("read-only-*")])
     assert [record.rows for record in pipeline.records("done", good)] == [ROWS_A_DAY]
@@ -148,11 +144,10 @@ def test_a_drop_folder_that_becomes_read_only_loses_nothing_and_all_is_done_when
 def _says(pipeline: Pipeline, sentence: str) -> bool:
     """Whether the task that takes requests said it in one of its newest runs."""
     dag = "request_partitions"
-    runs = pipeline.rest.get(f"/dags/{dag}/dagRuns", limit=3, order_by="-run_after")["dag_runs"]
-    ended = [
-        run["dag_run_id"]
-        for run in runs
-        for task in pipeline.rest.tasks(dag, run["dag_run_id"])
-        if task["state"] in ("up_for_retry", "success", "failed")
-    ]
-    return any(sentence in pipeline.rest.log(dag, run, "request") for run in ended)
+    for run in pipeline.rest.get(f"/dags/{dag}/dagRuns", limit=3, order_by="-run_after")["dag_runs"]:
+        run_id = run["dag_run_id"]
+        for task in pipeline.rest.tasks(dag, run_id):
+            has_tried = task["state"] in ("up_for_retry", "success", "failed")
+            if has_tried and sentence in pipeline.rest.log(dag, run_id, "request"):
+                return True
+    return False

@@ -17,10 +17,10 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 import pytest
 
-from tests.e2e.rest import Rest
+from tests.integration.container_stack import IMAGE, PROJECT, SERVICES, ContainerStack
 from tests.integration.docker import docker
-from tests.integration.pipeline import Pipeline
-from tests.integration.stack import IMAGE, PROJECT, SERVICES, Stack
+from tests.support.pipeline import Pipeline
+from tests.support.rest import Rest
 
 # Whether it is alive, and how to get in and out.
 OPEN = {"/api/v2/monitor/health", "/execution/health", "/execution/health/ping"}
@@ -83,32 +83,32 @@ def _operations(description: dict[str, Any], *, below: str) -> Iterator[tuple[st
             yield method.upper(), below + re.sub(r"{[^}]*}", "1", path)
 
 
-def _undescribed(stack: Stack) -> dict[str, Any]:
+def _undescribed(stack: ContainerStack) -> dict[str, Any]:
     """What the pages ask and what tasks report to: the server describes neither to people."""
-    found: dict[str, Any] = json.loads(stack.execute("api-server", "python", "-c", ROUTES).splitlines()[-1])
-    return found
+    description: dict[str, Any] = json.loads(stack.execute("api-server", "python", "-c", ROUTES).splitlines()[-1])
+    return description
 
 
 @pytest.fixture(scope="module")
-def operations(stack: Stack, pipeline: Pipeline) -> list[tuple[str, str]]:
+def operations(stack: ContainerStack, pipeline: Pipeline) -> list[tuple[str, str]]:
     """Every operation of the server but for those that are open."""
 
     def described(path: str) -> Any:
-        return json.loads(_ask(stack.url + path, token=pipeline.rest._token).text)
+        return json.loads(_ask(stack.url + path, token=pipeline.rest.token).text)
 
-    found = {
+    operations = {
         *_operations(described("/openapi.json"), below=""),
         *_operations(described("/auth/openapi.json"), below="/auth"),
         *_operations(_undescribed(stack), below=""),
     }
     for beginning in ("/api/v2/", "/ui/", "/auth/", "/execution/"):
-        assert [path for _, path in found if path.startswith(beginning)]
-    return sorted(operation for operation in found if operation[1] not in OPEN)
+        assert [path for _, path in operations if path.startswith(beginning)]
+    return sorted(operation for operation in operations if operation[1] not in OPEN)
 
 
 @pytest.mark.parametrize("token", ["", FORGED], ids=["no token", "a forged one"])
 def test_no_operation_but_health_and_login_answers_without_a_login(
-    stack: Stack, operations: list[tuple[str, str]], token: str
+    stack: ContainerStack, operations: list[tuple[str, str]], token: str
 ) -> None:
     assert len(operations) > 150
 
@@ -118,33 +118,35 @@ def test_no_operation_but_health_and_login_answers_without_a_login(
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_without_a_login_leads_to_the_login(stack: Stack, path: str) -> None:
+def test_a_page_without_a_login_leads_to_the_login(stack: ContainerStack, path: str) -> None:
     answer = _ask(f"{stack.url}{path}?a=1&b=2", Accept="text/html", Cookie=f"_token={FORGED}")
 
-    wanted = urlencode({"next": f"{path}?a=1&b=2"})
-    assert (answer.status, answer.location) == (HTTPStatus.FOUND, f"/api/v2/auth/login?{wanted}")
-    assert _ask(stack.url + answer.location).location == f"/auth/login?{wanted}"
-    assert _status(f"{stack.url}/auth/login?{wanted}") == HTTPStatus.OK
+    query = urlencode({"next": f"{path}?a=1&b=2"})
+    assert (answer.status, answer.location) == (HTTPStatus.FOUND, f"/api/v2/auth/login?{query}")
+    assert _ask(stack.url + answer.location).location == f"/auth/login?{query}"
+    assert _status(f"{stack.url}/auth/login?{query}") == HTTPStatus.OK
 
 
-def test_a_program_without_a_login_is_told_how_to_get_one(stack: Stack) -> None:
+def test_a_program_without_a_login_is_told_how_to_get_one(stack: ContainerStack) -> None:
     answer = _ask(f"{stack.url}/api/v2/version")
 
     sentence = "GET /api/v2/version needs a login; send the token of POST /auth/token as a Bearer token"
     assert (answer.status, json.loads(answer.text)) == (HTTPStatus.UNAUTHORIZED, {"detail": sentence})
 
 
-def test_no_file_of_the_user_interface_is_had_without_a_login(stack: Stack, pipeline: Pipeline) -> None:
+def test_no_file_of_the_user_interface_is_had_without_a_login(stack: ContainerStack, pipeline: Pipeline) -> None:
     [airflow] = (find_spec("airflow") or pytest.fail("there is no Airflow here")).submodule_search_locations or []
     folder = Path(airflow) / "ui" / "dist"
     urls = [f"{stack.url}/static/{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file()]
 
     assert {url: status for url in urls if (status := _status(url)) not in REFUSED} == {}
-    assert {_status(url, token=pipeline.rest._token) for url in urls[:20]} == {HTTPStatus.OK}
+    assert {_status(url, token=pipeline.rest.token) for url in urls[:20]} == {HTTPStatus.OK}
 
 
-def test_the_pages_and_their_scripts_are_had_with_the_cookie_of_a_login(stack: Stack, pipeline: Pipeline) -> None:
-    cookie = f"_token={pipeline.rest._token}"
+def test_the_pages_and_their_scripts_are_had_with_the_cookie_of_a_login(
+    stack: ContainerStack, pipeline: Pipeline
+) -> None:
+    cookie = f"_token={pipeline.rest.token}"
     page = _ask(f"{stack.url}/dags", Accept="text/html", Cookie=cookie)
     scripts = re.findall(r'src="\.(/static/[^"]+)"', page.text)
 
@@ -152,41 +154,41 @@ def test_the_pages_and_their_scripts_are_had_with_the_cookie_of_a_login(stack: S
     assert _ask(stack.url + scripts[0], Cookie=cookie).status == HTTPStatus.OK
 
 
-def test_a_login_that_ended_is_none(stack: Stack) -> None:
+def test_a_login_that_ended_is_none(stack: ContainerStack) -> None:
     rest = Rest(stack.url, user="admin", password=stack.secrets["ADMIN_PASSWORD"])
-    before = _status(f"{stack.url}/openapi.json", token=rest._token)
+    before = _status(f"{stack.url}/openapi.json", token=rest.token)
 
-    _ask(f"{stack.url}/api/v2/auth/logout", token=rest._token)
+    _ask(f"{stack.url}/api/v2/auth/logout", token=rest.token)
 
-    assert (before, _status(f"{stack.url}/openapi.json", token=rest._token)) == (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
+    assert (before, _status(f"{stack.url}/openapi.json", token=rest.token)) == (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
 
 
-def test_what_tasks_report_to_is_closed_to_everybody_else(stack: Stack, pipeline: Pipeline) -> None:
+def test_what_tasks_report_to_is_closed_to_everybody_else(stack: ContainerStack, pipeline: Pipeline) -> None:
     url = f"{stack.url}/execution/variables/anything"
 
-    assert {_status(url), _status(url, token=pipeline.rest._token)} <= REFUSED
+    assert {_status(url), _status(url, token=pipeline.rest.token)} <= REFUSED
 
 
 @pytest.mark.parametrize(("user", "password"), [("admin", "admin"), ("airflow", "airflow")])
-def test_a_wrong_password_is_refused(stack: Stack, user: str, password: str) -> None:
+def test_a_wrong_password_is_refused(stack: ContainerStack, user: str, password: str) -> None:
     with pytest.raises(AssertionError, match="/auth/token is answered with 401"):
         Rest(stack.url, user=user, password=password)
 
 
 @pytest.mark.parametrize("path", ["/auth/token", "/auth/token/login"])
-def test_nobody_is_logged_in_without_a_password(stack: Stack, path: str) -> None:
+def test_nobody_is_logged_in_without_a_password(stack: ContainerStack, path: str) -> None:
     assert _status(stack.url + path) in REFUSED
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_process_in_a_container_runs_as_root(stack: Stack, service: str) -> None:
+def test_no_process_in_a_container_runs_as_root(stack: ContainerStack, service: str) -> None:
     uids = {line.split()[1] for line in docker("top", stack.container(service), "-eo", "pid,uid").splitlines()[1:]}
     assert uids
     assert "0" not in uids
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_has_no_rights_that_its_service_does_not_need(stack: Stack, service: str) -> None:
+def test_a_container_has_no_rights_that_its_service_does_not_need(stack: ContainerStack, service: str) -> None:
     host = stack.inspect(service)["HostConfig"]
 
     assert host["CapDrop"] == ["ALL"]
@@ -196,31 +198,33 @@ def test_a_container_has_no_rights_that_its_service_does_not_need(stack: Stack, 
     assert not [mount for mount in host["Mounts"] or [] if "docker.sock" in str(mount)]
 
 
-def test_nothing_but_the_user_interface_is_published_and_that_to_this_machine_only(stack: Stack) -> None:
-    ports = {service: stack.inspect(service)["NetworkSettings"]["Ports"] for service in SERVICES}
-    published = [(service, given) for service in SERVICES for given in (ports[service] or {}).values() if given]
+def test_nothing_but_the_user_interface_is_published_and_that_to_this_machine_only(stack: ContainerStack) -> None:
+    published: list[tuple[str, list[dict[str, str]]]] = []
+    for service in SERVICES:
+        addresses = (stack.inspect(service)["NetworkSettings"]["Ports"] or {}).values()
+        published += [(service, of_port) for of_port in addresses if of_port]
 
     [(service, [address])] = published
     assert (service, address["HostIp"]) == ("api-server", "127.0.0.1")
 
 
-def test_neither_the_image_nor_its_history_holds_a_secret(stack: Stack, tmp_path: Path) -> None:
+def test_neither_the_image_nor_its_history_holds_a_secret(stack: ContainerStack, tmp_path: Path) -> None:
     secrets = [stack.secrets[name].encode() for name in SECRETS]
     assert min(map(len, secrets)) >= 16
     history = docker("history", "--no-trunc", IMAGE) + docker("image", "inspect", IMAGE)
     assert not [secret for secret in secrets if secret.decode() in history]
 
     docker("save", "--output", str(tmp_path / "image.tar"), IMAGE)
-    seen = 0
+    bytes_read = 0
     with tarfile.open(tmp_path / "image.tar") as image:
         for content in filter(None, map(image.extractfile, image)):
             before = b""
             for piece in _pieces(content):
                 assert not [secret for secret in secrets if secret in before + piece]
                 before = piece[-max(map(len, secrets)) :]
-                seen += len(piece)
+                bytes_read += len(piece)
     (tmp_path / "image.tar").unlink()
-    assert seen > 100 * PIECE_BYTES
+    assert bytes_read > 100 * PIECE_BYTES
 
 
 def _pieces(content: IO[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import pytest
 
 from reloads.inspection.preview import PlanLine, preview
 from reloads.requests.request import parse_request
-from tests.chain import NOW, Chain
+from tests.support.chain import NOW, Chain
 
 
 def would(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> list[PlanLine]:

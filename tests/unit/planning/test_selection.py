@@ -10,7 +10,7 @@ from reloads.days import Days
 from reloads.planning.selection import select_days
 from reloads.requests.record import Record
 from reloads.tables.definition import load_table
-from tests.chain import NOW, Chain
+from tests.support.chain import NOW, Chain
 
 ALL = ("2025-01-01", "2025-01-04")
 

@@ -12,7 +12,7 @@ from reloads.days import Days
 from reloads.planning.staleness import MISSING, OUTDATED, UNKNOWN, TableState
 from reloads.tables.catalog import all_inputs
 from reloads.tables.definition import load_table
-from tests.chain import Chain
+from tests.support.chain import Chain
 
 FIRST, SECOND, THIRD = (date(2025, 1, n) for n in (1, 2, 3))
 DAYS = Days.between(FIRST, THIRD)

@@ -13,7 +13,7 @@ from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.intake import take_requests
 from reloads.requests.queue import KNOCK, knock
 from reloads.requests.record import Record
-from tests.chain import NOW, Chain
+from tests.support.chain import NOW, Chain
 
 TWO_BAD = "select day, if(amount in (2, 4), error('bad row'), amount) as amount from raw"
 

@@ -25,7 +25,7 @@ from reloads.tables.definition import Table, load_table
 from reloads.warehouse.fingerprint import digest, identities
 from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partitions import folder_of
-from tests.chain import Chain, changed
+from tests.support.chain import Chain, changed
 
 FIRST = date(2025, 1, 1)
 WEEK = Days.between(date(2025, 1, 8), date(2025, 1, 14))

@@ -22,7 +22,7 @@ from reloads.rewriting.schema import columns_of, merge_columns, published_column
 from reloads.settings import Settings
 from reloads.warehouse.ledger import Ledger, read_ledger, write_ledger
 from reloads.warehouse.partitions import TableFolder
-from tests.chain import Chain
+from tests.support.chain import Chain
 from tests.unit.rewriting.test_rewrite import MONTH, DefineTable, Home, days, of_each_day
 
 Policy = Literal["refuse", "append", "replace"]

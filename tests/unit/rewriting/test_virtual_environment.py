@@ -23,7 +23,7 @@ from reloads import errors
 from reloads.errors import OperatorError, ReloadsError, TableError
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import VirtualEnvironment, ensure_environment
-from tests.chain import Chain
+from tests.support.chain import Chain
 
 REQUIREMENTS = ["duckdb==1.5.5"]
 

@@ -12,7 +12,7 @@ from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.follow_ups import cascade_changes
 from reloads.warehouse.change_notices import read_notices
-from tests.chain import NOW, Chain, changed
+from tests.support.chain import NOW, Chain, changed
 
 ITS_WEEK = [f"2025-01-{day}" for day in range(10, 17)]
 AFFECTED = ["a 2025-01-10", "b 2025-01-10", *(f"{table} {day}" for table in "cd" for day in ITS_WEEK)]

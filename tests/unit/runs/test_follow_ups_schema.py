@@ -17,7 +17,7 @@ from reloads.runs.follow_ups import request_schema_backfill
 from reloads.runs.undo import undo_in_table
 from reloads.tables.definition import load_table
 from reloads.warehouse.ledger import read_ledger
-from tests.chain import NOW, STATES, Chain, changed
+from tests.support.chain import NOW, STATES, Chain, changed
 
 REPLACE = 'on_schema_change = "replace"'
 OTHER_TYPE = "select day, amount + 0.5 as amount from raw"

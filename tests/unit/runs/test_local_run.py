@@ -13,7 +13,7 @@ from reloads.requests.request import parse_request
 from reloads.runs.local_run import cascade_locally, run_locally
 from reloads.runs.undo import undo_request
 from reloads.warehouse.change_notices import read_notices
-from tests.chain import NOW, Chain, changed
+from tests.support.chain import NOW, Chain, changed
 
 ITS_WEEK = [f"2025-01-{day}" for day in range(10, 17)]
 AFFECTED = ["a 2025-01-10", "b 2025-01-10", *(f"{table} {day}" for table in "cd" for day in ITS_WEEK)]

@@ -12,7 +12,7 @@ from reloads.errors import RequestError
 from reloads.requests.record import Record
 from reloads.runs.retention import remove_expired, remove_unfinished
 from reloads.warehouse.history import History
-from tests.chain import Chain
+from tests.support.chain import Chain
 from tests.unit.runs.test_undo import AMOUNTS, corrected, loaded, published, undone
 
 __all__ = ["loaded"]

@@ -11,7 +11,7 @@ import pytest
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.runs.rewrite_step import run_batch
-from tests.chain import NOW, Chain, JsonBatch
+from tests.support.chain import NOW, Chain, JsonBatch
 
 DAYS = ("2025-01-01", "2025-01-04")
 

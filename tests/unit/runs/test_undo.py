@@ -32,8 +32,8 @@ from reloads.warehouse.history import History
 from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.staging import staging_folder
-from tests.chain import NOW, STATES, Chain
-from tests.test_whole import SCRATCH, Killed, killed_after
+from tests.support.chain import NOW, STATES, Chain
+from tests.support.process_kill import SCRATCH, Killed, killed_after
 
 DAYS = Days.between(date(2025, 1, 1), date(2025, 1, 4))
 AMOUNTS = "select day, amount from raw"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from reloads.errors import RequestError
 from reloads.tables.parameters import Parameter, parse_parameters, with_defaults
-from tests.chain import Chain
+from tests.support.chain import Chain
 
 INTEGER = Parameter(type="integer", default=10, min=1, max=100)
 DECLARED = {

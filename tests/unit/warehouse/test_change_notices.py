@@ -18,7 +18,7 @@ from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.settings import Settings
 from reloads.warehouse.change_notices import read_notices, write_notice
-from tests.chain import Chain
+from tests.support.chain import Chain
 from tests.unit.rewriting.test_rewrite import Home
 
 STAMP = 1_735_732_800_000_000_000

@@ -23,7 +23,7 @@ from reloads.planning.staleness import UNKNOWN
 from reloads.settings import Settings
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.ledger import Entry, Ledger, read_ledger, table_lock, write_ledger
-from tests.chain import Chain, changed
+from tests.support.chain import Chain, changed
 
 TEXTS = st.text(max_size=12)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import pyarrow.parquet
@@ -27,7 +26,7 @@ from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.staging import remove_abandoned_folders
 from tests.conftest import define_table
-from tests.test_whole import Killed, killed_after
+from tests.support.process_kill import Killed, killed_after
 from tests.unit.rewriting.test_rewrite import WRITTEN_AT, Home, days, of_each_day
 
 WEEK, ASKED = days("2025-01-03..2025-01-07"), days("2025-01-04..2025-01-06")
@@ -83,21 +82,21 @@ CASES = {
 
 @dataclass(frozen=True)
 class Crash:
-    """What a try that died after so many steps left, and what a second one came to."""
+    """A try that died after so many steps, and a second one that did not."""
 
     steps: int
-    left: Files
-    noticed: Days
-    again: Outcome
-    after: Files
+    files_at_death: Files
+    noticed_at_death: Days
+    second_outcome: Outcome
+    files_after: Files
     noticed_after: Days
     misremembered: list[str]
     """The partitions of which the ledger says another file than the one that lies there."""
     misattributed: list[str]
     """The partitions of which the ledger says another run than the file's own footer."""
     stale: list[str]
-    """What a request for what is stale would still do."""
-    abandoned: list[Path]
+    """What a request for stale partitions would still rewrite, and why."""
+    staging_after: list[Path]
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,8 @@ class Crashes:
 
 def files(home: Home) -> Files:
     folder = home.warehouse / "sales"
-    found = (path for path in folder.rglob("*") if not path.is_dir())
-    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
+    paths = (path for path in folder.rglob("*") if not path.is_dir())
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
 def noticed(home: Home) -> Days:
@@ -144,9 +143,9 @@ def restore(home: Home, saved: Path) -> None:
 
 def misremembered(home: Home) -> list[str]:
     entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
-    known = {name: entry.file for name, entry in entries.items() if entry.file}
-    there = {name: identity(path) for name, path in published.items()}
-    return sorted({name for name, _ in known.items() ^ there.items()})
+    recorded = {name: entry.file for name, entry in entries.items() if entry.file}
+    actual = {name: identity(path) for name, path in published.items()}
+    return sorted({name for name, _ in recorded.items() ^ actual.items()})
 
 
 def misattributed(home: Home) -> list[str]:
@@ -157,14 +156,14 @@ def misattributed(home: Home) -> list[str]:
 
 def still_to_do(home: Home, case: Case) -> list[str]:
     """What a request for the stale or missing ones of the same partitions would rewrite."""
-    asked = {"table": "sales", "start_date": str(min(ASKED)), "end_date": str(max(ASKED)), "only": "stale"}
+    request = {"table": "sales", "start_date": str(min(ASKED)), "end_date": str(max(ASKED)), "only": "stale"}
     # Whether a value is gone or was never there is known of a whole day only.
     keys = {"keys": {"origin": ["EWR"]}} if case.batch.partition_filter.key_filters else {}
-    lines = preview(home.settings, parse_request(asked | keys), now=WRITTEN_AT)
+    lines = preview(home.settings, parse_request(request | keys), now=WRITTEN_AT)
     return [f"{line.partition}: {line.why}" for line in lines if line.is_planned]
 
 
-def crash(home: Home, case: Case, steps: int) -> Crash | None:
+def try_twice(home: Home, case: Case, steps: int) -> Crash | None:
     """Die after so many steps and try again; None if the batch completes before."""
     try:
         with killed_after(steps, home.warehouse):
@@ -173,14 +172,14 @@ def crash(home: Home, case: Case, steps: int) -> Crash | None:
         pass
     else:
         return None
-    left, told = files(home), noticed(home)
-    again = home.rewrite(case.batch, run=RUN)
+    files_at_death, noticed_at_death = files(home), noticed(home)
+    second_outcome = home.rewrite(case.batch, run=RUN)
     remove_abandoned_folders(home.warehouse)
     return Crash(
         steps,
-        left,
-        told,
-        again,
+        files_at_death,
+        noticed_at_death,
+        second_outcome,
         files(home),
         noticed(home),
         misremembered(home),
@@ -200,14 +199,13 @@ def crashes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     before = files(home)
     assert home.rewrite(case.batch, run=RUN).failed == ()
     undisturbed = files(home)
-    found: list[Crash] = []
-    for steps in count():
+    crashes: list[Crash] = []
+    while True:
         restore(home, saved)
-        died = crash(home, case, steps)
-        if not died:
-            break
-        found.append(died)
-    return Crashes(case, before, undisturbed, found)
+        crash = try_twice(home, case, steps=len(crashes))
+        if not crash:
+            return Crashes(case, before, undisturbed, crashes)
+        crashes.append(crash)
 
 
 def changed(before: Files, after: Files) -> set[str]:
@@ -218,13 +216,14 @@ def days_of(names: Iterable[str]) -> Days:
     return Days.of(date.fromisoformat(name.partition("/")[0].removeprefix("day=")) for name in names)
 
 
-def content(found: Files) -> dict[str, bytes]:
-    return {name: data for name, (_, data) in found.items()}
+def content(files: Files) -> dict[str, bytes]:
+    return {name: data for name, (_, data) in files.items()}
 
 
-def by_steps(found: Mapping[int, object]) -> dict[int, object]:
-    """What is wrong, by the number of steps before the end."""
-    return {steps: wrong for steps, wrong in found.items() if wrong}
+def violations(crashes: Crashes, look: Callable[[Crash], object]) -> dict[int, object]:
+    """What is wrong after a crash, by the number of steps before it; nothing where it is right."""
+    by_steps = {crash.steps: look(crash) for crash in crashes.all}
+    return {steps: violation for steps, violation in by_steps.items() if violation}
 
 
 # what a dead try leaves
@@ -234,26 +233,28 @@ def test_each_file_is_the_old_one_or_the_new_one_and_nothing_else_lies_there(cra
     old, new = content(crashes.before), content(crashes.undisturbed)
     assert crashes.all, "it was never killed, so it proves nothing"
     for crash in crashes.all:
-        left = content(crash.left)
-        for name in old.keys() | new.keys() | left.keys():
-            assert left.get(name) in (old.get(name), new.get(name)), f"{name} after {crash.steps} steps"
+        data = content(crash.files_at_death)
+        for name in old.keys() | new.keys() | data.keys():
+            assert data.get(name) in (old.get(name), new.get(name)), f"{name} after {crash.steps} steps"
 
 
 def test_there_are_ends_before_amid_and_after_the_publishing(crashes: Crashes) -> None:
-    counts = {len(changed(crashes.before, crash.left)) for crash in crashes.all}
+    counts = {len(changed(crashes.before, crash.files_at_death)) for crash in crashes.all}
     assert counts == set(range(len(changed(crashes.before, crashes.undisturbed)) + 1))
 
 
 def test_what_is_to_stay_keeps_its_bytes_and_its_time(crashes: Crashes) -> None:
     stay = {name: file for name, file in crashes.before.items() if crashes.undisturbed.get(name) == file}
     for crash in crashes.all:
-        for found in (crash.left, crash.after):
-            assert {name: found.get(name) for name in stay} == stay, crash.steps
+        for files_then in (crash.files_at_death, crash.files_after):
+            assert {name: files_then.get(name) for name in stay} == stay, crash.steps
 
 
 def test_a_change_was_noticed_before_it_was_made(crashes: Crashes) -> None:
-    silent = {one.steps: days_of(changed(crashes.before, one.left)) - one.noticed for one in crashes.all}
-    assert by_steps(silent) == {}
+    def days_without_notice(crash: Crash) -> Days:
+        return days_of(changed(crashes.before, crash.files_at_death)) - crash.noticed_at_death
+
+    assert violations(crashes, days_without_notice) == {}
 
 
 # what a second try comes to
@@ -261,48 +262,58 @@ def test_a_change_was_noticed_before_it_was_made(crashes: Crashes) -> None:
 
 def test_a_second_try_completes(crashes: Crashes) -> None:
     for crash in crashes.all:
-        assert crash.again.failed == ()
-        assert crash.again.fulfilled == ASKED
-        assert content(crash.after) == content(crashes.undisturbed), crash.steps
+        assert crash.second_outcome.failed == ()
+        assert crash.second_outcome.fulfilled == ASKED
+        assert content(crash.files_after) == content(crashes.undisturbed), crash.steps
 
 
 def test_what_the_first_try_published_is_not_published_again(crashes: Crashes) -> None:
-    again = {one.steps: changed(crashes.before, one.left) & changed(one.left, one.after) for one in crashes.all}
-    assert by_steps(again) == {}
+    def changed_twice(crash: Crash) -> set[str]:
+        first = changed(crashes.before, crash.files_at_death)
+        return first & changed(crash.files_at_death, crash.files_after)
+
+    assert violations(crashes, changed_twice) == {}
 
 
 def test_after_a_second_try_all_that_changed_was_noticed(crashes: Crashes) -> None:
-    silent = {one.steps: days_of(changed(crashes.before, one.after)) - one.noticed_after for one in crashes.all}
-    assert by_steps(silent) == {}
+    def days_without_notice(crash: Crash) -> Days:
+        return days_of(changed(crashes.before, crash.files_after)) - crash.noticed_after
+
+    assert violations(crashes, days_without_notice) == {}
 
 
 def test_after_a_second_try_the_ledger_knows_the_files_there(crashes: Crashes) -> None:
-    assert by_steps({one.steps: one.misremembered for one in crashes.all}) == {}
+    assert violations(crashes, lambda crash: crash.misremembered) == {}
 
 
 def test_after_a_second_try_the_ledger_names_the_run_that_wrote_each_file(crashes: Crashes) -> None:
-    assert by_steps({one.steps: one.misattributed for one in crashes.all}) == {}
+    assert violations(crashes, lambda crash: crash.misattributed) == {}
 
 
 def test_after_a_second_try_nothing_is_stale(crashes: Crashes) -> None:
-    assert by_steps({one.steps: one.stale for one in crashes.all}) == {}
+    assert violations(crashes, lambda crash: crash.stale) == {}
 
 
 def test_what_both_tries_changed_is_published_to_whoever_asked(crashes: Crashes) -> None:
-    """Else the event of the table's asset, which names the days published, never tells of them."""
-    untold = {one.steps: days_of(changed(crashes.before, one.after)) - one.again.published for one in crashes.all}
-    assert by_steps(untold) == {}
+    """The event of the table's asset names the days published; a day that is missing there is never announced."""
+
+    def unannounced_days(crash: Crash) -> Days:
+        return days_of(changed(crashes.before, crash.files_after)) - crash.second_outcome.published
+
+    assert violations(crashes, unannounced_days) == {}
 
 
 def test_days_that_came_out_the_same_are_not_published(crashes: Crashes) -> None:
     same = ASKED - days_of(changed(crashes.before, crashes.undisturbed))
-    assert by_steps({one.steps: one.again.published & same for one in crashes.all}) == {}
+    assert violations(crashes, lambda crash: crash.second_outcome.published & same) == {}
 
 
 def test_what_a_dead_try_staged_is_removed(crashes: Crashes) -> None:
-    # A lock that did not get its name yet is left to upkeep: an empty file that nobody looks at.
-    left = {one.steps: [path for path in one.abandoned if path.suffix != ".tmp"] for one in crashes.all}
-    assert by_steps(left) == {}
+    # A lock that did not get its name yet is an empty file that nobody looks at; upkeep removes it.
+    def abandoned(crash: Crash) -> list[Path]:
+        return [path for path in crash.staging_after if path.suffix != ".tmp"]
+
+    assert violations(crashes, abandoned) == {}
 
 
 # killed for good
@@ -359,18 +370,20 @@ def test_a_process_killed_while_it_publishes_leaves_old_and_new_files_and_a_seco
         lambda: any(home.warehouse.glob(".history/sales/*.json")),
         *(partial(is_replaced, date(2025, month, 1)) for month in (1, 6)),
     ]
-    seen = set()
+    counts_of_changed: set[int] = set()
     for number, is_time in enumerate(moments):
         restore(home, saved)
         killed_once(home, is_time)
-        left, different = files(home), changed(before, files(home))
-        seen.add(len(different))
-        assert left.keys() == before.keys(), number
-        assert all(left[name][1] in (before[name][1], undisturbed[name][1]) for name in left), number
+        files_at_death = files(home)
+        different = changed(before, files_at_death)
+        counts_of_changed.add(len(different))
+        assert files_at_death.keys() == before.keys(), number
+        for name, (_, data) in files_at_death.items():
+            assert data in (before[name][1], undisturbed[name][1]), f"{name}, {number}"
         assert different <= {f"day={day}/data.parquet" for day in noticed(home)}, number
         assert home.rewrite(YEAR, run=RUN).fulfilled == YEAR
         assert content(files(home)) == content(undisturbed)
         assert misremembered(home) == []
         remove_abandoned_folders(home.warehouse)
         assert [path for path in home.staging() if path.suffix != ".tmp"] == []
-    assert seen - {0, len(YEAR)}, "no kill came amid the publishing, so it proves nothing"
+    assert counts_of_changed - {0, len(YEAR)}, "no kill came amid the publishing, so it proves nothing"

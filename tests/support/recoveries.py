@@ -30,9 +30,13 @@ class Recoveries:
 
 def summary(properties: Iterable[tuple[str, Any]]) -> list[str]:
     """A table and notes, from the properties of all tests; nothing where no fault was tried."""
-    found = list(properties)
-    rows = [value for name, value in found if name == ROW]
-    notes = [str(value) for name, value in found if name == NOTE]
+    rows: list[tuple[str, dict[str, float]]] = []
+    notes: list[str] = []
+    for name, value in properties:
+        if name == ROW:
+            rows.append(value)
+        elif name == NOTE:
+            notes.append(str(value))
     if not rows:
         return notes
     width = max(len(fault) for fault, _ in rows)

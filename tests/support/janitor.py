@@ -9,9 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-CLONE = Path(__file__).resolve().parents[1]
+from tests.support.clone import CLONE
 
 
 @contextmanager

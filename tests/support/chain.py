@@ -10,7 +10,7 @@ from typing import Any
 
 from reloads.days import Days
 from reloads.requests.queue import Queue, State
-from reloads.requests.record import Record, new_record
+from reloads.requests.record import Mode, Record, new_record
 from reloads.requests.request import parse_request
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
@@ -69,11 +69,19 @@ class Chain:
         (folder / "query.sql").write_text(query)
         (folder / "table.toml").write_text(f'day_column = "day"\nfirst_day = 2025-01-01\n{toml}\n')
 
-    def ask(self, table: str, first: str, last: str | None = None, **more: Any) -> Record:
-        """Accept a request; ``mode`` and ``file`` say how it came."""
-        came = {"mode": "landing"} | {name: more.pop(name) for name in ("mode", "file") if name in more}
-        request = parse_request({"table": table, "start_date": first, "end_date": last or first, **more})
-        record = new_record(request, table, **came, origin=f"test {next(_numbers)}", now=NOW)
+    def ask(
+        self,
+        table: str,
+        first: str,
+        last: str | None = None,
+        *,
+        mode: Mode = "landing",
+        file: str | None = None,
+        **fields: Any,
+    ) -> Record:
+        """Accept a request with these fields; ``mode`` and ``file`` say how it came."""
+        request = parse_request({"table": table, "start_date": first, "end_date": last or first, **fields})
+        record = new_record(request, table, mode=mode, file=file, origin=f"test {next(_numbers)}", now=NOW)
         assert self.queue.add(record)
         return record
 
@@ -82,12 +90,12 @@ class Chain:
         return [batch.to_json() for batch in plan_batches(self.settings, table, now=NOW)]
 
     def rewrite(self, table: str, batches: list[JsonBatch], *, run: str | None = None) -> list[JsonBatch]:
-        """What the batches come to, in a run of their own unless it is named."""
+        """The outcome of each batch, in a run of their own unless it is named."""
         run = run or f"run {next(_numbers)}"
         return [run_batch(self.settings, table, batch, run=run, now=NOW).to_json() for batch in batches]
 
     def settle(self, table: str, batches: list[JsonBatch], outcomes: list[JsonBatch]) -> Settled:
-        """What the run comes to."""
+        """End a run."""
         return settle_batches(self.settings, table, batches, outcomes, run="run", now=NOW)
 
     def run(self, table: str) -> Settled:
@@ -97,13 +105,14 @@ class Chain:
 
     def work_off(self, *tables: str) -> list[tuple[str, list[str]]]:
         """Run these tables and whatever is announced, in that order; which days each run published, if any."""
-        published = []
+        published: list[tuple[str, list[str]]] = []
         waiting = list(tables)
         while waiting:
             table = waiting.pop(0)
             settled = self.run(table)
-            waiting += [one.table for one in settled.announce if one.table not in waiting]
-            published += [(table, settled.published.texts())] if settled.published else []
+            waiting += [record.table for record in settled.announce if record.table not in waiting]
+            if settled.published:
+                published.append((table, settled.published.texts()))
         return published
 
     def load(self) -> None:
@@ -115,20 +124,27 @@ class Chain:
 
     def files(self) -> dict[str, tuple[bytes, int]]:
         """Content and time of each published partition, by table and day."""
-        found = {f"{path.parent.parent.name} {path.parent.name[4:]}": path for path in self._published()}
-        return {name: (path.read_bytes(), path.stat().st_mtime_ns) for name, path in found.items()}
-
-    def _published(self) -> list[Path]:
-        return sorted(self.settings.warehouse.glob("[a-z]*/day=*/data.parquet"))
+        files: dict[str, tuple[bytes, int]] = {}
+        for path in sorted(self.settings.warehouse.glob("[a-z]*/day=*/data.parquet")):
+            table, day = path.parent.parent.name, path.parent.name.removeprefix("day=")
+            files[f"{table} {day}"] = (path.read_bytes(), path.stat().st_mtime_ns)
+        return files
 
     def the(self, record_id: str) -> tuple[State, Record]:
         """Where a record is, and what it says now."""
-        return next((state, one) for state in STATES for one in self.queue.records(state) if one.id == record_id)
+        for state in STATES:
+            for record in self.queue.records(state):
+                if record.id == record_id:
+                    return state, record
+        raise AssertionError(f"there is no record {record_id}")
 
     def cascades(self, table: str) -> list[Record]:
         """The requests that made a table follow."""
-        found = (one for state in STATES for one in self.queue.records(state))
-        return [one for one in found if (one.table, one.mode) == (table, "cascade")]
+        cascades: list[Record] = []
+        for state in STATES:
+            records = self.queue.records(state)
+            cascades += [record for record in records if (record.table, record.mode) == (table, "cascade")]
+        return cascades
 
 
 def changed(before: dict[str, tuple[bytes, int]], after: dict[str, tuple[bytes, int]]) -> list[str]:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
-from unittest.mock import patch
 
 import duckdb
 import hypothesis
@@ -45,6 +44,7 @@ from reloads.sql import quote_name
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.parquet import relation
 from reloads.warehouse.partitions import folder_of
+from tests.support.process_kill import SCRATCH, Killed, killed_after
 
 FIRST = date(2024, 1, 1)
 LAST = date(2024, 1, 7)
@@ -78,48 +78,13 @@ COLUMNS = {
     "week": ["total", "n"],
     "both": ["one", "three", "keys"],
 }
-STEPS = ("rename", "replace", "link", "unlink", "mkdir", "rmdir", "utime")
 
 Rows = Sequence[tuple[str, int]]
 
 
-class Killed(BaseException):
-    """The process died here; no handler of errors may see it."""
-
-
-@contextmanager
-def killed_after(steps: int | None, home: Path) -> Iterator[None]:
-    """Die before the next step that changes a folder once so many were made, and let nobody clean up then."""
-    made = count()
-
-    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any, **more: Any) -> Any:
-            if steps is not None and next(made) >= steps:
-                raise Killed
-            return real(*args, **more)
-
-        return step
-
-    with ExitStack() as patched:
-        for name in STEPS:
-            patched.enter_context(patch.object(os, name, dying(getattr(os, name))))
-        try:
-            yield
-        finally:
-            _let_go(home)
-
-
-def _let_go(home: Path) -> None:
-    """The locks of a process end with it."""
-    for handle in list(Path("/proc/self/fd").iterdir()):
-        with suppress(OSError):
-            if handle.readlink().is_relative_to(home):
-                os.close(int(handle.name))
-
-
 @dataclass
 class Run:
-    """A run of one table: its batches, what became of those that were done, and whether a task was lost."""
+    """A run of one table: its batches, the outcomes there are, and how many tasks have begun."""
 
     name: str
     batches: list[dict[str, Any]]
@@ -184,7 +149,7 @@ class World:
             del self.runs[table]
 
     def work(self, table: str) -> None:
-        """What is left of the table's run, or a whole one."""
+        """Do the rest of the table's run, or a whole one."""
         if table not in self.runs:
             self.plan(table)
         while self.rewrite(table):
@@ -192,7 +157,7 @@ class World:
         self.settle(table)
 
     def drain(self) -> None:
-        """Work until nothing is outstanding: a table that nobody asked for is not looked at."""
+        """Work until nothing is outstanding. A table without a request does not run."""
         self.take_requests()
         for _ in range(60):
             waiting = {record.table for record in self.queue.records("accepted")}
@@ -203,7 +168,10 @@ class World:
         raise AssertionError(f"never ends: {[record.progress() for record in self.queue.records('accepted')]}")
 
     def records(self) -> list[Record]:
-        return [record for state in STATES for record in self.queue.records(state)]
+        records: list[Record] = []
+        for state in STATES:
+            records += self.queue.records(state)
+        return records
 
     def published(self, table: str) -> dict[str, Path]:
         return folder_of(self.settings.warehouse, self.catalog[table]).published()
@@ -242,15 +210,6 @@ class World:
         for name in self.catalog.lineage.upstream_days(table, Days()):  # inputs first
             db.execute(f"create table if not exists {quote_name(name)} as from ({self.catalog[name].query}) limit 0")
         db.execute(f"create table {quote_name(table)} as from ({self.catalog[table].query}) limit 0")
-
-    def files(self) -> dict[str, tuple[int, int, int]]:
-        """Every published file, with what tells it from another."""
-        found = {}
-        for table in TABLES:
-            for name, path in self.published(table).items():
-                status = path.stat()
-                found[f"{table}/{name}"] = (status.st_ino, status.st_mtime_ns, status.st_size)
-        return found
 
 
 def assert_whole(world: World) -> None:
@@ -291,7 +250,7 @@ class Whole(RuleBasedStateMachine):
         super().__init__()
         self.world = World(Path(mkdtemp(dir=SCRATCH)))
         self.is_excused = False
-        """Whether somebody wanted that a table does not follow, or broke it by hand."""
+        """Whether a request asked for no cascade, or a table was broken by hand: then it may differ from its query."""
 
     def teardown(self) -> None:
         try:
@@ -340,10 +299,11 @@ class Whole(RuleBasedStateMachine):
         keys: list[str] | None,
         kill: int | None,
     ) -> None:
-        asked: dict[str, object] = {"start_date": str(min(first, last)), "end_date": str(max(first, last))}
-        asked |= {"only": only, "cascade": cascade}
-        more = {"keys": {"k": keys}} if keys and names == ["keyed"] else {}
-        self.world.drop([asked | more | {"table": names}])
+        request: dict[str, object] = {"table": names, "only": only, "cascade": cascade}
+        request |= {"start_date": str(min(first, last)), "end_date": str(max(first, last))}
+        if keys and names == ["keyed"]:
+            request["keys"] = {"k": keys}
+        self.world.drop([request])
         self.is_excused |= not cascade
         if not self.step(self.world.take_requests, kill):
             self.world.take_requests()
@@ -389,7 +349,8 @@ class Whole(RuleBasedStateMachine):
         ended = [record for record in self.world.records() if not record.outstanding]
         if not ended:
             return
-        record = sorted(ended, key=lambda one: (one.table != "base", one.accepted_at, one.id))[pick % len(ended)]
+        ended.sort(key=lambda record: (record.table != "base", record.accepted_at, record.id))
+        record = ended[pick % len(ended)]
         self.is_excused |= record.table != "base"
 
         def act() -> None:
@@ -397,7 +358,7 @@ class Whole(RuleBasedStateMachine):
                 undo_request(self.world.settings, record.id, force=force, now=self.world.later())
 
         if not self.step(act, kill):
-            # Nobody but the next run of the table finds the notice.
+            # Only the next run of the table finds the notice.
             self.world.runs.pop(record.table, None)
             self.world.plan(record.table)
 
@@ -405,9 +366,9 @@ class Whole(RuleBasedStateMachine):
     def cancel(self, pick: int, kill: int | None) -> None:
         if accepted := self.world.queue.records("accepted"):
             self.is_excused = True
-            wanted = accepted[pick % len(accepted)].id
+            record_id = accepted[pick % len(accepted)].id
             with suppress(RequestError):
-                self.step(lambda: cancel_request(self.world.queue, wanted, now=self.world.later()), kill)
+                self.step(lambda: cancel_request(self.world.queue, record_id, now=self.world.later()), kill)
 
     @invariant()
     def is_whole(self) -> None:
@@ -436,7 +397,6 @@ class Whole(RuleBasedStateMachine):
         assert_nothing_is_left(world)
 
 
-SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
 TestWhole = pytest.mark.timeout(900)(Whole.TestCase)
 TestWhole.settings = hypothesis.settings(
     deadline=None,

@@ -5,36 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from testcontainers.compose import DockerCompose
-
-from containers.compose import Compose
-from containers.folders import prepare
 from local.waiting import wait_until
-from tests.integration.docker import docker, run
-from tests.integration.tables import lay_out
-from tests.janitor import cleaned_up
+from tests.integration.docker import docker
+from tests.integration.tables import TABLES
+from tests.support.clone import copy_clone, make
+from tests.support.janitor import cleaned_up
+from tests.support.tables import lay_out
 
 # The same for every run of one clone, so that it can remove what an earlier one left that was killed.
 PROJECT = f"reloads-it-{sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:6]}"
 IMAGE = f"{PROJECT}-airflow"
 OF_PROJECT = ("--filter", f"label=com.docker.compose.project={PROJECT}")
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer", "retention")
-PARTS = (
-    *("docker-compose.yaml", "Dockerfile", ".dockerignore", "requirements-image.txt", "requirements-build.txt"),
-    *("pyproject.toml", "README.md", "LICENSE", "src", "sensors", "dags", "containers", "local"),
-)
 RESTART_SECONDS = 60
 # Variables of the shell count for more than those of `.env`.
-OURS = re.compile(r"RELOADS_|COMPOSE_|AIRFLOW_|HISTORY_DAYS$|SCHEDULER_MEMORY$|ADMIN_PASSWORD$")
+SETTING_NAMES = re.compile(r"RELOADS_|COMPOSE_|AIRFLOW_|HISTORY_DAYS$|SCHEDULER_MEMORY$|ADMIN_PASSWORD$")
 # What docker-init started. It ends with its child, and so does the container: a crash, which a restart policy answers.
 KILL_SERVICE = """
 import os, pathlib, signal
@@ -44,33 +36,44 @@ for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
 """
 
 
-class Stack:
+class ContainerStack:
     """The containers of ``clone``, a copy; ``home`` holds the folders they mount."""
+
+    user = "admin"
+    patience_seconds = 600.0
 
     def __init__(self, clone: Path, home: Path) -> None:
         self.clone, self.home = clone, home
-        self.secrets = dict(re.findall(r"^(\w+)=(.*)$", (clone / ".env").read_text(), re.MULTILINE))
+        self.secrets: dict[str, str] = dict(re.findall(r"^(\w+)=(.*)$", (clone / ".env").read_text(), re.MULTILINE))
 
     @property
     def url(self) -> str:
         return f"http://{self.compose('port', 'api-server', '8080').strip()}"
+
+    @property
+    def password(self) -> str:
+        return self.secrets["ADMIN_PASSWORD"]
 
     def compose(self, *arguments: str, override: Path | None = None) -> str:
         """``docker compose`` with these arguments; ``override`` is a file that changes the configuration."""
         files = ("-f", "docker-compose.yaml", "-f", str(override)) if override else ()
         return docker("compose", *files, *arguments, folder=self.clone)
 
-    def containers(self, command: str) -> None:
-        """``python -m containers`` as a person calls it."""
-        run(sys.executable, "-m", "containers", command, folder=self.clone)
+    def start(self) -> None:
+        """Build what is not built, start and wait, as a person does."""
+        make("stack", clone=self.clone)
+
+    def stop(self) -> None:
+        """Stop all of it, as a person does; all data stays."""
+        make("stack-down", clone=self.clone)
 
     def container(self, service: str) -> str:
         return f"{PROJECT}-{service}-1"
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What Docker knows of the container."""
-        found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
-        return found
+        container: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
+        return container
 
     def execute(self, service: str, *command: str) -> str:
         """What a command prints in the container."""
@@ -91,16 +94,16 @@ class Stack:
         before = self.inspect(service)["State"]["StartedAt"]
         self._kill(service)
 
-        def is_another() -> bool:
+        def is_started_again() -> bool:
             state = self.inspect(service)["State"]
             return bool(state["Running"] and state["StartedAt"] != before)
 
-        if not wait_until(is_another, seconds=RESTART_SECONDS):
+        if not wait_until(is_started_again, seconds=RESTART_SECONDS):
             raise RuntimeError(f"Docker does not start {service} again after a crash")
 
     def _kill(self, service: str) -> None:
         if service != "postgres":
-            # The one who kills dies with the container, before Docker has its answer.
+            # The process that kills dies with the container, before Docker has its answer.
             try:
                 self.execute(service, "python", "-c", KILL_SERVICE)
             except RuntimeError as error:
@@ -122,30 +125,28 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, *, clone: Path, settings: dict[str, str]) -> Iterator[Stack]:
-    """Build and start it below ``folder``, and remove every trace of it from Docker in the end."""
-    copy, home = folder / "clone", folder / "home"
-    copy.mkdir()
-    for part in PARTS:
-        if (clone / part).is_dir():
-            shutil.copytree(clone / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(clone / part, copy)
-    home.mkdir()
-    lay_out(home, clone=clone)
-    folders = {f"RELOADS_{name.upper()}": str(home / name) for name in ("landing", "warehouse", "tables", "source")}
-    given = {"COMPOSE_PROJECT_NAME": PROJECT, **folders, **settings}
-    (copy / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
-    run(sys.executable, "-m", "containers", "env", folder=copy)
+def running_stack(folder: Path, *, settings: dict[str, str]) -> Iterator[ContainerStack]:
+    """Build and start it below ``folder`` from a fresh clone, and remove every trace of it from Docker in the end.
 
-    compose = DockerCompose(copy, build=True, wait=True)
+    The folders are laid out with tables alone: the sample source is for the start to lay out.
+    """
+    clone, home = folder / "clone", folder / "home"
+    copy_clone(clone)
+    lay_out(home, TABLES)
+    variables = {"COMPOSE_PROJECT_NAME": PROJECT, **settings}
+    for name in ("landing", "warehouse"):
+        (home / name).mkdir()
+    for name in ("landing", "warehouse", "tables", "source"):
+        variables[f"RELOADS_{name.upper()}"] = str(home / name)
+    (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    make("env", clone=clone)
+
     _remove()
-    stack = Stack(copy, home)
-    with cleaned_up("from tests.integration.stack import remove_all; remove_all()"):
-        prepare(Compose(copy).configuration()["scheduler"])
+    stack = ContainerStack(clone, home)
+    with cleaned_up("from tests.integration.container_stack import remove_all; remove_all()"):
         try:
-            compose.start()
-        except Exception as error:
+            stack.start()
+        except RuntimeError as error:
             error.add_note(stack.logs())
             raise
         yield stack

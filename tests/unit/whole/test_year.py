@@ -16,7 +16,7 @@ from reloads.requests.record import Record
 from reloads.runs.undo import undo_request
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.ledger import read_ledger
-from tests.chain import NOW, Chain
+from tests.support.chain import NOW, Chain
 
 YEAR = Days.between(date(2025, 1, 1), date(2025, 12, 31))
 LOADED = Days.between(date(2025, 1, 1), date(2025, 10, 26))
@@ -46,7 +46,7 @@ class Year:
     inodes: Mapping[date, int]
     """Of the files before."""
     outcome: Outcome
-    asked: Record
+    request: Record
     after: Files
 
 
@@ -55,11 +55,11 @@ def path_of(chain: Chain, day: date) -> Path:
 
 
 def files(chain: Chain) -> Files:
-    """Every file below the table; one that is no partition of it fails."""
-    found = [path for path in (chain.settings.warehouse / "sales").rglob("*") if not path.is_dir()]
-    by_day = {date.fromisoformat(path.parent.name.removeprefix("day=")): path for path in found}
-    assert sorted(found) == sorted(path_of(chain, day) for day in by_day)
-    return {day: (path.stat().st_mtime_ns, path.read_bytes()) for day, path in by_day.items()}
+    """Every file below the table; fails where one is not a partition."""
+    paths = [path for path in (chain.settings.warehouse / "sales").rglob("*") if not path.is_dir()]
+    path_by_day = {date.fromisoformat(path.parent.name.removeprefix("day=")): path for path in paths}
+    assert sorted(paths) == sorted(path_of(chain, day) for day in path_by_day)
+    return {day: (path.stat().st_mtime_ns, path.read_bytes()) for day, path in path_by_day.items()}
 
 
 def define(chain: Chain, amount: str) -> None:
@@ -69,11 +69,11 @@ def define(chain: Chain, amount: str) -> None:
 
 def reload(chain: Chain, days: Days) -> tuple[Record, Outcome]:
     """Ask, and go through a run step by step."""
-    asked = chain.ask("sales", str(min(days)), str(max(days)))
+    record = chain.ask("sales", str(min(days)), str(max(days)))
     batches = chain.plan("sales")
     outcomes: list[dict[str, Any]] = chain.rewrite("sales", batches)
     chain.settle("sales", batches, outcomes)
-    return asked, sum((Outcome.model_validate(one) for one in outcomes), start=Outcome())
+    return record, sum((Outcome.model_validate(outcome) for outcome in outcomes), start=Outcome())
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
     before = files(chain)
     inodes = {day: path_of(chain, day).stat().st_ino for day in before}
     define(chain, f"if(day = date '{BAD}' and n = 2, -7, 10 * n)")
-    asked, outcome = reload(chain, YEAR)
-    return Year(chain, before, inodes, outcome, asked, files(chain))
+    request, outcome = reload(chain, YEAR)
+    return Year(chain, before, inodes, outcome, request, files(chain))
 
 
 def test_all_days_but_the_bad_one_are_published(year: Year) -> None:
@@ -109,7 +109,7 @@ def test_the_outcome_names_check_day_found_and_expected(year: Year) -> None:
 
 
 def test_the_record_says_the_same_and_counts_the_rest(year: Year) -> None:
-    state, record = year.chain.the(year.asked.id)
+    state, record = year.chain.the(year.request.id)
     assert (state, record.published, record.unchanged, record.failed_days) == ("failed", GOOD, Days(), YEAR - GOOD)
     assert (record.failed, record.checks) == (year.outcome.failed, year.outcome.checks)
     assert (record.rows, record.rows_before) == (3 * 364, 3 * (len(LOADED) - 1))
@@ -118,14 +118,14 @@ def test_the_record_says_the_same_and_counts_the_rest(year: Year) -> None:
 
 def test_an_undo_puts_back_every_byte_time_and_absence_and_its_undo_brings_364_days_back(year: Year) -> None:
     chain = year.chain
-    [back] = undo_request(chain.settings, year.asked.id, force=False, now=NOW + timedelta(hours=1))
-    assert back.published == GOOD
+    [undone] = undo_request(chain.settings, year.request.id, force=False, now=NOW + timedelta(hours=1))
+    assert undone.published == GOOD
     assert files(chain) == year.before
     assert not [day for day in YEAR - LOADED if path_of(chain, day).parent.exists()]
     assert_ledger_knows_files(chain)
 
-    [forth] = undo_request(chain.settings, back.id, force=False, now=NOW + timedelta(hours=2))
-    assert forth.published == GOOD
+    [redone] = undo_request(chain.settings, undone.id, force=False, now=NOW + timedelta(hours=2))
+    assert redone.published == GOOD
     assert files(chain) == year.after
     assert_ledger_knows_files(chain)
     assert chain.plan("sales") == []

@@ -18,7 +18,8 @@ class Rest:
 
     def __init__(self, url: str, *, user: str, password: str) -> None:
         self._url = url
-        self._token = self._send("POST", "/auth/token", {"username": user, "password": password})["access_token"]
+        self.token = ""
+        self.token = str(self._send("POST", "/auth/token", {"username": user, "password": password})["access_token"])
 
     def get(self, path: str, **query: object) -> Any:
         return self._send("GET", f"/api/v2{path}" + (f"?{urlencode(query)}" if query else ""))
@@ -33,6 +34,12 @@ class Rest:
         """Start a run by hand; its id."""
         return str(self.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
+    def pause(self, dag_id: str) -> None:
+        self.patch(f"/dags/{dag_id}", {"is_paused": True})
+
+    def unpause(self, dag_id: str) -> None:
+        self.patch(f"/dags/{dag_id}", {"is_paused": False})
+
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The runs of a DAG, oldest first."""
         return list(self.get(f"/dags/{dag_id}/dagRuns", limit=100, order_by="run_after")["dag_runs"])
@@ -45,25 +52,25 @@ class Rest:
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         return list(self.get(path, limit=100)["task_instances"])
 
-    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """What the first try of a task said, as the user interface shows it."""
+    def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> str:
+        """What the first try of a task said, as the user interface shows it; ``map_index`` of a mapped one."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/logs/1"
-        return json.dumps(self.get(path), ensure_ascii=False)
+        return json.dumps(self.get(path, map_index=map_index), ensure_ascii=False)
 
     def asset_id(self, name: str) -> int:
         # An asset that no DAG names counts as inactive; its events are kept all the same.
-        found = self.get("/assets", name_pattern=name, only_active=False, limit=100)["assets"]
-        return next(int(asset["id"]) for asset in found if asset["name"] == name)
+        assets = self.get("/assets", name_pattern=name, only_active=False, limit=100)["assets"]
+        return next(int(asset["id"]) for asset in assets if asset["name"] == name)
 
     def events(self, asset: str) -> list[dict[str, Any]]:
         """The extras of an asset's events, oldest first."""
-        found = self.get("/assets/events", asset_id=self.asset_id(asset), limit=100, order_by="timestamp")
-        return [event["extra"] for event in found["asset_events"]]
+        page = self.get("/assets/events", asset_id=self.asset_id(asset), limit=100, order_by="timestamp")
+        return [event["extra"] for event in page["asset_events"]]
 
     def _send(self, method: str, path: str, body: object = None) -> Any:
         headers = {"Content-Type": "application/json"}
-        if hasattr(self, "_token"):
-            headers["Authorization"] = f"Bearer {self._token}"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()
         try:
             answer: HTTPResponse
@@ -71,5 +78,5 @@ class Rest:
                 return json.load(answer)
         except HTTPError as error:
             with error:
-                said = error.read().decode("utf-8", "replace")
-            raise AssertionError(f"{method} {path} is answered with {error.code}: {said}") from None
+                text = error.read().decode("utf-8", "replace")
+            raise AssertionError(f"{method} {path} is answered with {error.code}: {text}") from None

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-DAGS = Path(__file__).resolve().parents[1] / "dags"
+from tests.support.clone import CLONE
+
+DAGS = CLONE / "dags"
 FILES = {"request_partitions.py", "rewrite_partitions.py", "broken_tables.py", "reloads_maintain.py"}
 
 PARSE = """
@@ -20,7 +22,7 @@ def assets(dag):
     condition = getattr(dag.timetable, "asset_condition", None)
     return [asset.name for asset in condition.objects] if condition else []
 
-def task(task):
+def task_as_json(task):
     return {
         "after": sorted(task.upstream_task_ids),
         "mapped": task.is_mapped,
@@ -31,9 +33,9 @@ def task(task):
         "outlets": [outlet.name for outlet in task.outlets],
     }
 
-def dag(dag):
+def dag_as_json(dag):
     return {
-        "tasks": {t.task_id: task(t) for t in dag.tasks},
+        "tasks": {task.task_id: task_as_json(task) for task in dag.tasks},
         "assets": assets(dag),
         "params": {name: dag.params.get_param(name).schema for name in dag.params},
         "max_active_runs": dag.max_active_runs,
@@ -42,30 +44,31 @@ def dag(dag):
     }
 
 heavy = {"duckdb", "pyarrow", "polars", "pandas", "reloads.inspection.check_tables"}
-found = {"dags": {}, "errors": {}, "heavy": {}}
+parsed = {"dags": {}, "errors": {}, "heavy": {}}
 for file in sys.argv[1:]:
     bag = DagBag(file)
-    found["dags"] |= {name: dag(d) for name, d in bag.dags.items()}
-    found["errors"] |= {path.rpartition("/")[2]: error for path, error in bag.import_errors.items()}
-    found["heavy"][file.rpartition("/")[2]] = sorted(heavy & sys.modules.keys())
-    for d in bag.dags.values():
-        if d.dag_id == "request_partitions":
-            [asset] = d.timetable.asset_condition.objects
+    for path, error in bag.import_errors.items():
+        parsed["errors"][path.rpartition("/")[2]] = error
+    parsed["heavy"][file.rpartition("/")[2]] = sorted(heavy & sys.modules.keys())
+    for dag_id, dag in bag.dags.items():
+        parsed["dags"][dag_id] = dag_as_json(dag)
+        if dag_id == "request_partitions":
+            [asset] = dag.timetable.asset_condition.objects
             [watcher] = asset.watchers
-            cron = d.timetable.timetable
-            found["clock"] = [cron.expression, cron.timezone]
-            found["doorbell"] = watcher.trigger.serialize()
-print(json.dumps(found, default=str))
+            cron = dag.timetable.timetable
+            parsed["clock"] = [cron.expression, cron.timezone]
+            parsed["doorbell"] = watcher.trigger.serialize()
+print(json.dumps(parsed, default=str))
 """
 
 
 def parse(home: Path, **environment: str) -> Any:
-    """What Airflow finds in the DAG files, opened one after another; those that import more come later."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("RELOADS_", "AIRFLOW"))}
+    """What Airflow reads from the DAG files, opened one after another; those that import more come later."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RELOADS_", "AIRFLOW"))}
     files = [str(DAGS / name) for name in sorted(FILES, reverse=True)]
     run = subprocess.run(
         [sys.executable, "-c", PARSE, *files],
-        env=given
+        env=inherited
         | {"RELOADS_HOME": str(home), "AIRFLOW_HOME": str(home / "airflow"), "PYTHONPATH": str(DAGS.parent)}
         | environment,
         cwd=home,
@@ -203,10 +206,10 @@ def test_the_other_tables_keep_their_dags(broken: Any) -> None:
 
 def test_a_wrong_setting_is_an_import_error_that_names_it(tmp_path: Path) -> None:
     make_table(tmp_path, "sales")
-    found = parse(tmp_path, RELOADS_TIME_ZONE="Mars/Base")
-    assert found["dags"] == {}
-    assert set(found["errors"]) == FILES
-    assert all("RELOADS_TIME_ZONE='Mars/Base' is not valid" in error for error in found["errors"].values())
+    parsed = parse(tmp_path, RELOADS_TIME_ZONE="Mars/Base")
+    assert parsed["dags"] == {}
+    assert set(parsed["errors"]) == FILES
+    assert all("RELOADS_TIME_ZONE='Mars/Base' is not valid" in error for error in parsed["errors"].values())
 
 
 def test_parsing_writes_nothing_into_the_home(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from local.waiting import wait_until
-from tests.janitor import CLONE, cleaned_up
+from tests.support.clone import CLONE
+from tests.support.janitor import cleaned_up
 
 TOUCH = "open(sys.argv[1], 'x').close()"
 TESTS = f"""
 import signal, sys
-from tests.janitor import cleaned_up
+from tests.support.janitor import cleaned_up
 with cleaned_up({TOUCH!r}, sys.argv[1]):
     print("up", flush=True)
     signal.pause()
