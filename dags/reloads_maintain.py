@@ -54,7 +54,7 @@ with DAG(
 
         now = datetime.now(UTC)
         with plain_errors():
-            tables = Catalog.load(settings.tables).tables
+            tables = Catalog.load(settings.tables).tables.values()
             return sum(remove_expired(settings, table, now=now) for table in tables) + remove_unfinished(
                 settings, now=now
             )

@@ -1,4 +1,6 @@
-"""Daily loads and reloads of a date-partitioned Parquet warehouse. Arrows go down only, never sideways:
+"""Daily loads and reloads of a date-partitioned Parquet warehouse.
+
+The map of the rooms. Arrows go down only, never sideways::
 
     cli  airflow            ask for work, and show it
     runs  inspection        join the rooms below; answer questions that change nothing

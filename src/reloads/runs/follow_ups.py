@@ -1,7 +1,12 @@
-"""Carrying a change on: the tables that read a changed one are asked to follow, on the days that depend on it."""
+"""Follow-ups: the requests that a publication causes.
+
+A cascade asks the downstream tables of a changed one to follow, on the days that depend on it. A schema backfill asks
+for the other partitions of a table whose columns changed, where the table lets any change in (``replace``).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -18,69 +23,67 @@ from reloads.warehouse.ledger import read_ledger, table_lock, write_ledger
 from reloads.warehouse.partitions import folder_of
 
 
-def cascade_changes(settings: Settings, table: str, *, now: datetime) -> list[Record]:
-    """Ask the readers of ``table`` to follow the changes noticed; returns the requests made.
+def request_follow_ups(settings: Settings, catalog: Catalog, table: Table, *, now: datetime) -> list[Record]:
+    """Ask for all that follows from what was published of ``table``; returns the requests of its downstream tables.
 
-    Repeated after a crash it asks for the same once more at most, and a plan finds that nothing is left to do.
+    Every step of a run does it, so that whatever a crash left is asked for by the next one.
     """
-    notices = read_notices(settings.warehouse, table)
-    catalog, queue = Catalog.load(settings.tables), Queue(settings.landing)
-    found = downstream_requests(settings, catalog, table, notices, now=now)
-    children = [record for record in found if queue.add(record)]
-    # Those too that were accepted before a crash.
-    link_children(queue, notices, found)
-    for notice in notices:
-        notice.path.unlink(missing_ok=True)
+    children = cascade_changes(settings, catalog, table.name, now=now)
+    request_schema_backfill(settings, table, now=now)
     return children
 
 
+def cascade_changes(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Record]:
+    """Ask the downstream tables of ``table`` to follow the changes noticed; returns the requests made.
+
+    Repeated after a crash it asks for the same once more at most, and a plan finds that nothing is left to do.
+    """
+    queue = Queue(settings.landing)
+    notices = read_notices(settings.warehouse, table)
+    records = downstream_requests(settings, catalog, table, notices, now=now)
+    new_records = [record for record in records if queue.add(record)]
+    # All of them, also those that were accepted before a crash.
+    link_children(queue, notices, records)
+    remove_notices(notices)
+    return new_records
+
+
 def downstream_requests(
-    settings: Settings, catalog: Catalog, table: str, notices: list[Notice], *, now: datetime
+    settings: Settings, catalog: Catalog, table: str, notices: Sequence[Notice], *, now: datetime
 ) -> list[Record]:
-    """One request for each reader of ``table`` that these notices concern."""
+    """One request for each downstream table of ``table`` that these notices concern."""
     if not notices:
         return []
-    changed = Days.union(notice.days for notice in notices)
-    cause = Cause(table=table, days=changed, requests=tuple(sorted({name for n in notices for name in n.requests})))
+    changed_days = Days.union(notice.days for notice in notices)
+    cause = Cause(table=table, days=changed_days, requests=tuple(_causing_requests(notices)))
     origin = "\0".join(notice.id for notice in notices)
-    found = []
-    for reader, window in catalog.lineage.downstream(table).items():
-        if days := _within(dependent_days(changed, window), catalog[reader], settings, now):
-            found.append(_downstream_request(reader, days, cause, origin, now))
-    return found
+    records: list[Record] = []
+    for downstream, window in catalog.lineage.downstream(table).items():
+        loadable = _loadable_days(catalog[downstream], settings, now)
+        if days := dependent_days(changed_days, window) & loadable:
+            records.append(_downstream_request(downstream, days, cause, origin, now))
+    return records
 
 
-def link_children(queue: Queue, notices: list[Notice], children: list[Record]) -> None:
+def link_children(queue: Queue, notices: Sequence[Notice], children: Sequence[Record]) -> None:
     """Write into the requests that caused the change which requests follow from them."""
-    for parent in sorted({name for notice in notices for name in notice.requests}):
+    for parent in _causing_requests(notices):
         queue.note_children(parent, [child.id for child in children])
 
 
-def _within(days: Days, table: Table, settings: Settings, now: datetime) -> Days:
-    first, today = table.settings.first_day, settings.day_of(now)
-    return days & Days.between(first, today) if first <= today else Days()
-
-
-def _downstream_request(reader: str, days: Days, cause: Cause, origin: str, now: datetime) -> Record:
-    return Record(
-        id=f"cascade-{reader}-{sha256(f'{origin}/{reader}'.encode()).hexdigest()[:12]}",
-        mode="cascade",
-        table=reader,
-        days=days,
-        accepted_at=now,
-        only="stale",
-        cause=cause,
-        reason=f"{cause.table} changed",
-    )
+def remove_notices(notices: Sequence[Notice]) -> None:
+    """Forget these changes, because whoever has to follow them was asked."""
+    for notice in notices:
+        notice.path.unlink(missing_ok=True)
 
 
 def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) -> Record | None:
-    """Ask for the partitions of ``table`` that have the old columns, if its ledger says that they are owed the new."""
-    owed = read_ledger(settings.warehouse, table.name).owed
-    if not owed:
+    """Ask for the partitions of ``table`` that lack its new columns, if its ledger says so; None if nothing is new."""
+    backfill = read_ledger(settings.warehouse, table.name).owed
+    if not backfill:
         return None
     record = Record(
-        id=f"schema-{table.name}-{sha256(owed.encode()).hexdigest()[:12]}",
+        id=f"schema-{table.name}-{_short_digest(backfill)}",
         mode="schema",
         table=table.name,
         days=folder_of(settings.warehouse, table).days(),
@@ -90,6 +93,35 @@ def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) 
     is_new = Queue(settings.landing).add(record)
     with table_lock(settings.warehouse, table.name):
         ledger = read_ledger(settings.warehouse, table.name)
-        if ledger.owed == owed:
+        if ledger.owed == backfill:
             write_ledger(settings.warehouse, table.name, replace(ledger, owed=""))
     return record if is_new else None
+
+
+def _causing_requests(notices: Sequence[Notice]) -> list[str]:
+    requests: set[str] = set()
+    for notice in notices:
+        requests |= notice.requests.keys()
+    return sorted(requests)
+
+
+def _loadable_days(table: Table, settings: Settings, now: datetime) -> Days:
+    first, today = table.settings.first_day, settings.day_of(now)
+    return Days.between(first, today) if first <= today else Days()
+
+
+def _downstream_request(table: str, days: Days, cause: Cause, origin: str, now: datetime) -> Record:
+    return Record(
+        id=f"cascade-{table}-{_short_digest(f'{origin}/{table}')}",
+        mode="cascade",
+        table=table,
+        days=days,
+        accepted_at=now,
+        only="stale",
+        cause=cause,
+        reason=f"{cause.table} changed",
+    )
+
+
+def _short_digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:12]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,11 +12,12 @@ from reloads.planning.selection import read_state, select_record_days
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest
-from reloads.runs.follow_ups import downstream_requests, link_children, request_schema_backfill
+from reloads.runs.follow_ups import downstream_requests, link_children, remove_notices, request_schema_backfill
 from reloads.runs.retention import remove_expired
 from reloads.runs.rewrite_step import run_batch
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
 from reloads.warehouse.change_notices import Notice, read_notices
 from reloads.warehouse.staging import remove_abandoned_folders
 
@@ -33,61 +34,67 @@ def run_locally(settings: Settings, request: ReloadRequest, *, clock: Clock = ut
     """Rewrite what a checked request asks for, and the tables that follow; returns the finished records.
 
     The request never enters ``accepted/``, so a consumer that runs at the same time does not take it too. Should both
-    rewrite one partition, the last to finish stands, whole. After a crash the next run of a table asks its readers to
-    follow what this one had published.
+    rewrite one partition, the last to finish stands, whole. After a crash the next run of a table asks its downstream
+    tables to follow what this one had published.
     """
     remove_abandoned_folders(settings.warehouse)
-    run, now = f"command/{uuid4().hex[:12]}", clock()
-    asked = [new_record(request, table, mode="command", origin=run, now=now) for table in request.tables]
-    return run_records(settings, asked, run=run, clock=clock)
+    run, now = _new_run_id(), clock()
+    records = [new_record(request, table, mode="command", origin=run, now=now) for table in request.tables]
+    return _run_records(settings, Catalog.load(settings.tables), records, run=run, clock=clock)
 
 
-def cascade_locally(settings: Settings, changed: list[Record], *, clock: Clock = utc_now) -> list[Record]:
+def cascade_locally(settings: Settings, causes: Sequence[Record], *, clock: Clock = utc_now) -> list[Record]:
     """Rewrite the tables that follow the changes of these records, which are done; returns the finished records."""
-    catalog, now, run = Catalog.load(settings.tables), clock(), f"command/{uuid4().hex[:12]}"
-    told = {table: read_notices(settings.warehouse, table) for table in dict.fromkeys(one.table for one in changed)}
-    children = [
-        child
-        for table, notices in told.items()
-        for child in downstream_requests(settings, catalog, table, notices, now=now)
-    ]
-    finished = run_records(settings, children, run=run, clock=clock)
-    for table, notices in told.items():
-        link_children(
-            Queue(settings.landing), notices, [one for one in finished if one.cause and one.cause.table == table]
-        )
-        for notice in notices:
-            notice.path.unlink(missing_ok=True)
+    catalog, queue = Catalog.load(settings.tables), Queue(settings.landing)
+    notices_by_table: dict[str, list[Notice]] = {}
+    children: list[Record] = []
+    for cause in causes:
+        if cause.table not in notices_by_table:
+            notices = read_notices(settings.warehouse, cause.table)
+            notices_by_table[cause.table] = notices
+            children += downstream_requests(settings, catalog, cause.table, notices, now=clock())
+    finished = _run_records(settings, catalog, children, run=_new_run_id(), clock=clock)
+    for table, notices in notices_by_table.items():
+        link_children(queue, notices, [record for record in finished if record.cause and record.cause.table == table])
+        remove_notices(notices)
     return finished
 
 
-def run_records(settings: Settings, asked: list[Record], *, run: str, clock: Clock) -> list[Record]:
-    """Do these records and all that follow from them, inputs before readers."""
-    catalog, queue = Catalog.load(settings.tables), Queue(settings.landing)
-    waiting = list(asked)
+def _new_run_id() -> str:
+    return f"command/{uuid4().hex[:12]}"
+
+
+def _run_records(
+    settings: Settings, catalog: Catalog, records: Sequence[Record], *, run: str, clock: Clock
+) -> list[Record]:
+    """Do these records and all that follow from them, inputs before downstream tables."""
+    queue = Queue(settings.landing)
+    waiting = list(records)
     finished: list[Record] = []
-    told: list[Notice] = []
+    followed: list[Notice] = []
     for table in catalog.lineage.load_order():
-        if not (mine := [record for record in waiting if record.table == table]):
+        records_of_table = [record for record in waiting if record.table == table]
+        if not records_of_table:
             continue
-        remove_expired(settings, table, now=clock())
-        done = _run_table(settings, catalog, mine, run=run, clock=clock)
-        for record in done:
+        for record in _run_table(settings, catalog[table], records_of_table, run=run, clock=clock):
             queue.file_away(record)
+            finished.append(record)
         notices = read_notices(settings.warehouse, table)
         children = downstream_requests(settings, catalog, table, notices, now=clock())
         link_children(queue, notices, children)
         request_schema_backfill(settings, catalog[table], now=clock())
-        waiting, finished, told = waiting + children, finished + done, told + notices
+        waiting += children
+        followed += notices
     # Only now: a crash before leaves the notices to the next run of these tables.
-    for notice in told:
-        notice.path.unlink(missing_ok=True)
+    remove_notices(followed)
     return finished
 
 
-def _run_table(settings: Settings, catalog: Catalog, records: list[Record], *, run: str, clock: Clock) -> list[Record]:
-    table = catalog[records[0].table]
-    now, look = clock(), read_state(settings, table, records)
+def _run_table(settings: Settings, table: Table, records: Sequence[Record], *, run: str, clock: Clock) -> list[Record]:
+    """Plan, rewrite and settle the records of one table; they stay outside the queue."""
+    now = clock()
+    remove_expired(settings, table, now=now)
+    look = read_state(settings, table, records)
     planned = []
     for record in records:
         todo, skipped = select_record_days(record, look)

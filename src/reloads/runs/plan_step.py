@@ -1,23 +1,25 @@
-"""One run of one table: plan what is outstanding, rewrite each batch, settle what came of it.
+"""The first step of a run: choose what to rewrite from all that is outstanding, and cut it into batches.
 
-Airflow runs these steps as tasks, the command line in one process. Each can be run twice: a crash between two of them
-repeats work and loses nothing.
+Airflow runs the steps (plan, rewrite, settle) as tasks, the command line runs them in one process. Each can be run
+twice: a crash between two of them repeats work and loses nothing.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from reloads.batch import Batch
 from reloads.planning.batching import Limits, cut_batches
 from reloads.planning.selection import runnable_records, select_days
 from reloads.requests.queue import Queue
-from reloads.runs.follow_ups import cascade_changes, request_schema_backfill
+from reloads.requests.record import Record
+from reloads.runs.follow_ups import request_follow_ups
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from reloads.tables.definition import Table, load_table
+from reloads.tables.definition import Table
 from reloads.warehouse.staging import remove_abandoned_folders
 
 log = logging.getLogger(__name__)
@@ -25,27 +27,31 @@ log = logging.getLogger(__name__)
 
 def plan_batches(settings: Settings, table: str, *, now: datetime) -> list[Batch]:
     """The batches of the next run of ``table``, from all its outstanding requests; empty if there is nothing to do."""
-    remove_abandoned_folders(settings.warehouse)
-    remove_expired(settings, table, now=now)
-    definition = load_table(settings.tables, table)
-    # What a crash between publishing and settling left untold.
-    cascade_changes(settings, table, now=now)
-    request_schema_backfill(settings, definition, now=now)
+    catalog = Catalog.load(settings.tables)
+    definition = catalog.definition(table)
     queue = Queue(settings.landing)
-    everything = queue.records("accepted")
-    mine = [record for record in everything if record.table == table]
-    queue.attend(mine)
-    lineage = Catalog.load(settings.tables).lineage
-    now_wanted = runnable_records(mine, everything=everything, lineage=lineage)
-    if waiting := [record.id for record in mine if record.id not in {one.id for one in now_wanted}]:
-        log.info("%s: %s wait for the tables that this one reads", table, ", ".join(waiting))
-    wanted, own = select_days(settings, definition, now_wanted, now=now)
-    plan = cut_batches(wanted, limits=_limits(settings, definition), kept_parameters=own)
-    count = sum(len(batch.days) for batch in plan.batches)
-    log.info(
-        "%s: %d partitions in %d batches, %d left for the next run", table, count, len(plan.batches), plan.days_left
-    )
+    remove_abandoned_folders(settings.warehouse)
+    remove_expired(settings, definition, now=now)
+    # Of publications that a crash kept from being settled.
+    request_follow_ups(settings, catalog, definition, now=now)
+
+    accepted = queue.records("accepted")
+    records = [record for record in accepted if record.table == table]
+    queue.attend(records)
+    runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
+    _log_waiting(table, records, runnable)
+    selected, kept_parameters = select_days(settings, definition, runnable, now=now)
+    plan = cut_batches(selected, limits=_limits(settings, definition), kept_parameters=kept_parameters)
+    day_count = sum(len(batch.days) for batch in plan.batches)
+    log.info("%s: %d days in %d batches, %d left for the next run", table, day_count, len(plan.batches), plan.days_left)
     return list(plan.batches)
+
+
+def _log_waiting(table: str, records: Sequence[Record], runnable: Sequence[Record]) -> None:
+    runnable_ids = {record.id for record in runnable}
+    waiting = [record.id for record in records if record.id not in runnable_ids]
+    if waiting:
+        log.info("%s: %s wait for the tables that this one reads", table, ", ".join(waiting))
 
 
 def _limits(settings: Settings, table: Table) -> Limits:

@@ -1,4 +1,4 @@
-"""One batch of a run: rewritten here, or in the environment that its table asks for."""
+"""The middle step of a run: one batch, in this process or in the environment that its table asks for."""
 
 from __future__ import annotations
 
@@ -26,36 +26,43 @@ log = logging.getLogger(__name__)
 def run_batch(settings: Settings, table: str, batch: Mapping[str, Any], *, run: str, now: datetime) -> Outcome:
     """Rewrite and publish one batch; whatever went wrong stands in the outcome.
 
-    Days that nobody wants any more are not begun.
+    Days that everybody who wanted them gave up are not begun.
     """
-    todo = Batch.from_json(batch)
-    cancelled = _cancelled(settings, todo)
-    if todo.days - cancelled:
-        todo = replace(todo, days=todo.days - cancelled)
-        outcome = _outcome(settings, table, todo, run=run, now=now)
-    else:
-        outcome = Outcome()
-    for result in outcome.checks:
-        log.log(logging.ERROR if result.severity == "error" else logging.WARNING, "%s: %s", table, result.sentence())
-    log.info("%s: published %s", table, outcome.summary())
-    for failure in outcome.failed:
-        log.error("%s: %s kept the published files: %s", table, failure.days, failure.error)
-    return outcome.model_copy(update={"batch": todo.number, "cancelled": cancelled})
+    planned = Batch.from_json(batch)
+    cancelled = _cancelled_days(settings, planned)
+    remaining = replace(planned, days=planned.days - cancelled)
+    outcome = _try_to_rewrite(settings, table, remaining, run=run, now=now) if remaining.days else Outcome()
+    _log_outcome(table, outcome)
+    return outcome.model_copy(update={"batch": planned.number, "cancelled": cancelled})
 
 
-def _outcome(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+def _cancelled_days(settings: Settings, batch: Batch) -> Days:
+    queue = Queue(settings.landing)
+    wanted_days = cancelled_days = Days()
+    for record_id, days in batch.requests.items():
+        record = queue.get(record_id)
+        cancelled = record.cancelled & days if record else Days()
+        cancelled_days |= cancelled
+        wanted_days |= days - cancelled
+    return (batch.days & cancelled_days) - wanted_days
+
+
+def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
     """What the rewriting comes to; a table or an environment that cannot be used fails every day of the batch."""
     try:
-        return _rewrite(settings, table, batch, run=run, now=now)
+        requirements = load_table(settings.tables, table).settings.requirements
+        if requirements:
+            return _rewrite_elsewhere(settings, table, batch, requirements, run=run, now=now)
+        return rewrite_here(settings, table, batch, run=run, now=now)
     except ReloadsError as error:
         failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
         return Outcome(failed=(failure,))
 
 
-def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
-    requirements = load_table(settings.tables, table).settings.requirements
-    if not requirements:
-        return rewrite_here(settings, table, batch, run=run, now=now)
+def _rewrite_elsewhere(
+    settings: Settings, table: str, batch: Batch, requirements: list[str], *, run: str, now: datetime
+) -> Outcome:
+    """Rewrite the batch in a process of the table's own environment."""
     begun = time.monotonic()
     python = ensure_environment(requirements, folder=settings.environments)
     value = {
@@ -70,12 +77,10 @@ def _rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: dat
     return outcome
 
 
-def _cancelled(settings: Settings, batch: Batch) -> Days:
-    """The days that nobody wants any more, as all who wanted them gave them up."""
-    queue = Queue(settings.landing)
-    wanted = given_up = Days()
-    for name, days in batch.requests.items():
-        record = queue.get(name)
-        gone = record.cancelled & days if record else Days()
-        wanted, given_up = wanted | (days - gone), given_up | gone
-    return (batch.days & given_up) - wanted
+def _log_outcome(table: str, outcome: Outcome) -> None:
+    for result in outcome.checks:
+        level = logging.ERROR if result.severity == "error" else logging.WARNING
+        log.log(level, "%s: %s", table, result.sentence())
+    log.info("%s: published %s", table, outcome.summary())
+    for failure in outcome.failed:
+        log.error("%s: %s kept the published files: %s", table, failure.days, failure.error)

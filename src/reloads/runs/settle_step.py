@@ -1,4 +1,4 @@
-"""The last step of a run: write down what each request came to, and say who has something to do now."""
+"""The last step of a run: write down what each request came to, and say which tables have something to do now."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import runnable_records
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import cascade_changes, request_schema_backfill
+from reloads.runs.follow_ups import request_follow_ups
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from reloads.tables.definition import load_table
-from reloads.tables.lineage import Lineage
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ class Settled:
     published: Days
     failed: tuple[Failure, ...]
     announce: tuple[Record, ...]
-    """Requests, of this table and of those that read it, that wake the next runs."""
+    """Requests, of this table and of downstream tables, that wake the next runs."""
 
 
 def settle_batches(
@@ -42,47 +40,56 @@ def settle_batches(
     run: str,
     now: datetime,
 ) -> Settled:
-    """Write down what became of each request, move the finished ones, and ask the tables that read this one to follow.
+    """Write down what became of each request, move the finished ones, and ask downstream tables to follow.
 
     Days of a batch that left no outcome (its task was killed, and so were its retries) count as failed. Only requests
-    that were planned make progress: one accepted later wants data of after its acceptance.
+    that were planned make progress: one accepted later must see data from after its acceptance.
     """
     planned = [Batch.from_json(batch) for batch in batches or ()]
-    outcome = _together(planned, [Outcome.model_validate(found) for found in outcomes if found], run)
-    queue = Queue(settings.landing)
+    outcome = _add_up(planned, [Outcome.model_validate(value) for value in outcomes if value], run)
+    catalog = Catalog.load(settings.tables)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
-    cascade_changes(settings, table, now=now)
-    request_schema_backfill(settings, load_table(settings.tables, table), now=now)
-    requests = {request for batch in planned for request in batch.requests}
-    finished = (record.id for record in queue.outstanding(table) if not record.outstanding)
-    for record_id in sorted(requests.union(finished)):
-        record = queue.settle(record_id, outcome if record_id in requests else Outcome(), run=run, now=now)
-        if record:
-            log.info("request %s", record.progress())
-    return Settled(outcome.published, outcome.failed, _next(settings, table))
+    request_follow_ups(settings, catalog, catalog.definition(table), now=now)
+    _settle_requests(Queue(settings.landing), table, planned, outcome, run=run, now=now)
+    return Settled(outcome.published, outcome.failed, _requests_to_announce(settings, catalog, table))
 
 
-def _together(planned: Sequence[Batch], found: Sequence[Outcome], run: str) -> Outcome:
-    outcome = sum(found, start=Outcome())
-    answered = {one.batch for one in found}
-    silent = Days.union(batch.days for batch in planned if batch.number not in answered)
-    if silent:
+def _add_up(planned: Sequence[Batch], outcomes: Sequence[Outcome], run: str) -> Outcome:
+    """The outcome of all batches together."""
+    total = sum(outcomes, start=Outcome())
+    answered = {outcome.batch for outcome in outcomes}
+    silent_days = Days.union(batch.days for batch in planned if batch.number not in answered)
+    if silent_days:
         error = f"the task ended without a result, it was killed or stopped; read its log in the run {run}"
-        outcome += Outcome(failed=(Failure(days=silent, error=error, transient=True),))
-    return outcome
+        total += Outcome(failed=(Failure(days=silent_days, error=error, transient=True),))
+    return total
 
 
-def _next(settings: Settings, table: str) -> tuple[Record, ...]:
-    """One request for each table that has something to do now: this one, its readers, and those that waited for it."""
-    queue, lineage = Queue(settings.landing), Catalog.load(settings.tables).lineage
-    everything = queue.records("accepted")
-    concerned = {table, *_downstream(lineage, table)}
-    mine = [record for record in everything if record.table in concerned]
-    ready = runnable_records(mine, everything=everything, lineage=lineage)
-    queue.attend(ready)
-    return tuple({record.table: record for record in reversed(ready)}.values())
+def _settle_requests(
+    queue: Queue, table: str, planned: Sequence[Batch], outcome: Outcome, *, run: str, now: datetime
+) -> None:
+    """Write the outcome into the requests that were planned, and file away others that have nothing left to do."""
+    outcomes: dict[str, Outcome] = {}
+    for record in queue.outstanding(table):
+        if not record.outstanding:
+            outcomes[record.id] = Outcome()
+    for batch in planned:
+        outcomes |= dict.fromkeys(batch.requests, outcome)
+    for record_id in sorted(outcomes):
+        settled = queue.settle(record_id, outcomes[record_id], run=run, now=now)
+        if settled:
+            log.info("request %s", settled.progress())
 
 
-def _downstream(lineage: Lineage, table: str) -> set[str]:
-    readers = set(lineage.downstream(table))
-    return readers.union(*(_downstream(lineage, reader) for reader in readers))
+def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> tuple[Record, ...]:
+    """The oldest request of each table that has something to do now: this one and all that follow it."""
+    queue = Queue(settings.landing)
+    accepted = queue.records("accepted")
+    tables = {table, *catalog.lineage.all_downstream(table)}
+    records = [record for record in accepted if record.table in tables]
+    runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
+    queue.attend(runnable)
+    oldest: dict[str, Record] = {}
+    for record in runnable:
+        oldest.setdefault(record.table, record)
+    return tuple(oldest.values())

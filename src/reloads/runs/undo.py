@@ -21,6 +21,7 @@ from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.follow_ups import cascade_changes
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table, load_table
 from reloads.warehouse.history import HISTORY, Act, History, Kept
 from reloads.warehouse.ledger import read_ledger
@@ -160,7 +161,7 @@ def undo_request(
         except RequestError as error:
             left.append(error)
             continue
-        children = cascade_changes(settings, table, now=now) if is_announced else []
+        children = cascade_changes(settings, Catalog.load(settings.tables), table, now=now) if is_announced else []
         done.append(record.model_copy(update={"children": tuple(child.id for child in children)}))
     if not done:
         raise left[0]

@@ -48,6 +48,12 @@ class Catalog:
         """Whether there is a folder of that name, be it good or broken."""
         return name in self.tables or name in self.broken
 
+    def definition(self, name: str) -> Table:
+        """The table whose run this is; raises the folder's own ``TableError`` if it is broken."""
+        if name in self.broken:
+            raise self.broken[name]
+        return self[name]
+
     def __getitem__(self, name: str) -> Table:
         """The table of that name; raises ``RequestError`` with the known names, nearest first."""
         if name in self.tables:

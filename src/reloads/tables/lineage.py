@@ -128,6 +128,10 @@ class Lineage:
         """The tables that read this one themselves, sorted by name, and the window of each."""
         return {reader: read[table] for reader, read in sorted(self.inputs.items()) if table in read}
 
+    def all_downstream(self, table: str) -> set[str]:
+        """The tables that read this one, directly or through others."""
+        return _reached(table, self.downstream).keys() - {table}
+
     def load_order(self) -> tuple[str, ...]:
         """All tables, inputs before their readers, else by name; ``graphlib.CycleError`` if there is a cycle."""
         return _inputs_first(self.inputs)

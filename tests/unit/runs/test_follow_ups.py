@@ -11,6 +11,7 @@ from reloads.days import Days
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.follow_ups import cascade_changes
+from reloads.tables.catalog import Catalog
 from reloads.warehouse.change_notices import read_notices
 from tests.support.chain import NOW, Chain, changed
 
@@ -229,7 +230,7 @@ def test_a_crash_while_carrying_on_loses_nothing_and_asks_each_reader_once(
     with monkeypatch.context() as patch:
         where(patch)
         with pytest.raises(Crash):
-            cascade_changes(loaded.settings, "a", now=NOW)
+            cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW)
     loaded.settle("a", batches, outcomes)
     [b], [c] = loaded.cascades("b"), loaded.cascades("c")
     assert set(loaded.the(asked.id)[1].children) == {b.id, c.id}
@@ -263,5 +264,9 @@ def test_a_crash_before_anything_is_published_rewrites_nobody(loaded: Chain, mon
 def test_carrying_on_twice_asks_once(loaded: Chain) -> None:
     loaded.ask("a", "2025-01-10")
     loaded.rewrite("a", loaded.plan("a"))
-    assert {one.table for one in cascade_changes(loaded.settings, "a", now=NOW)} == {"b", "c"}
-    assert cascade_changes(loaded.settings, "a", now=NOW + timedelta(hours=1)) == []
+    assert {
+        one.table for one in cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW)
+    } == {"b", "c"}
+    assert (
+        cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW + timedelta(hours=1)) == []
+    )

@@ -11,6 +11,7 @@ import pytest
 from reloads.errors import RequestError
 from reloads.requests.record import Record
 from reloads.runs.retention import remove_expired, remove_unfinished
+from reloads.tables.definition import load_table
 from reloads.warehouse.history import History
 from tests.support.chain import Chain
 from tests.unit.runs.test_undo import AMOUNTS, corrected, loaded, published, undone
@@ -42,7 +43,7 @@ def test_refused_rows_stay_while_one_file_of_their_day_is_young(loaded: Chain) -
     now = after(0)
     place = refused(loaded, "shops", "day=2025-01-02", age=8, now=now)
     os.utime(place / "data.parquet", (now.timestamp(), now.timestamp()))
-    assert remove_expired(loaded.settings, "shops", now=now) == 0
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "shops"), now=now) == 0
     assert place.exists()
 
 
@@ -51,7 +52,7 @@ def test_refused_rows_stay_while_one_file_of_their_day_is_young(loaded: Chain) -
 
 def test_what_was_replaced_longer_ago_than_history_days_is_gone_and_undo_says_so(loaded: Chain) -> None:
     request, now = corrected(loaded), published(loaded)
-    assert remove_expired(loaded.settings, "a", now=after(7.01)) == 6
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(7.01)) == 6
     assert (history(loaded).kept(), history(loaded).acts()) == ([], {})
     sentence = f"^nothing of a that '{request.id}' replaced is kept: .* more than 7 days ago; ask for a reload instead$"
     with pytest.raises(RequestError, match=sentence):
@@ -62,7 +63,7 @@ def test_what_was_replaced_longer_ago_than_history_days_is_gone_and_undo_says_so
 def test_what_was_replaced_within_history_days_stays_and_can_be_undone(loaded: Chain) -> None:
     before, request = published(loaded), corrected(loaded)
     kept, acts = history(loaded).kept(), history(loaded).acts()
-    assert remove_expired(loaded.settings, "a", now=after(6.99)) == 0
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(6.99)) == 0
     assert (history(loaded).kept(), history(loaded).acts()) == (kept, acts)
     undone(loaded, request)
     assert published(loaded) == before
@@ -71,7 +72,7 @@ def test_what_was_replaced_within_history_days_stays_and_can_be_undone(loaded: C
 def test_of_two_requests_only_the_one_whose_days_are_over_goes(loaded: Chain) -> None:
     _aged(loaded, days=5)
     request = corrected(loaded)
-    assert remove_expired(loaded.settings, "a", now=after(3)) == 4
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(3)) == 4
     assert [list(act.requests) for act in history(loaded).acts().values()] == [[request.id]]
     assert len(history(loaded).kept()) == 2
 
@@ -86,7 +87,7 @@ def _aged(chain: Chain, *, days: int) -> None:
 def test_a_table_that_keeps_nothing_any_more_loses_what_it_had_kept(loaded: Chain) -> None:
     request = corrected(loaded)
     loaded.define("a", AMOUNTS, "history_days = 0")
-    assert remove_expired(loaded.settings, "a", now=after(0.001)) == 6
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(0.001)) == 6
     with pytest.raises(RequestError, match="more than 0 days ago"):
         undone(loaded, request)
 
@@ -94,14 +95,14 @@ def test_a_table_that_keeps_nothing_any_more_loses_what_it_had_kept(loaded: Chai
 def test_a_request_whose_record_is_gone_too_is_unknown_then(loaded: Chain) -> None:
     request = corrected(loaded)
     (loaded.settings.landing / "done" / f"{request.id}.json").unlink()
-    remove_expired(loaded.settings, "a", now=after(8))
+    remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(8))
     with pytest.raises(RequestError, match=f"'{request.id}' is no request; reloads status lists them"):
         undone(loaded, request)
 
 
 def test_only_the_history_of_that_table_goes(loaded: Chain) -> None:
     kept = history(loaded, "shops").kept()
-    remove_expired(loaded.settings, "a", now=after(100))
+    remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(100))
     assert history(loaded, "shops").kept() == kept
 
 
@@ -112,7 +113,7 @@ def test_each_run_of_a_table_sees_to_it(loaded: Chain) -> None:
 
 
 def test_a_table_without_anything_kept_needs_no_upkeep_and_gets_no_folder(chain: Chain) -> None:
-    assert remove_expired(chain.settings, "a", now=after(0)) == 0
+    assert remove_expired(chain.settings, load_table(chain.settings.tables, "a"), now=after(0)) == 0
     assert list(chain.settings.warehouse.iterdir()) == []
 
 
@@ -124,7 +125,7 @@ def test_refused_rows_go_after_the_days_and_nothing_else_does(loaded: Chain) -> 
     old = refused(loaded, "a", "day=2025-01-02", age=7.01, now=now)
     young = refused(loaded, "a", "day=2025-01-03", age=6.99, now=now)
     of_another = refused(loaded, "shops", "day=2025-01-02", age=100, now=now)
-    assert remove_expired(loaded.settings, "a", now=now) == 1
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=now) == 1
     assert (old.exists(), young.exists(), of_another.exists()) == (False, True, True)
     assert (young / "data.parquet").read_text() == "rows"
     assert published(loaded) == files
@@ -136,7 +137,7 @@ def test_refused_rows_of_a_table_without_history_are_there_for_a_day(chain: Chai
     now = after(0)
     old = refused(chain, "a", "day=2025-01-02", age=1.01, now=now)
     young = refused(chain, "a", "day=2025-01-03", age=0.99, now=now)
-    assert remove_expired(chain.settings, "a", now=now) == 1
+    assert remove_expired(chain.settings, load_table(chain.settings.tables, "a"), now=now) == 1
     assert (old.exists(), young.exists()) == (False, True)
 
 
@@ -149,8 +150,11 @@ def test_rows_that_a_check_refused_lately_are_kept_through_the_runs_of_the_table
     assert kept == [f"day={day}" for day in request.failed_days]
     assert kept
     now = datetime.now(UTC)
-    assert remove_expired(loaded.settings, "a", now=now) == 0
-    assert remove_expired(loaded.settings, "a", now=now + timedelta(days=8)) == len(kept) + 4
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=now) == 0
+    assert (
+        remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=now + timedelta(days=8))
+        == len(kept) + 4
+    )
     assert list((loaded.settings.warehouse / ".failed" / "a").iterdir()) == []
 
 
@@ -158,7 +162,9 @@ def test_what_is_counted_as_removed_is_gone(loaded: Chain) -> None:
     note = refused(loaded, "a", "day=2025-01-02", age=0, now=after(0)).parent / "notes.txt"
     note.touch()
     os.utime(note, (0, 0))
-    assert remove_expired(loaded.settings, "a", now=after(0)) == (0 if note.exists() else 1)
+    assert remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(0)) == (
+        0 if note.exists() else 1
+    )
 
 
 # what killed processes left
