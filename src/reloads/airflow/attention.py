@@ -41,25 +41,29 @@ class Attention:
     def look(self, files: Mapping[str, Signature], *, finished: Collection[str], now: float) -> list[str]:
         """The files to ring for now; ``finished`` are those whose writer is known to be through. ``now`` is in s."""
         self._sightings = {name: self._sighting(name, signature, now) for name, signature in files.items()}
-        seen_now = self._sightings.items()
-        due = [name for name, seen in seen_now if self._is_due(seen, is_finished=name in finished, now=now)]
-        for name in due:
-            seen = self._sightings[name]
+        due: list[str] = []
+        for name, sighting in self._sightings.items():
+            if not self._is_due(sighting, is_finished=name in finished, now=now):
+                continue
+            due.append(name)
             # The exponent is bounded: in some weeks a file that stays is rung for more often than a float can double.
-            pause = min(self.rescan_seconds * 2 ** min(seen.rings, 16), max(LONGEST_PAUSE_SECONDS, self.rescan_seconds))
-            seen.again_at, seen.rings = now + pause, seen.rings + 1
+            pause = min(
+                self.rescan_seconds * 2 ** min(sighting.rings, 16), max(LONGEST_PAUSE_SECONDS, self.rescan_seconds)
+            )
+            sighting.again_at = now + pause
+            sighting.rings += 1
         return due
 
     def seconds_to_next_look(self, *, now: float) -> float:
         """How long nothing can become due unless something is heard; never zero, so that nobody spins."""
-        settling = [seen.since + self.stable_seconds for seen in self._sightings.values() if not seen.rings]
+        settling = [s.since + self.stable_seconds for s in self._sightings.values() if not s.rings]
         return max(0.05, min([*settling, now + self.rescan_seconds]) - now)
 
     def _sighting(self, name: str, signature: Signature, now: float) -> _Sighting:
         before = self._sightings.get(name)
         return before if before and before.signature == signature else _Sighting(signature, now)
 
-    def _is_due(self, seen: _Sighting, *, is_finished: bool, now: float) -> bool:
-        if seen.rings:
-            return now >= seen.again_at
-        return is_finished or now - seen.since >= self.stable_seconds
+    def _is_due(self, sighting: _Sighting, *, is_finished: bool, now: float) -> bool:
+        if sighting.rings:
+            return now >= sighting.again_at
+        return is_finished or now - sighting.since >= self.stable_seconds

@@ -28,14 +28,14 @@ from reloads.requests.drop_folder import list_request_files
 from reloads.requests.queue import KNOCK, Queue
 
 log = logging.getLogger(__name__)
-SHOWN = 20
+MAX_NAMES = 20
 
 
 class Doorbell(BaseEventTrigger):
     """Rings for complete request files, and for accepted requests that nobody takes care of.
 
     ``landing`` is scanned whole at the start, at every file event and every ``rescan_seconds``; ``observer`` is
-    ``auto`` (the operating system tells) or ``polling`` (for file systems that tell nothing).
+    ``auto`` (the operating system tells) or ``polling`` (for file systems that report nothing).
     """
 
     def __init__(self, *, landing: str, observer: str, rescan_seconds: float, stable_seconds: float) -> None:
@@ -54,55 +54,55 @@ class Doorbell(BaseEventTrigger):
         """Yield an event for each ring; its payload names the files and the neglected requests."""
         loop = asyncio.get_running_loop()
         attention = Attention(stable_seconds=self.stable_seconds, rescan_seconds=self.rescan_seconds)
-        ear = _Ear(Path(self.landing), polling=self.observer == "polling")
+        listener = _FolderListener(Path(self.landing), polling=self.observer == "polling")
         next_rescan = loop.time()
         try:
             while True:
                 try:
-                    await asyncio.to_thread(ear.listen, loop.call_soon_threadsafe)
-                    finished = ear.forget()
-                    files = await asyncio.to_thread(_signatures, Path(self.landing))
-                    ring = {"files": attention.look(files, finished=finished, now=loop.time())[:SHOWN]}
-                    if ear.was_knocked() or loop.time() >= next_rescan:
+                    await asyncio.to_thread(listener.listen, loop.call_soon_threadsafe)
+                    finished = listener.take_finished()
+                    files = await asyncio.to_thread(_read_signatures, Path(self.landing))
+                    ring = {"files": attention.look(files, finished=finished, now=loop.time())[:MAX_NAMES]}
+                    if listener.was_knocked() or loop.time() >= next_rescan:
                         next_rescan = loop.time() + self.rescan_seconds
                         ring["neglected"] = await asyncio.to_thread(self._neglected)
                     if any(ring.values()):
-                        yield _event({name: names for name, names in ring.items() if names})
+                        yield _make_event({name: names for name, names in ring.items() if names})
                 except (ReloadsError, OSError) as error:
                     log.error("the drop folder cannot be watched, it is tried again: %s", error)  # noqa: TRY400
                     next_rescan = loop.time() + self.rescan_seconds
                 pause = min(attention.seconds_to_next_look(now=loop.time()), max(0.05, next_rescan - loop.time()))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ear.heard.wait(), timeout=pause)
+                    await asyncio.wait_for(listener.woken.wait(), timeout=pause)
         finally:
             # Joined in a thread, because the observer's own thread may be in the middle of a slow stat.
-            await asyncio.shield(asyncio.to_thread(ear.close))
+            await asyncio.shield(asyncio.to_thread(listener.close))
 
     def _neglected(self) -> list[str]:
         after = timedelta(seconds=self.rescan_seconds)
         records = Queue(Path(self.landing)).neglected(now=datetime.now(UTC), after=after)
-        return [record.id for record in records[:SHOWN]]
+        return [record.id for record in records[:MAX_NAMES]]
 
 
-def _event(payload: dict[str, list[str]]) -> TriggerEvent:
+def _make_event(payload: dict[str, list[str]]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
 
-def _signatures(landing: Path) -> dict[str, Signature]:
+def _read_signatures(landing: Path) -> dict[str, Signature]:
     """What lies in the folder now; an entry that vanishes meanwhile is not there."""
-    found = {}
+    signatures: dict[str, Signature] = {}
     for entry in list_request_files(landing):
         with suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
-            found[entry.name] = Signature(status.st_ino, status.st_size, status.st_mtime_ns)
-    return found
+            signatures[entry.name] = Signature(status.st_ino, status.st_size, status.st_mtime_ns)
+    return signatures
 
 
-class _Ear(FileSystemEventHandler):
-    """Hears of files through watchdog, in a thread of the observer's, and tells the event loop."""
+class _FolderListener(FileSystemEventHandler):
+    """Learns of files through watchdog, in the observer's thread, and wakes the event loop."""
 
     def __init__(self, landing: Path, *, polling: bool) -> None:
-        self.heard = asyncio.Event()
+        self.woken = asyncio.Event()
         self._landing = landing
         self._polling = polling
         self._finished: set[str] = set()
@@ -111,11 +111,11 @@ class _Ear(FileSystemEventHandler):
         self._inode = 0
         self._lock = threading.Lock()
         self._is_closed = False
-        self._tell: Callable[[Callable[[], None]], object] = lambda _: None
+        self._call_in_loop: Callable[[Callable[[], None]], object] = lambda _: None
 
-    def listen(self, tell: Callable[[Callable[[], None]], object]) -> None:
+    def listen(self, call_in_loop: Callable[[Callable[[], None]], object]) -> None:
         """Start listening, or start again where the observer died or the folder is another one than before."""
-        # A task that is cancelled while this runs closes the ear meanwhile, in another thread.
+        # A task that is cancelled while this runs closes the listener meanwhile, in another thread.
         with self._lock:
             if self._is_closed:
                 return
@@ -124,8 +124,8 @@ class _Ear(FileSystemEventHandler):
             if self._is_listening() and inode == self._inode:
                 return
             self._stop()
-            self._tell = tell
-            self._observer = self._started(PollingObserver if self._polling else Observer)
+            self._call_in_loop = call_in_loop
+            self._observer = self._start_observer(PollingObserver if self._polling else Observer)
             self._inode = inode
 
     def _is_listening(self) -> bool:
@@ -133,7 +133,7 @@ class _Ear(FileSystemEventHandler):
         observer = self._observer
         return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
 
-    def _started(self, kind: Callable[[], BaseObserver]) -> BaseObserver:
+    def _start_observer(self, kind: Callable[[], BaseObserver]) -> BaseObserver:
         observer = kind()
         observer.schedule(self, str(self._landing), recursive=False)
         try:
@@ -142,13 +142,13 @@ class _Ear(FileSystemEventHandler):
             # The limit of inotify watches is per user and easily used up by an editor.
             if kind is PollingObserver:
                 raise
-            log.warning("the system does not tell of files (%s); the folder is polled instead", error.strerror)
-            return self._started(PollingObserver)
+            log.warning("the system does not call_in_loop of files (%s); the folder is polled instead", error.strerror)
+            return self._start_observer(PollingObserver)
         return observer
 
-    def forget(self) -> set[str]:
+    def take_finished(self) -> set[str]:
         """The names of the files whose writers finished since the last call."""
-        self.heard.clear()
+        self.woken.clear()
         finished, self._finished = self._finished, set()
         return finished
 
@@ -170,17 +170,17 @@ class _Ear(FileSystemEventHandler):
         self._observer = None
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called in the observer's thread; reading a file makes events too, which are none of ours."""
+        """Called in the observer's thread; reading a file makes events too, which do not count."""
         if isinstance(event, FileClosedEvent | FileMovedEvent):
-            self._tell(lambda: self._note(Path(os.fsdecode(event.dest_path or event.src_path)).name))
+            self._call_in_loop(lambda: self._note_finished(Path(os.fsdecode(event.dest_path or event.src_path)).name))
         elif isinstance(event, FileCreatedEvent):
-            self._tell(self.heard.set)
+            self._call_in_loop(self.woken.set)
 
-    def _note(self, name: str) -> None:
+    def _note_finished(self, name: str) -> None:
         """Called in the event loop, so that the set needs no lock."""
         if name == KNOCK:
             self._is_knocked = True
-            self.heard.set()
+            self.woken.set()
         elif name.endswith(".json") and not name.startswith("."):
             self._finished.add(name)
-            self.heard.set()
+            self.woken.set()
