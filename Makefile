@@ -13,17 +13,17 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.venv/runtime: requirements.txt pyproject.toml
+.venv/runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python %d.%d is not 3.11 to 3.13; set PYTHON=python3.12 or another" % sys.version_info[:2])'
 	@echo "installing into .venv, about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --require-hashes -r requirements/runtime.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/runtime
+.venv/dev: requirements/dev.txt .venv/runtime
 	@echo "installing what tests and checks need"
-	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 demo: .venv/runtime ## install, start, load a month of flights and show it
@@ -68,7 +68,7 @@ bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year
 
 lock: .venv/dev ## renew the locked requirements
-	$(COMPILE) $(UPGRADE) --extra airflow --group local pyproject.toml -o requirements.txt
-	$(COMPILE) $(UPGRADE) --extra airflow --group local --group dev --constraints requirements.txt pyproject.toml -o requirements-dev.txt
-	$(COMPILE) --extra airflow --constraints requirements.txt pyproject.toml -o requirements-image.txt
-	$(COMPILE) --group build --constraints requirements.txt -o requirements-build.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group local pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group local --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra airflow --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
+	$(COMPILE) --group build --constraints requirements/runtime.txt -o requirements/build.txt
