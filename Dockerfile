@@ -16,7 +16,6 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-versi
         --require-hashes --only-binary=:all: -r /build/build.txt
 COPY pyproject.toml README.md LICENSE /build/
 COPY src /build/src
-COPY sensors /build/sensors
 RUN pip --python /opt/venv/bin/python wheel --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation --wheel-dir /wheels /build
 
@@ -35,7 +34,7 @@ COPY --from=wheel /wheels /tmp/wheels
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --no-deps --no-index \
         /tmp/wheels/*.whl \
  && rm -r /tmp/wheels
-COPY containers/inside /opt/containers
+COPY stack/docker/image stack/docker/renamed_settings.py /opt/containers/
 
 # USER and HOME for the users that no passwd file knows.
 ENV PATH=/opt/venv/bin:$PATH \

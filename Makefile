@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status source env stack stack-down test lint types format check bench lock
+.PHONY: help demo up down status env stack stack-down test lint types format check bench lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,29 +26,26 @@ help: ## what there is
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: .venv/runtime ## install, start, load a month of flights and show it
-	@$(BIN)/python -m local demo
+demo: .venv/runtime $(if $(DOCKER),env) ## start, load a month of flights and show it; in containers with DOCKER=1
+	@$(BIN)/python -m stack demo $(if $(DOCKER),--docker)
 
 up: .venv/runtime ## start everything in the background
-	@$(BIN)/python -m local up
+	@$(BIN)/python -m stack up
 
 down: ## stop everything; nothing is lost
-	@test ! -x $(BIN)/python || $(BIN)/python -m local down
+	@test ! -x $(BIN)/python || $(BIN)/python -m stack down
 
-status: .venv/runtime ## what runs
-	@$(BIN)/python -m local status
-
-source: .venv/runtime ## lay out a year of flights as raw files
-	@$(BIN)/python examples/make_source.py
+status: $(if $(DOCKER),,.venv/runtime) ## what runs; in containers with DOCKER=1
+	@$(if $(DOCKER),$(PYTHON),$(BIN)/python) -m stack status $(if $(DOCKER),--docker)
 
 env: ## write .env with fresh passwords for the containers
-	@$(PYTHON) -m containers env
+	@$(PYTHON) -m stack env
 
 stack: env ## build and start everything in containers, and wait until it works
-	@$(PYTHON) -m containers up
+	@$(PYTHON) -m stack up --docker
 
 stack-down: ## stop the containers; all data stays
-	@$(PYTHON) -m containers down
+	@$(PYTHON) -m stack down --docker
 
 test: .venv/dev ## all tests, two at once
 	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
@@ -68,7 +65,7 @@ bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year
 
 lock: .venv/dev ## renew the locked requirements
-	$(COMPILE) $(UPGRADE) --extra airflow --group local pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) $(UPGRADE) --extra airflow --group local --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group native pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group native --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra airflow --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
 	$(COMPILE) --group build --constraints requirements/runtime.txt -o requirements/build.txt
