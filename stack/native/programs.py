@@ -49,7 +49,6 @@ PROGRAM = """
 command = {command}
 autostart = {autostart}
 autorestart = true
-priority = {priority}
 startsecs = 2
 startretries = 30
 stopsignal = {stopsignal}
@@ -78,15 +77,13 @@ def configuration(database: list[str], *, port: int, password: str, umask: int, 
     head = SUPERVISORD.format(umask=umask, user=user, host=HOST, port=port, password=password)
     # SIGINT to the server alone is its fast shutdown; its sessions would take it for a cancelled query.
     ending = {"stopsignal": "INT", "stopwaitsecs": 20, "stopasgroup": False}
-    programs = [_program(DATABASE, database, autostart=True, priority=1, **ending)]
+    programs = [_program(DATABASE, database, autostart=True, **ending)]
     for name, command in AIRFLOW.items():
         # These two are told alone: their children are tasks, which may finish, and triggers, which they end.
         stopasgroup = name not in ("scheduler", "triggerer")
         stopwaitsecs = 6 if name == "scheduler" else 10
         ending = {"stopsignal": "TERM", "stopwaitsecs": stopwaitsecs, "stopasgroup": stopasgroup}
-        # Supervisor ends the highest first, and each only when those above it are gone.
-        priority = 2 if name == "api-server" else 3
-        programs.append(_program(name, command, autostart=False, priority=priority, **ending))
+        programs.append(_program(name, command, autostart=False, **ending))
     reaper = [PYTHON[0], "-P", str(Path(__file__).with_name("reaper.py"))]
     return head + "".join(programs) + REAPER.format(command=_escaped(reaper))
 

@@ -10,6 +10,7 @@ from stack.errors import StackError
 from stack.files import exclusive_lock
 from stack.native.folders import Folders
 from stack.native.leftovers import end_leftovers, is_alive
+from stack.native.programs import AIRFLOW
 from stack.native.stack import NativeStack
 from stack.native.supervisor import Supervisor
 from stack.waiting import wait_until
@@ -44,7 +45,7 @@ def _running_supervisor(folders: Folders) -> Supervisor | None:
 
 
 def _stop_in_order(supervisor: Supervisor) -> None:
-    """End the tasks; then supervisor ends, by its priorities, the API server that they report to, and the database."""
+    """The API server outlives the tasks, which report to it; the database outlives all."""
     process = psutil.Process(supervisor.pid())
 
     def running(names: Iterable[str]) -> list[str]:
@@ -59,5 +60,9 @@ def _stop_in_order(supervisor: Supervisor) -> None:
             supervisor.insist(name)
         # The triggerer then needs 5 seconds to notice that its child is gone (Airflow 3.3.2); the rest goes on.
         wait_until(lambda: not running(["scheduler"]), seconds=15, every=0.1)
+    # Not left to supervisor's priorities: by those the API server, which takes 5 seconds too, would wait for the
+    # triggerer.
+    supervisor.stop("api-server")
+    wait_until(lambda: not running(AIRFLOW), seconds=15, every=0.1)
     supervisor.shut_down()
-    wait_until(lambda: not is_alive(process), seconds=45, every=0.05)
+    wait_until(lambda: not is_alive(process), seconds=30, every=0.05)

@@ -20,9 +20,6 @@ def test_supervisor_keeps_every_program_and_starts_the_database_alone() -> None:
     assert [name for name, program in programs.items() if program.getboolean("autostart")] == [DATABASE]
     assert all(program.getboolean("autorestart") for program in programs.values())
     assert all(program["stdout_logfile_maxbytes"] == "5MB" for program in programs.values())
-    priorities = {name: program.getint("priority") for name, program in programs.items()}
-    tasks_end_first = {"postgres": 1, "api-server": 2, "scheduler": 3, "dag-processor": 3, "triggerer": 3}
-    assert priorities == tasks_end_first
     assert parser["inet_http_server"]["port"] == "127.0.0.1:19001"
     assert programs[DATABASE]["command"] == "postgres -D 'a b%%c'"
 
