@@ -26,10 +26,12 @@ def expected_dags(tables: Path) -> set[str]:
     return {UPSTREAM, "reloads_maintain", *(f"rewrite_{name}" for name in names)}
 
 
-def await_dags(api: Api, *, tables: Path, since: datetime, log: str, say: Callable[[str], None]) -> None:
+def await_dags(
+    api: Api, *, tables: Path, since: datetime, advice: Callable[[], str], say: Callable[[str], None]
+) -> None:
     """Return when every DAG that should be there was read after ``since``; says which are broken or paused.
 
-    Raises ``StackError`` if one is missing and nothing says why, or if none takes requests. ``log`` tells where to
+    Raises ``StackError`` if one is missing and nothing says why, or if none takes requests. ``advice`` says where to
     read what the DAG processor says.
     """
     expected = expected_dags(tables)
@@ -46,7 +48,7 @@ def await_dags(api: Api, *, tables: Path, since: datetime, log: str, say: Callab
     for file, error in errors.items():
         say(f"{file}: {error}")
     if missing and not errors:
-        raise StackError(f"Airflow has not read {', '.join(sorted(missing))}; {log}")
+        raise StackError(f"Airflow has not read {', '.join(sorted(missing))}; {advice()}")
     if UPSTREAM in missing:
         raise StackError(f"{UPSTREAM} cannot be read; mend the file named above, then try again")
     paused = sorted(dag.dag_id for dag in api.dags() if dag.is_paused and dag.dag_id in expected)

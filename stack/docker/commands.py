@@ -86,7 +86,7 @@ def _start(compose: Compose) -> RunningStack:
     _lay_out_sample(compose, services)
     stack = _running(compose, services)
     tables = mounted_folder(services["scheduler"], "tables")
-    await_dags(stack.api, tables=tables, since=LONG_AGO, log=f"{LOGS} dag-processor`", say=print)
+    await_dags(stack.api, tables=tables, since=LONG_AGO, advice=lambda: f"{LOGS} dag-processor`", say=print)
     print(f"ready after {time.monotonic() - began:.0f} s")
     return stack
 

@@ -55,6 +55,11 @@ def _restarts(stack: NativeStack) -> Callable[[], bool]:
     return check
 
 
-def _read(stack: NativeStack, program: str, problem: str) -> str:
+def log_advice(stack: NativeStack, program: str) -> str:
+    """What to do about a program that does not work, with the end of its log."""
     log = stack.log(program)
-    return f"{program} {problem}; mend what {log} says last, then run up again:\n{last_lines(log)}"
+    return f"mend what {log} says last, then run up again:\n{last_lines(log)}"
+
+
+def _read(stack: NativeStack, program: str, problem: str) -> str:
+    return f"{program} {problem}; {log_advice(stack, program)}"

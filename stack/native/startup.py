@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 import duckdb
@@ -20,7 +21,7 @@ from stack.files import exclusive_lock, last_lines, write_private
 from stack.loopback import is_port_free
 from stack.native import postgres
 from stack.native.folders import Folders
-from stack.native.health import await_database, await_health
+from stack.native.health import await_database, await_health, log_advice
 from stack.native.leftovers import end_leftovers
 from stack.native.ports import choose_ports
 from stack.native.programs import AIRFLOW, DATABASE, configuration, current_umask, start_supervisord
@@ -51,8 +52,8 @@ def start(folders: Folders, *, say: Callable[[str], None]) -> NativeStack:
         _lay_out_sample(stack, say)
         await_health(stack, since=since)
         say("waiting for the DAGs")
-        log = f"read {stack.log('dag-processor')}"
-        await_dags(stack.api, tables=stack.settings.tables, since=since, log=log, say=say)
+        advice = partial(log_advice, stack, "dag-processor")
+        await_dags(stack.api, tables=stack.settings.tables, since=since, advice=advice, say=say)
         return stack
 
 

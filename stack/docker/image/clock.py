@@ -53,11 +53,11 @@ def seconds_ahead(before: float, now: float, after: float) -> float:
 
 def main(command: list[str]) -> None:
     """Wait, saying what for, and become the service."""
-    said = ""
+    printed = ""
     while why := _why_not_yet():
-        if why != said:
+        if why != printed:
             print(f"waiting: {why}", flush=True)
-        said = why
+        printed = why
         time.sleep(PAUSE_SECONDS)
     STARTED_RIGHT.touch()
     os.execvp(command[0], command)  # noqa: S606 - a command of the compose file

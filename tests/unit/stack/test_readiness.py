@@ -80,7 +80,7 @@ def wait(airflow: Airflow, tables: Path, *, since: datetime = LONG_AGO) -> list[
     """What is said by the time that the DAGs are there."""
     said: list[str] = []
     client = Api(f"http://127.0.0.1:{airflow.server_port}", user="admin", password="x", log="")
-    await_dags(client, tables=tables, since=since, log="read the log", say=said.append)
+    await_dags(client, tables=tables, since=since, advice=lambda: "read the log", say=said.append)
     return said
 
 
@@ -126,4 +126,4 @@ def test_a_server_that_does_not_answer_is_told_with_where_to_look(
     client = Api("http://127.0.0.1:9", user="admin", password="", log="look at `docker compose logs api-server`")
 
     with pytest.raises(StackError, match=r"does not answer .*docker compose logs api-server"):
-        await_dags(client, tables=tables, since=LONG_AGO, log="", say=print)
+        await_dags(client, tables=tables, since=LONG_AGO, advice=str, say=print)

@@ -64,8 +64,8 @@ def _refusal(request: Request) -> Response:
     root = request.scope.get("root_path", "")
     path = root + quote(path_within(root, request.scope["path"]))
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-        wanted = f"{path}?{request.url.query}" if request.url.query else path
-        return RedirectResponse(f"{root}{LOGIN}?{urlencode({'next': wanted})}", HTTPStatus.FOUND)
+        target = f"{path}?{request.url.query}" if request.url.query else path
+        return RedirectResponse(f"{root}{LOGIN}?{urlencode({'next': target})}", HTTPStatus.FOUND)
     sentence = f"{request.method} {path} needs a login; send the token of POST {root}/auth/token as a Bearer token"
     headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
     return JSONResponse({"detail": sentence}, HTTPStatus.UNAUTHORIZED, headers)
