@@ -4,16 +4,16 @@ ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS dependencies
 RUN python -m venv --without-pip /opt/venv
-COPY requirements-image.txt /build/
+COPY requirements/image.txt /build/
 # Wheels only: nothing is compiled here, and nothing runs that the lock file does not name.
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --require-hashes --only-binary=:all: -r /build/requirements-image.txt
+        --require-hashes --only-binary=:all: -r /build/image.txt
 
 FROM ${PYTHON_IMAGE} AS wheel
 RUN python -m venv --without-pip /opt/venv
-COPY requirements-build.txt /build/
+COPY requirements/build.txt /build/
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --require-hashes --only-binary=:all: -r /build/requirements-build.txt
+        --require-hashes --only-binary=:all: -r /build/build.txt
 COPY pyproject.toml README.md LICENSE /build/
 COPY src /build/src
 RUN pip --python /opt/venv/bin/python wheel --no-cache-dir --disable-pip-version-check \
@@ -34,7 +34,7 @@ COPY --from=wheel /wheels /tmp/wheels
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --no-deps --no-index \
         /tmp/wheels/*.whl \
  && rm -r /tmp/wheels
-COPY containers/inside /opt/containers
+COPY stack/docker/image stack/docker/renamed_settings.py /opt/containers/
 
 # USER and HOME for the users that no passwd file knows.
 ENV PATH=/opt/venv/bin:$PATH \

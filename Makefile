@@ -8,50 +8,47 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status source env stack stack-down test lint types format check bench lock
+.PHONY: help demo up down status env stack stack-down test lint types rooms format check bench lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.venv/runtime: requirements.txt pyproject.toml
+.venv/runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python %d.%d is not 3.11 to 3.13; set PYTHON=python3.12 or another" % sys.version_info[:2])'
 	@echo "installing into .venv, about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --require-hashes -r requirements/runtime.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/runtime
+.venv/dev: requirements/dev.txt .venv/runtime
 	@echo "installing what tests and checks need"
-	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: .venv/runtime ## install, start, load a month of flights and show it
-	@$(BIN)/python -m local demo
+demo: .venv/runtime $(if $(DOCKER),env) ## start, load a month of flights and show it; in containers with DOCKER=1
+	@$(BIN)/python -m stack demo $(if $(DOCKER),--docker)
 
 up: .venv/runtime ## start everything in the background
-	@$(BIN)/python -m local up
+	@$(BIN)/python -m stack up
 
 down: ## stop everything; nothing is lost
-	@test ! -x $(BIN)/python || $(BIN)/python -m local down
+	@test ! -x $(BIN)/python || $(BIN)/python -m stack down
 
-status: .venv/runtime ## what runs
-	@$(BIN)/python -m local status
-
-source: .venv/runtime ## lay out a year of flights as raw files
-	@$(BIN)/python examples/make_source.py
+status: $(if $(DOCKER),,.venv/runtime) ## what runs; in containers with DOCKER=1
+	@$(if $(DOCKER),$(PYTHON),$(BIN)/python) -m stack status $(if $(DOCKER),--docker)
 
 env: ## write .env with fresh passwords for the containers
-	@$(PYTHON) -m containers env
+	@$(PYTHON) -m stack env
 
 stack: env ## build and start everything in containers, and wait until it works
-	@$(PYTHON) -m containers up
+	@$(PYTHON) -m stack up --docker
 
 stack-down: ## stop the containers; all data stays
-	@$(PYTHON) -m containers down
+	@$(PYTHON) -m stack down --docker
 
 test: .venv/dev ## all tests, two at once
-	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --cov
 
 lint: .venv/dev ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -59,16 +56,19 @@ lint: .venv/dev ## ruff
 types: .venv/dev ## mypy
 	@$(BIN)/mypy
 
+rooms: .venv/dev ## the layers of the core
+	@$(BIN)/lint-imports --no-logo --cache-dir .local/cache/imports
+
 format: .venv/dev ## mend what ruff can mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-check: lint types ## all that needs no test run
+check: lint types rooms ## all that needs no test run
 
 bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year
 
 lock: .venv/dev ## renew the locked requirements
-	$(COMPILE) $(UPGRADE) --extra airflow --group local pyproject.toml -o requirements.txt
-	$(COMPILE) $(UPGRADE) --extra airflow --group local --group dev --constraints requirements.txt pyproject.toml -o requirements-dev.txt
-	$(COMPILE) --extra airflow --constraints requirements.txt pyproject.toml -o requirements-image.txt
-	$(COMPILE) --group build --constraints requirements.txt -o requirements-build.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group native pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --group native --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra airflow --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
+	$(COMPILE) --group build --constraints requirements/runtime.txt -o requirements/build.txt

@@ -23,10 +23,10 @@ from pathlib import Path
 
 import duckdb
 
-from local.folders import Folders
-from local.shutdown import stop
-from local.stack import Stack
-from local.startup import start
+from stack.native.folders import Folders
+from stack.native.shutdown import stop
+from stack.native.stack import NativeStack
+from stack.native.startup import start
 
 CLONE = Path(__file__).resolve().parent.parent
 HOME = CLONE / ".local" / "bench"
@@ -97,7 +97,7 @@ def _plain() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def _run(stack: Stack) -> None:
+def _run(stack: NativeStack) -> None:
     command = [sys.executable, "-m", "reloads.cli.main", "run", "readings", "2025-01-01", "2025-12-31"]
     subprocess.run(command, check=True, env=stack.environment, stdout=subprocess.DEVNULL)
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKED = REPOSITORY / "examples" / "flights13"
 YEAR = tuple(date(2013, 1, 1) + timedelta(days=n) for n in range(365))
@@ -114,15 +112,23 @@ def make_source(target: Path, *, force: bool = False) -> int:
     """
     written = 0
     for feed in FEEDS:
-        days = [day for day in feed.days if force or not feed.file_of_day(target, day).exists()]
+        days = list(feed.days) if force else missing_days(feed, target)
         for day, lines in lines_of_days(feed, days):
             write_over(feed.file_of_day(target, day), feed.header + lines)
         written += len(days)
     return written
 
 
+def missing_days(feed: Feed, target: Path) -> list[date]:
+    """The days whose raw file is not there."""
+    return [day for day in feed.days if not feed.file_of_day(target, day).exists()]
+
+
 def lines_of_days(feed: Feed, days: list[date]) -> Iterator[tuple[date, str]]:
     """Each day with its lines as in the original, all from one read of the packed file."""
+    # Imported here, because a plain Python without packages may ask which files are missing.
+    import duckdb  # noqa: PLC0415
+
     packed = str(PACKED / f"{feed.name}.parquet")
     with duckdb.connect() as connection:
         connection.execute(MACROS)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from examples.make_source import make_source
-from local.folders import Folders
-from local.startup import start
-from tests.e2e.native_stack import NativeStack, choose_own_ports, stopped_at_the_end
+from stack.native.folders import Folders
+from stack.native.startup import start
+from tests.e2e.native_stack import NativeStackUnderTest, choose_own_ports, stopped_at_the_end
 from tests.e2e.tables import lay_out_gated
 from tests.support.clone import CLONE
 from tests.support.pipeline import Pipeline
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStackUnderTest]:
     # The blank is deliberate: a home may be called anything.
     folders = Folders(home=tmp_path_factory.mktemp("e2e") / "a home", clone=CLONE)
     lay_out_gated(folders.home)
@@ -48,9 +48,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
             for name, value in SETTINGS.items():
                 patch.setenv(name, value)
             running = start(folders, say=print)
-        yield NativeStack(running)
+        yield NativeStackUnderTest(running)
 
 
 @pytest.fixture(scope="session")
-def pipeline(stack: NativeStack) -> Pipeline:
+def pipeline(stack: NativeStackUnderTest) -> Pipeline:
     return Pipeline(stack)

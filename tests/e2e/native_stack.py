@@ -9,13 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from local.files import last_lines
-from local.folders import Folders
-from local.leftovers import find_leftovers
-from local.ports import HOST, Ports
-from local.stack import Stack
-from local.supervisor_client import Program
-from local.waiting import wait_until
+from stack.files import last_lines
+from stack.loopback import HOST
+from stack.native.folders import Folders
+from stack.native.leftovers import find_leftovers
+from stack.native.ports import Ports
+from stack.native.stack import NativeStack
+from stack.native.supervisor import Program
+from stack.waiting import wait_until
 from tests.support.janitor import cleaned_up
 
 LOGS = ("scheduler", "triggerer", "dag-processor")
@@ -23,18 +24,18 @@ LOG_LINES = 15
 STOP_SECONDS = 120
 STOP = """
 from pathlib import Path
-from local.folders import Folders
-from local.shutdown import stop
+from stack.native.folders import Folders
+from stack.native.shutdown import stop
 stop(Folders(home=Path(sys.argv[1]), clone=Path(sys.argv[2])))
 """
 
 
-class NativeStack:
+class NativeStackUnderTest:
     """The running stack of one home folder; supervisor starts its programs again when they end."""
 
     patience_seconds = 120.0
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: NativeStack) -> None:
         self._stack = stack
 
     @property
@@ -51,7 +52,7 @@ class NativeStack:
 
     @property
     def password(self) -> str:
-        return self._stack.passwords.admin
+        return self._stack.credentials.admin
 
     def logs(self) -> str:
         """The last lines of the programs that run DAGs."""

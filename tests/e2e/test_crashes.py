@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.e2e.gate import closed_gate, wait_for_held_task
-from tests.e2e.native_stack import NativeStack
+from tests.e2e.native_stack import NativeStackUnderTest
 from tests.support.pipeline import Pipeline
 from tests.support.tables import ROWS_A_DAY
 
 
 def test_files_dropped_while_the_triggerer_is_down_are_taken_when_it_is_back(
-    stack: NativeStack, pipeline: Pipeline
+    stack: NativeStackUnderTest, pipeline: Pipeline
 ) -> None:
     stack.stop("triggerer")
     pipeline.drop("down-1.json", table="triggerer_down", start_date="2024-03-01")
@@ -20,7 +20,7 @@ def test_files_dropped_while_the_triggerer_is_down_are_taken_when_it_is_back(
     assert pipeline.rows("triggerer_down") == {"2024-03-01": ROWS_A_DAY, "2024-03-02": ROWS_A_DAY}
 
 
-def test_a_file_dropped_right_before_the_triggerer_is_killed_is_done(stack: NativeStack, pipeline: Pipeline) -> None:
+def test_a_file_dropped_right_before_the_triggerer_is_killed_is_done(stack: NativeStackUnderTest, pipeline: Pipeline) -> None:
     pipeline.drop("killed.json", table="triggerer_down", start_date="2024-03-31")
     stack.kill("triggerer")
 
@@ -29,7 +29,7 @@ def test_a_file_dropped_right_before_the_triggerer_is_killed_is_done(stack: Nati
 
 
 def test_a_reload_survives_the_scheduler_being_killed_in_the_middle_of_it(
-    stack: NativeStack, pipeline: Pipeline
+    stack: NativeStackUnderTest, pipeline: Pipeline
 ) -> None:
     with closed_gate(pipeline, "scheduler_killed") as gate:
         pipeline.drop("during.json", table="scheduler_killed", start_date="2024-03-01", end_date="2024-03-05")
@@ -43,7 +43,7 @@ def test_a_reload_survives_the_scheduler_being_killed_in_the_middle_of_it(
 
 
 def test_a_reload_survives_the_scheduler_and_all_tasks_being_killed_at_once(
-    stack: NativeStack, pipeline: Pipeline
+    stack: NativeStackUnderTest, pipeline: Pipeline
 ) -> None:
     with closed_gate(pipeline, "all_killed") as gate:
         pipeline.drop("all.json", table="all_killed", start_date="2024-03-01", end_date="2024-03-05")
@@ -56,7 +56,7 @@ def test_a_reload_survives_the_scheduler_and_all_tasks_being_killed_at_once(
 
 
 def test_a_reload_survives_its_task_being_killed_in_the_middle_of_a_rewrite(
-    stack: NativeStack, pipeline: Pipeline
+    stack: NativeStackUnderTest, pipeline: Pipeline
 ) -> None:
     pipeline.drop("old.json", table="task_killed", start_date="2024-03-01", end_date="2024-03-03")
     pipeline.wait_for_done("old.json")

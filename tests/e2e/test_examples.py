@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local.folders import Folders
-from local.stack import Stack
-from tests.e2e.native_stack import NativeStack, choose_own_ports, stopped_at_the_end
+from stack.native.folders import Folders
+from stack.native.stack import NativeStack
+from tests.e2e.native_stack import NativeStackUnderTest, choose_own_ports, stopped_at_the_end
 from tests.support.clone import copy_clone, make
 from tests.support.examples import EXAMPLES, drop_example
 from tests.support.pipeline import Pipeline
@@ -25,7 +25,7 @@ def fresh_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelin
     choose_own_ports(folders)
     with stopped_at_the_end(folders):
         make("up", clone=clone)
-        yield Pipeline(NativeStack(Stack.at(folders)))
+        yield Pipeline(NativeStackUnderTest(NativeStack.at(folders)))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -12,12 +12,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from local.waiting import wait_until
+from stack.waiting import wait_until
 from tests.integration.docker import docker
 from tests.integration.tables import TABLES
 from tests.support.clone import copy_clone, make
 from tests.support.janitor import cleaned_up
-from tests.support.tables import lay_out
+from tests.support.tables import write_table
 
 # The same for every run of one clone, so that it can remove what an earlier one left that was killed.
 PROJECT = f"reloads-it-{sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:6]}"
@@ -26,7 +26,7 @@ OF_PROJECT = ("--filter", f"label=com.docker.compose.project={PROJECT}")
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer", "retention")
 RESTART_SECONDS = 60
 # Variables of the shell count for more than those of `.env`.
-SETTING_NAMES = re.compile(r"RELOADS_|COMPOSE_|AIRFLOW_|HISTORY_DAYS$|SCHEDULER_MEMORY$|ADMIN_PASSWORD$")
+SETTING_NAMES = re.compile(r"RELOADS_|COMPOSE_|AIRFLOW_|SCHEDULER_MEMORY$|ADMIN_PASSWORD$")
 # What docker-init started. It ends with its child, and so does the container: a crash, which a restart policy answers.
 KILL_SERVICE = """
 import os, pathlib, signal
@@ -37,13 +37,13 @@ for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
 
 
 class ContainerStack:
-    """The containers of ``clone``, a copy; ``home`` holds the folders they mount."""
+    """The containers of a copy of the clone, which is also the home: they mount its own folders."""
 
     user = "admin"
     patience_seconds = 600.0
 
-    def __init__(self, clone: Path, home: Path) -> None:
-        self.clone, self.home = clone, home
+    def __init__(self, clone: Path) -> None:
+        self.clone = self.home = clone
         self.secrets: dict[str, str] = dict(re.findall(r"^(\w+)=(.*)$", (clone / ".env").read_text(), re.MULTILINE))
 
     @property
@@ -128,21 +128,18 @@ class ContainerStack:
 def running_stack(folder: Path, *, settings: dict[str, str]) -> Iterator[ContainerStack]:
     """Build and start it below ``folder`` from a fresh clone, and remove every trace of it from Docker in the end.
 
-    The folders are laid out with tables alone: the sample source is for the start to lay out.
+    The clone has the tables of the tests beside its own; the sample source is for the start to lay out.
     """
-    clone, home = folder / "clone", folder / "home"
+    clone = folder / "clone"
     copy_clone(clone)
-    lay_out(home, TABLES)
+    for name, table in TABLES.items():
+        write_table(clone / "tables", name, table)
     variables = {"COMPOSE_PROJECT_NAME": PROJECT, **settings}
-    for name in ("landing", "warehouse"):
-        (home / name).mkdir()
-    for name in ("landing", "warehouse", "tables", "source"):
-        variables[f"RELOADS_{name.upper()}"] = str(home / name)
     (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     make("env", clone=clone)
 
     _remove()
-    stack = ContainerStack(clone, home)
+    stack = ContainerStack(clone)
     with cleaned_up("from tests.integration.container_stack import remove_all; remove_all()"):
         try:
             stack.start()

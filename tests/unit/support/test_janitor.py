@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.waiting import wait_until
+from stack.waiting import wait_until
 from tests.support.clone import CLONE
 from tests.support.janitor import cleaned_up
 

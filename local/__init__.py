@@ -1,5 +1,0 @@
-"""The whole pipeline on this machine, without containers: `python -m local up | down | demo | status`.
-
-PostgreSQL comes from a wheel, Airflow runs with its LocalExecutor, and supervisor keeps both running. Everything is
-written below the home folder, which is the clone unless a test says otherwise.
-"""

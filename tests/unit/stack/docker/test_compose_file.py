@@ -1,0 +1,75 @@
+"""What docker-compose.yaml says; the services themselves are tried in tests/integration."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reloads.settings import Settings
+from stack.airflow_settings import read_shared_settings
+
+CLONE = Path(__file__).resolve().parents[4]
+COMPOSE = (CLONE / "docker-compose.yaml").read_text()
+
+
+def common() -> str:
+    """What all services of Airflow have."""
+    match = re.search(r"^x-airflow: .*?(?=^x-health:)", COMPOSE, re.MULTILINE | re.DOTALL)
+    assert match
+    return match[0]
+
+
+def service(name: str) -> str:
+    [text] = re.findall(rf"^  {name}:\n(?:    .*\n)+", COMPOSE, re.MULTILINE)
+    return str(text)
+
+
+def test_no_service_of_airflow_starts_without_a_look_at_its_clock() -> None:
+    others = re.findall(r"^  ([a-z-]+):\n(?:    .*\n)*?    entrypoint:", COMPOSE, re.MULTILINE)
+
+    assert "entrypoint: [python, /opt/containers/clock.py]" in common()
+    # Neither lasts, and neither dates anything.
+    assert others == ["migrate", "sample"]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_reaches_the_containers(name: str) -> None:
+    assert re.search(rf"^  RELOADS_{name.upper()}: ", COMPOSE, re.MULTILINE)
+
+
+def test_every_service_of_airflow_has_the_shared_settings_and_none_says_them_again() -> None:
+    assert "env_file: stack/airflow.env" in common()
+    assert re.findall(r"^ +env_file: (.*)$", COMPOSE, re.MULTILINE) == ["stack/airflow.env", "[]"]
+    assert "env_file: []" in service("sample")
+    assert [name for name in read_shared_settings() if name in COMPOSE] == []
+
+
+@pytest.mark.parametrize("name", ["ADMIN_PASSWORD", "POSTGRES_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY"])
+def test_without_a_secret_the_stack_refuses_to_start_and_names_the_command(name: str) -> None:
+    assert f"${{{name}:?run `make env` first" in COMPOSE
+
+
+def test_without_a_user_the_stack_refuses_to_start_and_names_the_command() -> None:
+    assert "${AIRFLOW_UID:?run `make env` first" in COMPOSE
+
+
+def test_no_secret_has_a_default() -> None:
+    assert not re.findall(r"\${\w*(?:PASSWORD|SECRET|KEY)\w*:?-", COMPOSE)
+
+
+@pytest.mark.parametrize("name", ["scheduler", "dag-processor"])
+def test_whoever_reads_dag_files_can_import_the_sensors_of_the_clone(name: str) -> None:
+    assert "environment: *dag-environment" in service(name)
+    assert re.search(r"\*dags\b.*\n?.*\*sensors\b", service(name))
+    assert "source: ./sensors, target: /opt/reloads/sensors, read_only: true" in COMPOSE
+    assert "PYTHONPATH: /opt/reloads\n" in COMPOSE
+
+
+def test_the_sample_is_laid_out_in_the_folder_of_the_clone_and_nowhere_else() -> None:
+    writable = re.findall(r"source: ([^,]+), target: [^,]+, bind", service("sample"))
+
+    assert writable == ["./.local/source"]
+    assert "profiles: [sample]" in service("sample")
+    assert "*environment" not in service("sample")
