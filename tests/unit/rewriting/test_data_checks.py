@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import QueryError, TableError
 from reloads.outcome import CheckResult
-from reloads.rewriting.data_checks import bind_checks, check_definitions, run_checks
+from reloads.rewriting.data_checks import bind_checks, list_checks, run_checks
 from reloads.tables.definition import CheckSettings, Table, TableSettings
 
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"
@@ -319,8 +319,8 @@ def test_checks_are_named_in_order_whatever_is_written_around_them() -> None:
         CREATE OR REPLACE TEMP VIEW a AS from new where 'create view x as' <> ';' ; ;
         create temporary view c as with x as (from new) from x -- at the end
     """
-    assert check_definitions(table_with(checks)) == ["b", "a", "c"]
-    assert check_definitions(table_with("")) == []
+    assert list_checks(table_with(checks)) == ["b", "a", "c"]
+    assert list_checks(table_with("")) == []
 
 
 @pytest.mark.parametrize(
@@ -344,15 +344,15 @@ def test_checks_are_named_in_order_whatever_is_written_around_them() -> None:
 )
 def test_anything_but_checks_is_refused_with_file_and_rule(checks: str, rule: str) -> None:
     with pytest.raises(TableError, match=rf"^tables/sales/checks\.sql:? .*{rule}"):
-        check_definitions(table_with(checks))
+        list_checks(table_with(checks))
 
 
 def test_a_severity_of_a_check_that_is_not_there_is_refused() -> None:
     rule = r"^tables/sales/table\.toml: checks names 'negativ' but checks\.sql makes negative; mend either$"
     with pytest.raises(TableError, match=rule):
-        check_definitions(table_with(NEGATIVE, severities={"negativ": "warn"}))
+        list_checks(table_with(NEGATIVE, severities={"negativ": "warn"}))
     with pytest.raises(TableError, match=r"makes none"):
-        check_definitions(table_with("", severities={"negativ": "warn"}))
+        list_checks(table_with("", severities={"negativ": "warn"}))
 
 
 COLUMNS = {"day": "DATE", "id": "BIGINT", "amount": "DOUBLE", 'Odd "name': 'STRUCT(a INTEGER[], "b c" VARCHAR)'}
