@@ -20,6 +20,7 @@ import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -81,7 +82,10 @@ def find_unchanged(db: duckdb.DuckDBPyConnection, pairs: Mapping[T, Pair]) -> se
 
 
 def _find_equal(db: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[T, Pair]]) -> set[T]:
-    footers = _read_footers(db, {path for _, pair in pairs for path in pair})
+    files: set[Path] = set()
+    for _, pair in pairs:
+        files.update(pair)
+    footers = _read_footers(db, files)
     equal: set[T] = set()
     same_schema: dict[T, Pair] = {}
     same_columns: dict[T, Pair] = {}
@@ -127,8 +131,8 @@ def _top_columns(elements: Iterable[Element]) -> Columns:
 
 def _find_equal_bytes(pairs: Mapping[T, Pair]) -> set[T]:
     with ThreadPoolExecutor(_READER_THREADS) as threads:
-        verdicts = threads.map(_has_same_bytes, pairs.values())
-        return {key for key, is_same in zip(pairs, verdicts, strict=True) if is_same}
+        are_same = threads.map(_has_same_bytes, pairs.values())
+        return set(compress(pairs, are_same))
 
 
 def _has_same_bytes(pair: Pair) -> bool:
@@ -167,7 +171,9 @@ def _find_equal_rows(db: duckdb.DuckDBPyConnection, pairs: Mapping[T, Pair], foo
     for (published_columns, staged_columns), group in groups.items():
         before = _sum_hashes(db, {published for published, _ in group.values()}, published_columns)
         after = _sum_hashes(db, {staged for _, staged in group.values()}, staged_columns)
-        equal |= {key for key, (published, staged) in group.items() if before[published] == after[staged]}
+        for key, (published, staged) in group.items():
+            if before[published] == after[staged]:
+                equal.add(key)
     return equal
 
 

@@ -97,8 +97,11 @@ def run_checks(
         return ()
     rows = _read_rows(db, table, new=new, old=old, partition_columns=columns)
     # The columns of a check are looked up on no rows, which opens no files.
-    views_without_rows = {side: _no_rows(rows[side].columns).select for side in _SIDES}
-    views = {side: rows[side].select for side in _SIDES}
+    views_without_rows: dict[str, str] = {}
+    views: dict[str, str] = {}
+    for side, side_rows in rows.items():
+        views_without_rows[side] = _no_rows(side_rows.columns).select
+        views[side] = side_rows.select
     results: list[CheckResult] = []
     for name, select in checks.items():
         # A view for each check up to this one: a later one would hide a source of its name.
