@@ -4,8 +4,8 @@
 
 Each round rewrites the year of `benchmarks/year.py` from rows in order and from shuffled rows, and compares published
 with staged files, one after the other, so that a machine that gets slower slows all of them. Times are seconds of wall
-clock. The rewrite is one partitioned COPY without a limit of memory, which is when it is fastest; each comparison has a
-new database, so that nothing is kept from the one before. Needs 4 GB of disk.
+clock. The rewrite is one partitioned COPY without a memory limit, which is its fastest; each comparison has a new
+database, so that nothing is cached from the last one. Needs 4 GB of disk.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     _prepare(folder)
-    ways: dict[str, Callable[[], None]] = {
+    measured: dict[str, Callable[[], None]] = {
         "rewrite, rows in order": partial(_rewrite, folder / "sorted.parquet", folder / "rewritten"),
         "rewrite, rows shuffled": partial(_rewrite, folder / "shuffled.parquet", folder / "rewritten"),
         "unchanged, but for the footer": partial(_compare, folder, "same", DAYS),
         "unchanged, rows in another order": partial(_compare, folder, "reordered", DAYS),
         "changed, rows missing": partial(_compare, folder, "fewer", 0),
-        "changed, one column": partial(_compare, folder, "other", 0),
+        "changed, one column": partial(_compare, folder, "corrected", 0),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in measured}
     for number in range(1, arguments.rounds + 1):
-        for name, way in ways.items():
-            times[name].append(_timed(way))
+        for name, act in measured.items():
+            times[name].append(_measure_seconds(act))
             print(f"round {number}: {name} {times[name][-1]:.2f} s", flush=True)
     shutil.rmtree(folder / "rewritten")
     print(_table(times))
 
 
 def _prepare(folder: Path) -> None:
-    """The year in order and shuffled, and what was published and staged of it."""
+    """Write the year in order and shuffled, and the published and staged files that are compared."""
     folder.mkdir(parents=True, exist_ok=True)
     in_order, shuffled = folder / "sorted.parquet", folder / "shuffled.parquet"
-    if (folder / "other").exists():
+    if (folder / "corrected").exists():
         return
     print(f"making {ROWS:,} rows and five times {DAYS} files", flush=True)
     with _database() as db:
@@ -72,7 +72,7 @@ def _prepare(folder: Path) -> None:
         _rewrite(in_order, folder / run, threads=1)  # one thread writes the same bytes again
     _rewrite(shuffled, folder / "reordered")
     _rewrite(in_order, folder / "fewer", where="where reading_at <> reading_date::timestamp")
-    _rewrite(in_order, folder / "other", replace="replace (value + 1 as value)")
+    _rewrite(in_order, folder / "corrected", replace="replace (value + 1 as value)")
 
 
 def _database(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -89,15 +89,16 @@ def _rewrite(source: Path, target: Path, *, replace: str = "", where: str = "", 
 def _compare(folder: Path, staged: str, expected: int) -> None:
     names = [path.relative_to(folder / "published") for path in (folder / "published").glob("*/*.parquet")]
     with _database() as db:
-        found = len(find_unchanged(db, {name: (folder / "published" / name, folder / staged / name) for name in names}))
-    if len(names) != DAYS or found != expected:
-        raise SystemExit(f"{found} of {len(names)} files of {staged} are unchanged, not {expected} of {DAYS}")
+        pairs = {name: (folder / "published" / name, folder / staged / name) for name in names}
+        unchanged_count = len(find_unchanged(db, pairs))
+    if len(names) != DAYS or unchanged_count != expected:
+        raise SystemExit(f"{unchanged_count} of {len(names)} files of {staged} are unchanged, not {expected} of {DAYS}")
 
 
-def _timed(way: Callable[[], None]) -> float:
-    os.sync()  # what the one before left to be written is not to be paid for by this one
+def _measure_seconds(act: Callable[[], None]) -> float:
+    os.sync()  # so that it does not pay for what the last one wrote
     begun = time.monotonic()
-    way()
+    act()
     return time.monotonic() - begun
 
 

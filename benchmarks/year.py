@@ -64,9 +64,9 @@ def main() -> None:
     try:
         for number in range(1, rounds + 1):
             shutil.rmtree(HOME / "plain", ignore_errors=True)
-            ways: list[Callable[[], None]] = [_plain, partial(_run, stack), partial(_drop, number)]
-            for name, way in zip(times, ways, strict=True):
-                times[name].append(_timed(way))
+            acts: list[Callable[[], None]] = [_copy_plainly, partial(_run_command, stack), partial(_drop_file, number)]
+            for name, act in zip(times, acts, strict=True):
+                times[name].append(_measure_seconds(act))
                 print(f"round {number}: {name} {times[name][-1]:.1f} s", flush=True)
     finally:
         stop(folders)
@@ -85,24 +85,24 @@ def _prepare() -> None:
         (source / "readings.part").rename(source / "readings.parquet")
 
 
-def _timed(way: Callable[[], None]) -> float:
-    os.sync()  # what the one before left to be written is not to be paid for by this one
+def _measure_seconds(act: Callable[[], None]) -> float:
+    os.sync()  # so that it does not pay for what the last one wrote
     begun = time.monotonic()
-    way()
+    act()
     return time.monotonic() - begun
 
 
-def _plain() -> None:
+def _copy_plainly() -> None:
     code = PLAIN.format(source=HOME / ".local" / "source", target=HOME / "plain")
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def _run(stack: NativeStack) -> None:
+def _run_command(stack: NativeStack) -> None:
     command = [sys.executable, "-m", "reloads.cli.main", "run", "readings", "2025-01-01", "2025-12-31"]
     subprocess.run(command, check=True, env=stack.environment, stdout=subprocess.DEVNULL)
 
 
-def _drop(number: int) -> None:
+def _drop_file(number: int) -> None:
     landing = HOME / "landing"
     before = set(landing.glob("*/*.json"))
     name = f"year-{number}-{time.time_ns()}"
@@ -110,22 +110,23 @@ def _drop(number: int) -> None:
     (landing / f".{name}").rename(landing / f"{name}.json")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        ended = [p for p in landing.glob(f"*/{name}*.json") if p.parent.name != "accepted" and p not in before]
-        if ended:
-            if ended[0].parent.name != "done":
-                raise SystemExit(f"{ended[0]} is not done; read it")
+        for file in landing.glob(f"*/{name}*.json"):
+            if file.parent.name == "accepted" or file in before:
+                continue
+            if file.parent.name != "done":
+                raise SystemExit(f"{file} is not done; read it")
             return
         time.sleep(0.05)
     raise SystemExit(f"{name}.json was not done after {PATIENCE_SECONDS} s; read {HOME / '.local' / 'logs'}")
 
 
 def _check() -> None:
-    """The three ways must have written the same rows, or the times say nothing."""
+    """All three must have written the same rows, or the times say nothing."""
     sums = "select count(*), count(distinct reading_date), sum(sensor_id) from read_parquet('{}/*/*.parquet')"
-    folders = (HOME / "plain", HOME / "warehouse" / "readings")
-    plain, ours = (duckdb.execute(sums.format(folder)).fetchall() for folder in folders)
-    if plain != ours or plain[0][0] != ROWS:
-        raise SystemExit(f"plain DuckDB wrote {plain}, reloads {ours}; they should be the same")
+    plain_sums = duckdb.execute(sums.format(HOME / "plain")).fetchall()
+    warehouse_sums = duckdb.execute(sums.format(HOME / "warehouse" / "readings")).fetchall()
+    if plain_sums != warehouse_sums or plain_sums[0][0] != ROWS:
+        raise SystemExit(f"plain DuckDB wrote {plain_sums}, reloads {warehouse_sums}; they should be the same")
 
 
 def _table(times: dict[str, list[float]]) -> str:

@@ -20,7 +20,9 @@ def test_files_dropped_while_the_triggerer_is_down_are_taken_when_it_is_back(
     assert pipeline.rows("triggerer_down") == {"2024-03-01": ROWS_A_DAY, "2024-03-02": ROWS_A_DAY}
 
 
-def test_a_file_dropped_right_before_the_triggerer_is_killed_is_done(stack: NativeStackUnderTest, pipeline: Pipeline) -> None:
+def test_a_file_dropped_right_before_the_triggerer_is_killed_is_done(
+    stack: NativeStackUnderTest, pipeline: Pipeline
+) -> None:
     pipeline.drop("killed.json", table="triggerer_down", start_date="2024-03-31")
     stack.kill("triggerer")
 

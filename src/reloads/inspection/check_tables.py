@@ -1,4 +1,4 @@
-"""Checking all table folders at once, for a person or for the page of import errors."""
+"""Check all table folders at once, for a person or for Airflow's page of import errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reloads.errors import OperatorError, QueryError, TableError
-from reloads.rewriting.data_checks import bind_checks, check_definitions
+from reloads.rewriting.data_checks import bind_checks, list_checks
 from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.inputs import Snapshot, create_inputs, set_parameters
 from reloads.rewriting.schema import query_columns
@@ -19,9 +19,9 @@ SMALL = Share(threads=1, memory_mb=512)
 
 
 def check_tables(settings: Settings) -> list[str]:
-    """The names of all tables, if every one is good; raises ``TableError`` with a line for each that is not.
+    """The names of all tables, if all are good; raises ``TableError`` with a line for each broken one.
 
-    Queries are bound to their sources, so that an unknown column is found before somebody asks for a reload.
+    Queries are bound to their sources, so an unknown column shows before somebody asks for a reload.
     """
     catalog = Catalog.load(settings.tables)
     problems = {name: str(error) for name, error in catalog.broken.items()}
@@ -37,16 +37,17 @@ def check_tables(settings: Settings) -> list[str]:
 
 
 def _bind(table: Table, settings: Settings, spill: Path) -> None:
-    check_definitions(table)
+    list_checks(table)
     inputs = all_inputs(settings.tables, table)
-    # Sources come and go: those that are missing are no reason to call a table broken.
+    empty_snapshots = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
+    # Source files come and go, so a missing one does not make a table broken.
     with connect(table, source=settings.source, spill=spill, share=SMALL) as engine, suppress(OperatorError):
-        nothing = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
-        create_inputs(engine, nothing, warehouse=settings.warehouse, inputs=inputs)
+        create_inputs(engine, empty_snapshots, warehouse=settings.warehouse, inputs=inputs)
         set_parameters(engine.db, table, {})
         columns = query_columns(engine, table)
         try:
             bind_checks(engine.db, table, columns=columns)
         except QueryError:
-            if not engine.missing_sources:  # which a check may read, though the query does not
+            # The check may read the missing source, though the query does not.
+            if not engine.source_errors:
                 raise

@@ -38,33 +38,35 @@ def cut_batches(
 ) -> Plan:
     """Take each outstanding day once: those of daily requests first, then the newest, up to the limit of a run.
 
-    ``records`` are in the order in which they were accepted. A day that several want is rewritten once: for the keys of
-    all of them, with the parameters of the last. A day that only follows an input keeps its parameters, those in
+    ``records`` are in the order in which they were accepted. A day in several of them is rewritten once: for the keys
+    of all of them, with the parameters of the last. A day that only follows an input keeps its parameters, those in
     ``kept_parameters``.
 
     The days are cut into at most ``parallelism`` batches of consecutive days, and into fewer where a batch would hold
     less than ``days_per_batch``; days with other keys or parameters need a batch of their own in any case.
     """
-    by_urgency = _by_urgency(records)
+    by_urgency = _sort_by_urgency(records)
     taken = Days.of(by_urgency[: limits.partitions_per_run])
     batches: list[Batch] = []
-    for group in _group(records, taken, kept_parameters or {}):
-        batches += _cut(group, len(taken), limits)
+    for group in _group_days(records, taken, kept_parameters or {}):
+        batches += _cut_group(group, len(taken), limits)
     numbered: list[Batch] = []
     for number, batch in enumerate(batches):
-        numbered.append(_serve(replace(batch, number=number, batch_count=len(batches)), records))
+        numbered.append(_add_requests(replace(batch, number=number, batch_count=len(batches)), records))
     return Plan(tuple(numbered), days_left=len(by_urgency) - len(taken))
 
 
-def _by_urgency(records: Sequence[Record]) -> list[date]:
+def _sort_by_urgency(records: Sequence[Record]) -> list[date]:
     """The outstanding days, each once, the most urgent first."""
     daily = Days.union(record.outstanding for record in records if record.mode == "daily")
-    others = Days.union(record.outstanding for record in records) - daily
-    return [*sorted(daily, reverse=True), *sorted(others, reverse=True)]
+    on_request = Days.union(record.outstanding for record in records) - daily
+    return [*sorted(daily, reverse=True), *sorted(on_request, reverse=True)]
 
 
-def _group(records: Sequence[Record], taken: Days, kept_parameters: Mapping[date, Mapping[str, Any]]) -> list[Batch]:
-    """The days taken, by what is to be rewritten of each: one batch for all days that share keys and parameters."""
+def _group_days(
+    records: Sequence[Record], taken: Days, kept_parameters: Mapping[date, Mapping[str, Any]]
+) -> list[Batch]:
+    """One batch for all days taken that share keys and parameters."""
     records_by_day: dict[date, list[Record]] = {}
     for record in records:
         for day in record.outstanding & taken:
@@ -81,7 +83,7 @@ def _group(records: Sequence[Record], taken: Days, kept_parameters: Mapping[date
 
 
 def _key_filters(records: Sequence[Record]) -> tuple[KeyFilter, ...]:
-    """The keys that these records want; none if one of them wants all."""
+    """The keys that these records ask for; none if one of them asks for all."""
     key_filters: list[KeyFilter] = []
     for record in records:
         if not record.keys:
@@ -92,12 +94,12 @@ def _key_filters(records: Sequence[Record]) -> tuple[KeyFilter, ...]:
 
 
 def _parameters(records: Sequence[Record], kept: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of the record accepted last; of those that only follow, the ones that the day was written with."""
-    asking = [record for record in records if not record.is_follow_up]
-    return asking[-1].parameters if asking else kept
+    """Those of the request accepted last; a day that only follows an input keeps the ones that it was written with."""
+    requests = [record for record in records if not record.is_follow_up]
+    return requests[-1].parameters if requests else kept
 
 
-def _cut(group: Batch, taken_count: int, limits: Limits) -> list[Batch]:
+def _cut_group(group: Batch, taken_count: int, limits: Limits) -> list[Batch]:
     """The batches of one group, which gets its share of the tasks that may run at once."""
     share = max(1, limits.parallelism * len(group.days) // (taken_count * limits.key_slices))
     count = min(share, max(1, len(group.days) // limits.days_per_batch))
@@ -109,8 +111,8 @@ def _cut(group: Batch, taken_count: int, limits: Limits) -> list[Batch]:
     return batches
 
 
-def _serve(batch: Batch, records: Sequence[Record]) -> Batch:
-    """The batch with the requests that want some of its days, and the days that none of them wants followed."""
+def _add_requests(batch: Batch, records: Sequence[Record]) -> Batch:
+    """The batch with the requests that ask for some of its days, and the days that none of them cascades."""
     requests: dict[str, Days] = {}
     cascade_days = Days()
     for record in records:

@@ -1,4 +1,8 @@
-"""Triage: which days of a request are to be rewritten, decided when it runs and kept in its record, with the why."""
+"""Selection: which days of the accepted requests one run takes on, decided when it runs.
+
+A request may ask for missing or stale days only: the others are skipped, and its record says why for each day. And a
+request waits for the days of its inputs that are still outstanding, unless somebody asked for its table alone.
+"""
 
 from __future__ import annotations
 
@@ -15,76 +19,92 @@ from reloads.tables.catalog import all_inputs
 from reloads.tables.definition import Table
 from reloads.tables.lineage import Lineage
 
-ASKED = "it was asked for"
-THERE = "it is there"
+REQUESTED = "it was asked for"
+PRESENT = "it is there"
 FRESH = "it is up to date"
-NEVER = "it was never loaded"
+NEVER_LOADED = "it was never loaded"
 
 
 def select_days(
     settings: Settings, table: Table, records: Sequence[Record], *, now: datetime
 ) -> tuple[list[Record], dict[date, Mapping[str, Any]]]:
-    """The records with the days that need no rewriting skipped, and the parameters that days keep which only follow."""
-    queue, found = Queue(settings.landing), []
-    own: dict[date, Mapping[str, Any]] = {}
-    look = read_state(settings, table, records)
+    """Skip the days that need no rewriting, in the queue too.
+
+    Returns the records with what was planned and skipped, and the parameters that days keep which only follow an input.
+    """
+    queue = Queue(settings.landing)
+    state = read_state(settings, table, records)
+    selected: list[Record] = []
+    kept_parameters: dict[date, Mapping[str, Any]] = {}
     for record in records:
-        planned, skipped = select_record_days(record, look)
+        planned, skipped = select_record_days(record, state)
         queue.plan(record.id, planned=planned, skipped=skipped, now=now)
-        found.append(record.with_plan(planned=planned, skipped=skipped, now=now))
+        planned_record = record.with_plan(planned=planned, skipped=skipped, now=now)
+        selected.append(planned_record)
         if record.is_follow_up and table.settings.parameters:
-            own |= {day: look.parameters(day) for day in found[-1].outstanding}
-    return found, own
+            for day in planned_record.outstanding:
+                kept_parameters[day] = state.parameters(day)
+    return selected, kept_parameters
 
 
 def read_state(settings: Settings, table: Table, records: Sequence[Record]) -> TableState:
-    """What there is to know of the days that these records want to be chosen from."""
+    """The state of the days that these records choose from; a record that asks for all days chooses from none."""
     days = Days.union(record.outstanding for record in records if record.only != "all")
     inputs = all_inputs(settings.tables, table)
     return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs)
 
 
-def select_record_days(record: Record, look: TableState) -> tuple[dict[str, Days], dict[str, Days]]:
-    """Why the outstanding days of a record are to be rewritten, and why the others need not be."""
+def select_record_days(record: Record, state: TableState) -> tuple[dict[str, Days], dict[str, Days]]:
+    """The outstanding days of a record that are to be rewritten, by reason, and those that need not be, by reason."""
     if record.only == "all":
-        return {ASKED: record.outstanding}, {}
+        return {REQUESTED: record.outstanding}, {}
     planned: dict[str, list[date]] = {}
     skipped: dict[str, list[date]] = {}
     for day in record.outstanding:
-        why = look.why(day, record.keys or None, is_partly_enough=record.only == "stale")
-        reason = _reason_to_skip(record, day, why)
-        (skipped if reason else planned).setdefault(reason or why or ASKED, []).append(day)
-    return {why: Days.of(days) for why, days in planned.items()}, {why: Days.of(days) for why, days in skipped.items()}
+        why = state.why(day, record.keys or None, is_partly_enough=record.only == "stale")
+        reason_to_skip = _reason_to_skip(record, day, why)
+        if reason_to_skip:
+            skipped.setdefault(reason_to_skip, []).append(day)
+        else:
+            planned.setdefault(why or REQUESTED, []).append(day)
+    return _as_days(planned), _as_days(skipped)
+
+
+def _as_days(by_reason: Mapping[str, Sequence[date]]) -> dict[str, Days]:
+    return {reason: Days.of(days) for reason, days in by_reason.items()}
 
 
 def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
     if record.only == "missing":
-        return None if why == MISSING else THERE
+        return None if why == MISSING else PRESENT
     if why == MISSING:
-        # What was never loaded is not stale. But the day of an input that was loaded just now is to follow.
+        # A day that was never loaded is not stale. But it follows an input's day that was loaded just now.
         is_caused = record.cause is not None and day in record.cause.days
-        return None if is_caused else NEVER
+        return None if is_caused else NEVER_LOADED
     return None if why else FRESH
 
 
 def runnable_records(records: Sequence[Record], *, everything: Sequence[Record], lineage: Lineage) -> list[Record]:
-    """Those of ``records`` that have days to be done now, asking for these days only; ``everything`` is outstanding."""
-    found = []
+    """Those of ``records`` that have runnable days, asking for these days only; ``everything`` is all outstanding."""
+    runnable: list[Record] = []
     for record in records:
-        held = _held(record, everything, lineage)
-        if record.outstanding - held:
-            found.append(record.model_copy(update={"days": record.days - (record.outstanding & held)}))
-    return found
+        waiting_days = record.outstanding & _days_after_inputs(record, everything, lineage)
+        if record.outstanding - waiting_days:
+            runnable.append(record.model_copy(update={"days": record.days - waiting_days}))
+    return runnable
 
 
-def _held(record: Record, everything: Sequence[Record], lineage: Lineage) -> Days:
-    held = Days()
-    behind = lineage.upstream_days(record.table, record.outstanding)
-    for other in everything:
-        if other.table in behind and _waits_for(record, other):
-            held |= lineage.downstream_days(other.table, other.outstanding).get(record.table, Days())
-    return held
+def _days_after_inputs(record: Record, outstanding_records: Sequence[Record], lineage: Lineage) -> Days:
+    """The days of the record's table that depend on outstanding days of its inputs, near or far."""
+    upstream_tables = lineage.upstream_days(record.table, record.outstanding)
+    days = Days()
+    for input_record in outstanding_records:
+        if input_record.table in upstream_tables and _waits_for(record, input_record):
+            downstream_days = lineage.downstream_days(input_record.table, input_record.outstanding)
+            days |= downstream_days.get(record.table, Days())
+    return days
 
 
-def _waits_for(record: Record, other: Record) -> bool:
-    return record.mode in ("cascade", "daily") or (record.file is not None and record.file == other.file)
+def _waits_for(record: Record, input_record: Record) -> bool:
+    is_same_file = record.file is not None and record.file == input_record.file
+    return is_same_file or record.mode in ("cascade", "daily")

@@ -2,20 +2,21 @@
 
 create view fewer_rows as                     each statement is one check, and each of its rows a violation
 select day, count(n.id) as found,             the table's day column says which day does not pass
-    count(*) as expected                      found and expected, where there are any, are shown
+    count(*) as expected                      found and expected are shown, if the check has these columns
 from old as o left join new as n              new: the staged rows; old: the rows that they would replace
     using (day, id)
 group by day having 2 * found < expected;
 
 A check may read the checks before it, and the sources. Nothing is created in the database: ``new``, ``old`` and the
-checks are common table expressions of each statement. A temporary view of such a name would stand before a source of
-that name, in the views of sources.sql too, and would have to be dropped again.
+checks are common table expressions of each statement. A temporary view of such a name would hide a source of that name,
+also from the views of sources.sql, and somebody would have to drop it again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from reloads.days import Days, parse_day
 from reloads.errors import QueryError, TableError, one_line, shorten
 from reloads.outcome import CheckResult
 from reloads.rewriting.engine import message
+from reloads.rewriting.schema import describe_columns, null_columns
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
 from reloads.warehouse.parquet import relation
@@ -32,28 +34,46 @@ if TYPE_CHECKING:
     import duckdb
 
 _HEAD = re.compile(r"create (or replace )?(temp(orary)? )?view (?P<name>\S+) as ", re.IGNORECASE)
+_HEAD_WORDS = 8
+"""The longest head, ``create or replace temporary view name as``, has seven words; the next one is the query's."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_ROWS = ("new", "old")
-DAYS_ALONE = 50
-"""So many days of a check have a result of their own; the others share one, so that a record stays small."""
-TEXT_LENGTH = 100
-
-_Found = tuple[str | None, int, dict[str, str | None]]
-"""A day, how many violations it has, and found and expected of one of them."""
+_SIDES = ("new", "old")
+DAYS_WITH_OWN_RESULT = 50
+"""The other days of a check share one result, so that a record stays small."""
+MAX_TEXT_LENGTH = 100
+"""Of found and expected."""
 
 
-def check_definitions(table: Table) -> list[str]:
+@dataclass(frozen=True)
+class _Rows:
+    """What ``new`` or ``old`` reads: a SELECT, and its columns with their SQL types."""
+
+    select: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Violations:
+    """The violations of one check on one day, with found and expected of one of them."""
+
+    day: str | None
+    count: int
+    texts: Mapping[str, str | None]
+
+
+def list_checks(table: Table) -> list[str]:
     """The names of the checks, in order.
 
-    Raises ``TableError`` for a statement that is no check, a name that cannot be one, and a severity of no check.
+    Raises ``TableError`` for a statement that is not a check, a name that a check cannot have, and a severity for a
+    check that does not exist.
     """
-    return list(_selects(table))
+    return list(_parse_checks(table))
 
 
 def bind_checks(db: duckdb.DuckDBPyConnection, table: Table, *, columns: Mapping[str, str]) -> None:
     """Raise ``QueryError`` unless each check could run on rows of these columns (name to SQL type), as new and old."""
-    views = dict.fromkeys(_ROWS, _no_rows(columns))
-    for name, select in _selects(table).items():
+    views = dict.fromkeys(_SIDES, _no_rows(columns).select)
+    for name, select in _parse_checks(table).items():
         views[name] = select
         _bind(db, table, name, views)
 
@@ -68,138 +88,178 @@ def run_checks(
 ) -> tuple[CheckResult, ...]:
     """What the checks found: a result for each check and day, or none where all is well.
 
-    ``columns`` are the day column and the keys with their SQL types. A violation without a day, or on a day that no
-    file is of, counts against all days of the batch. Raises ``QueryError`` where a check cannot run.
+    ``columns`` are the day column and the keys with their SQL types. A violation without a day, or on a day of which
+    there is no file, counts against all days of the batch. Raises ``QueryError`` where a check cannot run.
     """
-    checks = _selects(table)
+    checks = _parse_checks(table)
     days = _days_of([*new, *old], table.settings.day_column)
     if not checks or not days:
         return ()
-    types, rows = _read(db, table, {"new": new, "old": old}, columns)
+    rows = _read_rows(db, table, new=new, old=old, partition_columns=columns)
+    # The columns of a check are looked up on no rows, which opens no files.
+    views_without_rows: dict[str, str] = {}
+    views: dict[str, str] = {}
+    for side, side_rows in rows.items():
+        views_without_rows[side] = _no_rows(side_rows.columns).select
+        views[side] = side_rows.select
     results: list[CheckResult] = []
-    known: dict[str, str] = {}  # none after the check: it would stand before a source of its name
     for name, select in checks.items():
-        known[name] = select
-        shown = _bind(db, table, name, {side: _no_rows(types[side]) for side in _ROWS} | known)
-        results += _results(table, name, _violations(db, table, name, rows | known, shown), days)
+        # A view for each check up to this one: a later one would hide a source of its name.
+        views_without_rows[name] = views[name] = select
+        check_columns = _bind(db, table, name, views_without_rows)
+        violations = _find_violations(db, table, name, views, check_columns)
+        results += _results(table, name, violations, days)
     return tuple(results)
 
 
-def _selects(table: Table) -> dict[str, str]:
+def _parse_checks(table: Table) -> dict[str, str]:
     """The SELECT of each check by its name."""
     import duckdb
 
-    file, found = f"tables/{table.name}/checks.sql", dict[str, str]()
+    file = f"tables/{table.name}/checks.sql"
     try:
         statements = duckdb.extract_statements(table.checks)
     except duckdb.Error as error:
         raise TableError(f"{file} does not parse: {message(error)}; mend that statement") from error
+    selects: dict[str, str] = {}
     for statement in statements:
-        name, select = _name_and_select(statement.query, file)
-        if not _NAME.fullmatch(name) or name in _ROWS or name in found:
+        name, select = _parse_check(statement.query, file)
+        if not _NAME.fullmatch(name) or name in _SIDES or name in selects:
             rule = "not new or old, and each of its own"
             raise TableError(f"{file}: '{name}': names are lower case letters, digits and _, {rule}; rename that check")
-        found[name] = select
-    if strangers := sorted(table.settings.checks.keys() - found.keys()):
-        known = ", ".join(found) or "none"
-        raise TableError(
-            f"tables/{table.name}/table.toml: checks names '{strangers[0]}' but checks.sql makes {known}; mend either"
-        )
-    return found
+        selects[name] = select
+    for name in sorted(table.settings.checks):
+        if name not in selects:
+            names = ", ".join(selects) or "none"
+            raise TableError(
+                f"tables/{table.name}/table.toml: checks names '{name}' but checks.sql makes {names}; mend either"
+            )
+    return selects
 
 
-def _name_and_select(statement: str, file: str) -> tuple[str, str]:
-    import duckdb
-
-    text = statement.encode()  # the tokens' places are counted in bytes
-    starts = duckdb.tokenize(statement)
-    ends = [*(start for start, _ in starts[1:]), len(text)]
-    words = [
-        (start, text[start:end].strip().decode())
-        for (start, kind), end in zip(starts, ends, strict=True)
-        if kind != duckdb.token_type.comment
-    ]
+def _parse_check(statement: str, file: str) -> tuple[str, str]:
+    """The name and the SELECT of a statement that creates a view."""
+    text = statement.encode()
+    words = _words(statement)
     while words[-1][1] == ";":
         words.pop()
-    head = _HEAD.match(" ".join(word for _, word in words[:8]))
+    head = _HEAD.match(" ".join(word for _, word in words[:_HEAD_WORDS]))
     if not head:
         shown = shorten(one_line(statement))
         raise TableError(f"{file}: a check is `create view name as select ...`, not `{shown}`; write it so")
-    last, word = words[-1]
-    return head["name"], text[words[len(head[0].split())][0] : last + len(word.encode())].decode()
+    begin, _ = words[len(head[0].split())]
+    last_begin, last_word = words[-1]
+    return head["name"], text[begin : last_begin + len(last_word.encode())].decode()
 
 
-def _read(
-    db: duckdb.DuckDBPyConnection, table: Table, files: Mapping[str, Sequence[Path]], columns: Mapping[str, str]
-) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-    """The columns of new and old, and the SELECTs that read them; old has all columns of new, NULL where it had none.
+def _words(statement: str) -> list[tuple[int, str]]:
+    """The words of a statement without comments, each with the place in bytes where it begins."""
+    import duckdb
+
+    text = statement.encode()  # DuckDB counts places in bytes
+    words: list[tuple[int, str]] = []
+    end = len(text)
+    for begin, kind in reversed(duckdb.tokenize(statement)):
+        if kind != duckdb.token_type.comment:
+            words.append((begin, text[begin:end].strip().decode()))
+        end = begin
+    return words[::-1]
+
+
+def _read_rows(
+    db: duckdb.DuckDBPyConnection,
+    table: Table,
+    *,
+    new: Sequence[Path],
+    old: Sequence[Path],
+    partition_columns: Mapping[str, str],
+) -> dict[str, _Rows]:
+    """The rows of new and old; old has all columns of new, NULL where it had none.
 
     Published files that no check asks for are not opened: a reload is how a damaged one is mended.
     """
-    if "old" not in f"{table.checks} {table.sources}".lower() and files["new"]:
-        files = {**files, "old": ()}
-    sources = {side: relation(paths, columns=columns) for side, paths in files.items() if paths}
-    read = {side: _types(db, source, f"the rows of {table.name}") for side, source in sources.items()}
-    new = read.get("new") or read["old"]
-    have = {name.lower() for name in read.get("old", {})}
-    added = {name: kind for name, kind in new.items() if name.lower() not in have}
-    types = {"new": new, "old": read.get("old", {}) | added}
-    rows = {side: f"select * from {source}" for side, source in sources.items()}
-    if "old" in rows and added:
-        rows["old"] = f"select *, {_nulls(added)} from {sources['old']}"
-    return types, {side: rows.get(side, _no_rows(types[side])) for side in _ROWS}
+    if not new:
+        old_rows = _rows_of(db, table, old, partition_columns)
+        return {"new": _no_rows(old_rows.columns), "old": old_rows}
+    new_rows = _rows_of(db, table, new, partition_columns)
+    if not old or not _mentions_old(table):
+        return {"new": new_rows, "old": _no_rows(new_rows.columns)}
+    old_rows = _rows_of(db, table, old, partition_columns)
+    return {"new": new_rows, "old": _add_columns(old_rows, new_rows.columns)}
 
 
-def _types(db: duckdb.DuckDBPyConnection, source: str, what: str) -> dict[str, str]:
+def _mentions_old(table: Table) -> bool:
+    return "old" in f"{table.checks} {table.sources}".lower()
+
+
+def _rows_of(
+    db: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path], partition_columns: Mapping[str, str]
+) -> _Rows:
     import duckdb
 
+    select = f"select * from {relation(files, columns=partition_columns)}"
     try:
-        return {row[0]: row[1] for row in db.execute(f"describe from {source}").fetchall()}
+        return _Rows(select, describe_columns(db, select))
     except duckdb.Error as error:
-        raise QueryError(f"{what} cannot be checked: {message(error)}; mend or remove that file") from error
+        raise QueryError(
+            f"the rows of {table.name} cannot be checked: {message(error)}; mend or remove that file"
+        ) from error
 
 
-def _nulls(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"cast(null as {kind}) as {quote_name(name)}" for name, kind in columns.items())
+def _no_rows(columns: Mapping[str, str]) -> _Rows:
+    return _Rows(f"select {null_columns(columns)} where false", columns)
 
 
-def _no_rows(columns: Mapping[str, str]) -> str:
-    return f"select {_nulls(columns)} where false"
+def _add_columns(rows: _Rows, columns: Mapping[str, str]) -> _Rows:
+    """The rows with those of the columns that they lack, as NULL."""
+    present = {name.lower() for name in rows.columns}
+    added = {name: sql_type for name, sql_type in columns.items() if name.lower() not in present}
+    if not added:
+        return rows
+    return _Rows(f"select *, {null_columns(added)} from ({rows.select})", {**rows.columns, **added})
 
 
 def _bind(db: duckdb.DuckDBPyConnection, table: Table, name: str, views: Mapping[str, str]) -> set[str]:
-    """The columns of a check; raises ``QueryError`` unless it binds and has the day column, as a DATE."""
-    day = table.settings.day_column
-    found = _ask(db, table, name, f"describe {_with(views)} from {quote_name(name)}")
-    types = {row[0].lower(): row[1] for row in found}
+    """The columns of a check in lower case; raises ``QueryError`` unless it binds and has the day column, as a DATE."""
+    day_column = table.settings.day_column
+    types: dict[str, str] = {}
+    for column, sql_type, *_ in _query(db, table, name, f"describe {_with(views)} from {quote_name(name)}"):
+        types[column.lower()] = sql_type
     check = f"tables/{table.name}/checks.sql: the check {name}"
-    if day.lower() not in types:
-        raise QueryError(f"{check} has no column {day}, only {', '.join(types)}; select it")
-    if types[day.lower()] != "DATE":
-        raise QueryError(f"{check} has {day} as {types[day.lower()]}, not DATE; cast it to date")
+    day_type = types.get(day_column.lower())
+    if day_type is None:
+        raise QueryError(f"{check} has no column {day_column}, only {', '.join(types)}; select it")
+    if day_type != "DATE":
+        raise QueryError(f"{check} has {day_column} as {day_type}, not DATE; cast it to date")
     return set(types)
 
 
-def _violations(
-    db: duckdb.DuckDBPyConnection, table: Table, name: str, views: Mapping[str, str], shown: set[str]
-) -> list[_Found]:
-    texts = {word: f"cast({word} as varchar)" if word in shown else "null" for word in ("found", "expected")}
-    return _ask(
-        db,
-        table,
-        name,
-        f"{_with(views)} select cast(of_day as varchar), count(*), min({{found: found, expected: expected}}) from ("
-        f"select {quote_name(table.settings.day_column)} as of_day, {texts['found']} as found, "
-        f"{texts['expected']} as expected from {quote_name(name)}) group by of_day order by of_day",
-    )
+def _find_violations(
+    db: duckdb.DuckDBPyConnection, table: Table, name: str, views: Mapping[str, str], columns: set[str]
+) -> list[_Violations]:
+    found = "cast(found as varchar)" if "found" in columns else "null"
+    expected = "cast(expected as varchar)" if "expected" in columns else "null"
+    # The least pair of a day: found and expected of one violation, and of the same one each time.
+    query = f"""
+        {_with(views)}
+        select cast(of_day as varchar), count(*), min({{found: found, expected: expected}})
+        from (
+            select {quote_name(table.settings.day_column)} as of_day, {found} as found, {expected} as expected
+            from {quote_name(name)}
+        )
+        group by of_day
+        order by of_day
+    """
+    return [_Violations(*row) for row in _query(db, table, name, query)]
 
 
 def _with(views: Mapping[str, str]) -> str:
     # Not materialized, so that the columns and filters of a check are pushed down to the files.
-    return "with " + ", ".join(f"{quote_name(name)} as not materialized (\n{sql}\n)" for name, sql in views.items())
+    expressions = [f"{quote_name(name)} as not materialized (\n{select}\n)" for name, select in views.items()]
+    return "with " + ", ".join(expressions)
 
 
-def _ask(db: duckdb.DuckDBPyConnection, table: Table, name: str, statement: str) -> list[Any]:
+def _query(db: duckdb.DuckDBPyConnection, table: Table, name: str, statement: str) -> list[Any]:
     import duckdb
 
     try:
@@ -209,38 +269,53 @@ def _ask(db: duckdb.DuckDBPyConnection, table: Table, name: str, statement: str)
         raise QueryError(f"{check}: {message(error)}; mend the check") from error
 
 
-def _results(table: Table, name: str, found: Sequence[_Found], days: Mapping[str, date]) -> list[CheckResult]:
-    of_batch = [row for row in found if row[0] in days]
-    groups = [[row] for row in of_batch[:DAYS_ALONE]] + [of_batch[DAYS_ALONE:]]
-    results = [
-        _result(table, name, Days.of(days[str(day)] for day, _, _ in group), group, group[0][2])
-        for group in groups
-        if group
-    ]
-    if strangers := [row for row in found if row[0] not in days]:
-        named = ", ".join(day or "no day" for day, _, _ in strangers)
-        texts = {"found": named, "expected": "a day of the batch"}
-        results.append(_result(table, name, Days.of(days.values()), strangers, texts))
+def _results(table: Table, name: str, violations: Iterable[_Violations], days: Mapping[str, date]) -> list[CheckResult]:
+    """A result for each day; one for all days behind the first ones, and one for what is not on a day of the batch."""
+    in_batch: list[_Violations] = []
+    outside: list[_Violations] = []
+    for of_day in violations:
+        (in_batch if of_day.day in days else outside).append(of_day)
+    groups = [[of_day] for of_day in in_batch[:DAYS_WITH_OWN_RESULT]]
+    if len(in_batch) > DAYS_WITH_OWN_RESULT:
+        groups.append(in_batch[DAYS_WITH_OWN_RESULT:])
+    results: list[CheckResult] = []
+    for group in groups:
+        group_days = Days.of(days[str(of_day.day)] for of_day in group)
+        results.append(_result(table, name, group_days, group, group[0].texts))
+    if outside:
+        names = ", ".join(of_day.day or "no day" for of_day in outside)
+        texts = {"found": names, "expected": "a day of the batch"}
+        results.append(_result(table, name, Days.of(days.values()), outside, texts))
     return results
 
 
 def _result(
-    table: Table, name: str, days: Days, found: Sequence[_Found], texts: Mapping[str, str | None]
+    table: Table, name: str, days: Days, violations: Iterable[_Violations], texts: Mapping[str, str | None]
 ) -> CheckResult:
     settings = table.settings.checks.get(name)
-    shown = {key: shorten(one_line(text), TEXT_LENGTH) for key, text in texts.items() if text is not None}
     return CheckResult(
         check=name,
         severity=settings.severity if settings else "error",
         days=days,
-        rows=sum(rows for _, rows, _ in found),
-        **shown,
+        rows=sum(of_day.count for of_day in violations),
+        found=_shown(texts["found"]),
+        expected=_shown(texts["expected"]),
     )
 
 
-def _days_of(files: Sequence[Path], day_column: str) -> dict[str, date]:
+def _shown(text: str | None) -> str | None:
+    return None if text is None else shorten(one_line(text), MAX_TEXT_LENGTH)
+
+
+def _days_of(files: Iterable[Path], day_column: str) -> dict[str, date]:
     """The days of the batch by their text: a file's folder names its day."""
     prefix = f"{day_column}="
-    named = [[part for part in file.parts if part.startswith(prefix)][-1:] for file in files]
-    texts = {part.removeprefix(prefix) for parts in named for part in parts}
-    return {text: parse_day(text) for text in texts}
+    days: dict[str, date] = {}
+    for file in files:
+        # The nearest folder of that name: one above the warehouse may have it too.
+        for part in reversed(file.parts):
+            if part.startswith(prefix):
+                text = part.removeprefix(prefix)
+                days[text] = parse_day(text)
+                break
+    return days

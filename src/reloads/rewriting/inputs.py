@@ -1,7 +1,7 @@
 """The inputs of a batch: the partitions of other tables that its query reads, as they were at one moment.
 
-The files are linked into the staging folder before the query runs, so that a reload of an input meanwhile neither mixes
-two versions nor breaks a scan, and the ledger can say exactly which files were read.
+The files are linked into the staging folder before the query runs. If an input is reloaded meanwhile, the query neither
+mixes two versions nor meets a file that is gone, and the ledger can say exactly which files were read.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from reloads.days import Days
 from reloads.errors import InputError, OperatorError
-from reloads.files import link_or_copy
+from reloads.files import cannot_write, link_or_copy
 from reloads.rewriting.engine import Engine
+from reloads.rewriting.schema import describe_columns, null_columns
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
@@ -28,9 +29,8 @@ from reloads.warehouse.partitions import TableFolder, folder_of
 if TYPE_CHECKING:
     import duckdb
 
-
 SQL_TYPES = {"integer": "bigint", "number": "double", "text": "varchar", "boolean": "boolean", "date": "date"}
-"""Of the parameters."""
+"""The SQL type of a parameter by the type that its table declares."""
 
 
 @dataclass(frozen=True)
@@ -43,38 +43,42 @@ class Snapshot:
     identities: Mapping[date, tuple[str, ...]] = field(default_factory=dict)
 
     def digest(self, day: date) -> str:
-        """What tells the files that ``day`` of the reader depends on from all others."""
+        """A digest of the files that ``day`` of the downstream table depends on; other files give another one."""
         return digest(self.identities, day, self.window)
 
 
 def take_snapshots(
     table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table], folder: Path
 ) -> dict[str, Snapshot]:
-    """Link the partitions that ``days`` of ``table`` depend on into ``folder``; by input."""
-    found = {}
+    """Link the partitions that ``days`` of ``table`` depend on into ``folder``; a snapshot for each input."""
+    snapshots = {}
     for name, window in table.inputs.items():
         source = folder_of(warehouse, inputs[name])
         files, seen = [], {}
-        # Nothing is published meanwhile: who reads all keys of a day, or a week, gets all of them from before or after.
+        # Nothing is published while the lock is held: all keys of a day, and all days of a week, are of one moment.
         with table_lock(warehouse, name):
             for day in input_days(days, window):
-                linked = [link for link in (_link(source, part, folder) for part in source.names_of(day)) if link]
+                linked = _link_day(source, day, folder)
                 seen[day] = tuple(f"{part}:{identity(link)}" for part, link in linked)
                 files += [link for _, link in linked]
-        found[name] = Snapshot(inputs[name], window, tuple(files), seen)
-    return found
+        snapshots[name] = Snapshot(inputs[name], window, tuple(files), seen)
+    return snapshots
 
 
-def _link(source: TableFolder, partition: str, folder: Path) -> tuple[str, Path] | None:
-    link = folder / source.table / partition / "data.parquet"
-    try:
-        link.parent.mkdir(parents=True)
-        link_or_copy(source.file(partition), link)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OperatorError(f"{link} cannot be written ({error.strerror}); make room or grant access") from error
-    return partition, link
+def _link_day(source: TableFolder, day: date, folder: Path) -> list[tuple[str, Path]]:
+    """Link the partitions of the day; the name and the link of each one that has a file."""
+    links: list[tuple[str, Path]] = []
+    for partition in source.names_of(day):
+        link = folder / source.table / partition / "data.parquet"
+        try:
+            link.parent.mkdir(parents=True)
+            link_or_copy(source.file(partition), link)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise cannot_write(link, error) from error
+        links.append((partition, link))
+    return links
 
 
 def create_inputs(
@@ -82,43 +86,46 @@ def create_inputs(
 ) -> None:
     """Make each input known to the database by its name.
 
-    Raises ``InputError``; ``OperatorError`` where sources are missing, which may be why.
+    Raises ``InputError``, or ``OperatorError`` while sources are missing, as they may be the cause.
     """
     import duckdb
 
     # Empty ones last: the query that gives their columns may read the others.
-    for name, snapshot in sorted(snapshots.items(), key=lambda both: not both[1].files):
+    for name in sorted(snapshots, key=lambda name: not snapshots[name].files):
+        snapshot = snapshots[name]
         try:
             if snapshot.files:
                 _create_view(engine.db, snapshot, warehouse=warehouse)
-            elif name not in _known(engine.db):
+            elif not _has_table(engine.db, name):
                 create_empty(engine.db, snapshot.table, warehouse=warehouse, inputs=inputs)
         except duckdb.Error as error:
-            kind = OperatorError if engine.missing_sources else InputError
-            raise kind(f"the table '{name}' cannot be read: {engine.because(error)}; mend or reload it") from error
+            error_type = OperatorError if engine.source_errors else InputError
+            cause = engine.explain(error)
+            raise error_type(f"the table '{name}' cannot be read: {cause}; mend or reload it") from error
 
 
 def _create_view(db: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, warehouse: Path) -> None:
-    """A view over the files, with the columns that the table has by now though none of these files has them."""
-    table, name = snapshot.table, quote_name(snapshot.table.name)
-    columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
-    source = relation(snapshot.files, columns=columns)
+    """Create a view over the files; columns that the table has by now and none of these files has are NULL in it."""
+    table = snapshot.table
+    name = quote_name(table.name)
+    source = relation(snapshot.files, columns=_partition_columns(warehouse, table))
     db.execute(f"create view {name} as from {source}")
-    there = {row[0].lower() for row in db.execute(f"describe {name}").fetchall()}
-    later = {one: kind for one, kind in read_ledger(warehouse, table.name).columns.items() if one.lower() not in there}
-    if later:
-        nulls = ", ".join(f"cast(null as {kind}) as {quote_name(one)}" for one, kind in later.items())
-        db.execute(f"create or replace view {name} as select *, {nulls} from {source}")
+    names_in_files = {column.lower() for column in describe_columns(db, f"from {name}")}
+    columns = read_ledger(warehouse, table.name).columns
+    added = {column: sql_type for column, sql_type in columns.items() if column.lower() not in names_in_files}
+    if added:
+        db.execute(f"create or replace view {name} as select *, {null_columns(added)} from {source}")
 
 
-def _known(db: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in db.execute("select table_name from information_schema.tables").fetchall()}
+def _has_table(db: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether the database has a table or view of that name, in the case given."""
+    return bool(db.execute("select 1 from information_schema.tables where table_name = $1", [name]).fetchall())
 
 
 def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[str, Any]) -> None:
-    """Let the query read the value of each parameter by ``getvariable``, always as the type declared.
+    """Let the query read the value of each parameter by ``getvariable``, always as the type that the table declares.
 
-    Else a larger number, or one without a fraction, would give a column of the result another type.
+    As DuckDB types a bare value, a larger number or one without a fraction would give a column another type.
     """
     declared = table.settings.parameters
     for name, value in with_defaults(given, declared).items():
@@ -126,19 +133,23 @@ def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[s
 
 
 def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path, inputs: Mapping[str, Table]) -> None:
-    """Make a table known that has no rows: with the columns of its files, or those of its query if it has none."""
+    """Create the table without rows: with the columns of its newest file, or those of its query if it has no file."""
     published = folder_of(warehouse, table).newest_first()
     if published:
-        columns = {table.settings.day_column: "date", **_keys(warehouse, table)}
-        db.execute(f"create table {quote_name(table.name)} as from {relation(published[:1], columns=columns)} limit 0")
+        source = relation(published[:1], columns=_partition_columns(warehouse, table))
+        db.execute(f"create table {quote_name(table.name)} as from {source} limit 0")
         return
     for name in table.inputs:
-        if name not in _known(db):
+        if not _has_table(db, name):
             create_empty(db, inputs[name], warehouse=warehouse, inputs=inputs)
     set_parameters(db, table, {})
     db.execute(f"create table {quote_name(table.name)} as from (\n{table.query}\n) limit 0")
 
 
-def _keys(warehouse: Path, table: Table) -> dict[str, str]:
-    known = read_ledger(warehouse, table.name).keys
-    return {key: known.get(key, "varchar") for key in table.settings.keys}
+def _partition_columns(warehouse: Path, table: Table) -> dict[str, str]:
+    """The day column and the keys with their SQL types, which files in the Hive layout do not hold."""
+    key_types = read_ledger(warehouse, table.name).keys
+    columns = {table.settings.day_column: "date"}
+    for key in table.settings.keys:
+        columns[key] = key_types.get(key, "varchar")
+    return columns

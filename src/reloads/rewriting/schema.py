@@ -1,16 +1,17 @@
 """The schema guard: whether new data has the columns and types that the published table has.
 
-The order of columns and whether they hold NULL do not count.
+Neither the order of columns counts nor whether they may hold NULL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from reloads.errors import FitError, OperatorError, QueryError
 from reloads.rewriting.engine import Engine
+from reloads.sql import quote_name
 from reloads.tables.definition import Table
 from reloads.warehouse.ledger import Ledger
 from reloads.warehouse.parquet import pattern
@@ -22,14 +23,23 @@ if TYPE_CHECKING:
 Policy = Literal["refuse", "append", "replace"]
 
 
+def describe_columns(db: duckdb.DuckDBPyConnection, query: str, *values: object) -> dict[str, str]:
+    """The columns of a query's result and their SQL types; the query is bound, not run."""
+    return {row[0]: row[1] for row in db.execute(f"describe\n{query}", values).fetchall()}
+
+
+def null_columns(columns: Mapping[str, str]) -> str:
+    """A select list of columns of these names and SQL types that hold NULL."""
+    return ", ".join(f"cast(null as {sql_type}) as {quote_name(name)}" for name, sql_type in columns.items())
+
+
 def columns_of(db: duckdb.DuckDBPyConnection, file: Path) -> dict[str, str]:
     """The columns of a Parquet file and their SQL types."""
-    found = db.execute("describe from read_parquet($1, hive_partitioning = false)", [pattern(file)]).fetchall()
-    return {row[0]: row[1] for row in found}
+    return describe_columns(db, "from read_parquet($1, hive_partitioning = false)", pattern(file))
 
 
 def published_columns(db: duckdb.DuckDBPyConnection, ledger: Ledger, target: TableFolder) -> dict[str, str]:
-    """The columns of the published table: as the ledger has them, or else those of its newest readable file."""
+    """The columns of the published table: those in the ledger, or else those of its newest readable file."""
     import duckdb
 
     if target.is_empty():
@@ -45,46 +55,51 @@ def published_columns(db: duckdb.DuckDBPyConnection, ledger: Ledger, target: Tab
 
 
 def merge_columns(table: str, new: Mapping[str, str], old: Mapping[str, str], *, policy: Policy) -> dict[str, str]:
-    """The columns of the table once ``new`` is published; raises ``FitError`` where the policy does not let it in."""
+    """The columns of the table once ``new`` is published; raises ``FitError`` where the policy refuses it."""
     if not old or policy == "replace":
         return dict(new)
-    for name, kind in old.items():
+    for name, old_type in old.items():
         cure = 'mend the query, or set on_schema_change = "replace" and all partitions are reloaded'
         if name not in new:
-            raise FitError(f"{table}: the column {name} ({kind}) of the published table is gone; {cure}")
-        if new[name] != kind:
-            raise FitError(f"{table}: the column {name} is {new[name]} and {kind} in the published table; {cure}")
-    if (added := [name for name in new if name not in old]) and policy == "refuse":
-        cure = 'remove it, or set on_schema_change = "append"'
-        raise FitError(f"{table}: the column {added[0]} ({new[added[0]]}) is new to the published table; {cure}")
+            raise FitError(f"{table}: the column {name} ({old_type}) of the published table is gone; {cure}")
+        if new[name] != old_type:
+            raise FitError(f"{table}: the column {name} is {new[name]} and {old_type} in the published table; {cure}")
+    for name, new_type in new.items():
+        if name not in old and policy == "refuse":
+            cure = 'remove it, or set on_schema_change = "append"'
+            raise FitError(f"{table}: the column {name} ({new_type}) is new to the published table; {cure}")
     return {**old, **new}
 
 
 def query_columns(engine: Engine, table: Table) -> dict[str, str]:
     """The columns of the query's result with their types.
 
-    Raises ``QueryError`` unless it binds and has the day column, as a DATE, and the other columns that the settings
-    name; ``OperatorError`` where sources are missing, which may be why: that is no fault of the query.
+    Raises ``QueryError`` unless the query binds and has the day column, as a DATE, and the other columns that the
+    settings name; ``OperatorError`` if it does not bind while sources are missing, as they may be the cause.
     """
     import duckdb
 
-    file, settings = f"tables/{table.name}/query.sql", table.settings
-    column = settings.day_column
+    file = f"tables/{table.name}/query.sql"
     try:
-        types = {row[0]: row[1] for row in engine.db.execute(f"describe\n{table.query}").fetchall()}
+        columns = describe_columns(engine.db, table.query)
     except duckdb.Error as error:
-        kind = OperatorError if engine.missing_sources else QueryError
-        raise kind(f"{file}: {engine.because(error)}") from error
-    if column not in types:
-        raise QueryError(f"{file} has no column {column}, only {', '.join(types)}; select it or change day_column")
-    if types[column] != "DATE":
-        raise QueryError(f"{file}: {column} is {types[column]}, not DATE; cast it to date")
-    if not types.keys() - {column, *settings.keys}:
-        name = " and ".join([column, *settings.keys])
-        raise QueryError(f"{file} has no column besides {name}, which is the partition's name; select another")
-    for setting, names in (("keys", settings.keys), ("order_by", settings.order_by)):
-        if missing := [name for name in names if name not in types]:
-            raise QueryError(
-                f"{file} has no column {missing[0]}, only {', '.join(types)}; select it or change {setting}"
-            )
-    return types
+        error_type = OperatorError if engine.source_errors else QueryError
+        raise error_type(f"{file}: {engine.explain(error)}") from error
+    settings = table.settings
+    _require_columns(columns, [settings.day_column], file=file, setting="day_column")
+    day_type = columns[settings.day_column]
+    if day_type != "DATE":
+        raise QueryError(f"{file}: {settings.day_column} is {day_type}, not DATE; cast it to date")
+    partition_columns = [settings.day_column, *settings.keys]
+    if not columns.keys() - set(partition_columns):
+        names = " and ".join(partition_columns)
+        raise QueryError(f"{file} has no column besides {names}, which is the partition's name; select another")
+    _require_columns(columns, settings.keys, file=file, setting="keys")
+    _require_columns(columns, settings.order_by, file=file, setting="order_by")
+    return columns
+
+
+def _require_columns(columns: Mapping[str, str], names: Iterable[str], *, file: str, setting: str) -> None:
+    for name in names:
+        if name not in columns:
+            raise QueryError(f"{file} has no column {name}, only {', '.join(columns)}; select it or change {setting}")

@@ -1,4 +1,7 @@
-"""A batch in another environment: the other end of ``call_subprocess``, run as ``python -m``."""
+"""One batch in one process: in the task's own, or in a Python of the table's virtual environment.
+
+There ``call_subprocess`` runs this module, as ``python -m reloads.rewriting.worker``.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from reloads.tables.catalog import all_inputs
 from reloads.tables.definition import load_table
 
 
-def rewrite(value: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite the batch that ``value`` describes; its outcome."""
+def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Rewrite the batch that a call describes; the outcome as JSON."""
     outcome = rewrite_here(
         Settings.model_validate(value["settings"]),
         value["table"],
@@ -29,7 +32,7 @@ def rewrite(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
-    """Rewrite one batch in this process, whatever its table asks for."""
+    """Rewrite one batch in this process, whatever environment its table asks for."""
     definition = load_table(settings.tables, table)
     return rewrite_batch(
         batch,
@@ -41,4 +44,4 @@ def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now:
 
 
 if __name__ == "__main__":
-    answer_call(rewrite)
+    answer_call(rewrite_from_json)

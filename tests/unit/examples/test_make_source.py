@@ -187,8 +187,8 @@ def test_the_files_of_other_days_are_not_read(
     tmp_path: Path, source: Path, warehouse: duckdb.DuckDBPyConnection, where: str, days: list[date]
 ) -> None:
     shutil.copytree(source, tmp_path, dirs_exist_ok=True)
-    asked_for = {tmp_path / f"flights/flight_date={day}/flights.csv" for day in days}
-    for file in set(tmp_path.glob("flights/*/flights.csv")) - asked_for:
+    files_to_read = {tmp_path / f"flights/flight_date={day}/flights.csv" for day in days}
+    for file in set(tmp_path.glob("flights/*/flights.csv")) - files_to_read:
         file.write_text("not a line of flights\nnor this\n", encoding="utf-8")
     warehouse.execute("set variable source = $1", [str(tmp_path)])
 
@@ -238,12 +238,12 @@ def test_a_larger_number_of_events_keeps_those_of_a_smaller() -> None:
 
 
 def test_two_event_days_differ() -> None:
-    # Without date and id, which differ anyway; the time of day would repeat if the day did not go into the numbers.
-    new_year, day_after = (
-        {(event_time.time(), user_id) for _, _, event_time, user_id, *_ in events_of(day, day)}
-        for day in (date(2025, 1, 1), date(2025, 1, 2))
-    )
-    assert not new_year & day_after
+    # Without date and id, which differ anyway. The time of day would repeat if the numbers did not depend on the day.
+    assert not times_and_users(date(2025, 1, 1)) & times_and_users(date(2025, 1, 2))
+
+
+def times_and_users(day: date) -> set[tuple[Any, Any]]:
+    return {(event_time.time(), user_id) for _, _, event_time, user_id, *_ in events_of(day, day)}
 
 
 # the requests to copy

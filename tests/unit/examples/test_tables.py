@@ -1,4 +1,4 @@
-"""The tables of the repository on a year of real data, each against a plain query on the raw lines."""
+"""The tables of the repository on a year of real data, each compared with a plain query on the raw lines."""
 
 import tomllib
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from reloads.rewriting.rewrite import rewrite_batch
 from reloads.tables.catalog import Catalog
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
-# In an order in which each can be made of those before it.
+# In this order each table can be made of those before it.
 TABLES_OF_2013 = ("flights", "weather", "daily_delays", "delays_by_weather", "carrier_week", "departures")
 
 Database = duckdb.DuckDBPyConnection
 Rows = list[tuple[Any, ...]]
 
-# Every column is the text that stands in the file, but the day.
+# Every column but the day is the text in the file.
 RAW_LINES = """
 create table {name}_lines as
 select *, make_date(cast(year as int), cast(month as int), cast(day as int)) as of_day
@@ -108,14 +108,13 @@ def test_every_flight_of_an_airport_is_in_the_table_once(year: Database, table: 
 
 
 def test_no_mean_hides_behind_a_float_of_its_own(year: Database) -> None:
-    columns = [
-        (table, name)
-        for table in TABLES_OF_2013
-        for name, kind, *_ in rows(year, f"describe {table}")
-        if kind == "DOUBLE"
-    ]
-    assert columns
-    for table, name in columns:
+    double_columns = []
+    for table in TABLES_OF_2013:
+        for name, sql_type, *_ in rows(year, f"describe {table}"):
+            if sql_type == "DOUBLE":
+                double_columns.append((table, name))
+    assert double_columns
+    for table, name in double_columns:
         assert rows(year, f"select {name} from {table} where {name} <> round({name}, 2) limit 3") == [], name
 
 
@@ -143,8 +142,10 @@ def test_daily_delays_count_each_flight_once(year: Database) -> None:
 
 def test_an_airline_that_only_cancelled_has_no_delays(year: Database) -> None:
     null = "mean_departure_delay_minutes is null and median_departure_delay_minutes is null"
-    none_left = rows(year, f"select count(*), count(*) filter ({null}) from daily_delays where departed = 0")
-    assert none_left[0][0] == none_left[0][1] > 0
+    [(count, null_count)] = rows(
+        year, f"select count(*), count(*) filter ({null}) from daily_delays where departed = 0"
+    )
+    assert count == null_count > 0
     assert rows(year, f"select count(*) from daily_delays where departed > 0 and ({null})") == [(0,)]
 
 
@@ -230,10 +231,10 @@ def test_a_day_without_weather_keeps_its_flights(year: Database) -> None:
 
 def test_no_flight_needs_the_weather_of_another_day(year: Database) -> None:
     # The table reads the same day's weather only.
-    other_day = """
+    weather_of_another_day = """
         select * from flights_lines as f join weather_lines as w using (origin, time_hour) where f.of_day <> w.of_day
     """
-    assert rows(year, other_day) == []
+    assert rows(year, weather_of_another_day) == []
 
 
 # carrier_week
@@ -277,22 +278,25 @@ def test_an_airline_stays_in_the_table_for_six_days_after_its_last_flight(year: 
         where carrier = 'OO' and week_ending > date '2013-11-20'
         order by week_ending
     """
-    found = rows(year, last_flights)
-    assert found[-1][0] == date(2013, 12, 6)  # it flew on 2013-11-30 for the last time
-    assert found[-1][1:] == (1, 1)
+    last_week = rows(year, last_flights)[-1]
+    assert last_week == (date(2013, 12, 6), 1, 1)  # its last flight was on 2013-11-30
 
 
-def weeks_of(year: Database, wanted: Days, *, seen: Days) -> Rows:
-    """The weeks of the days wanted, made where only the flights of the days seen are there."""
+def weeks_of(year: Database, days: Days, *, days_with_flights: Days) -> Rows:
+    """The weeks of these days, made where only the flights of some days are loaded."""
     with year.cursor() as db:
-        within = " or ".join(f"flight_date between date '{r.first}' and date '{r.last}'" for r in seen.ranges)
-        db.execute(f"create temp view flights as from memory.main.flights where {within}")
-        ends = " or ".join(f"week_ending between date '{r.first}' and date '{r.last}'" for r in wanted.ranges)
-        return rows(db, f"select * from ({query_of('carrier_week')}) where {ends} order by all")
+        is_loaded = within("flight_date", days_with_flights)
+        db.execute(f"create temp view flights as from memory.main.flights where {is_loaded}")
+        query = f"select * from ({query_of('carrier_week')}) where {within('week_ending', days)} order by all"
+        return rows(db, query)
+
+
+def within(column: str, days: Days) -> str:
+    return " or ".join(f"{column} between date '{part.first}' and date '{part.last}'" for part in days.ranges)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "seen"),
+    ("day_texts", "flight_day_texts"),
     [
         (["2013-01-01"], ["2013-01-01"]),
         (["2013-03-10"], ["2013-03-04..2013-03-10"]),
@@ -303,16 +307,17 @@ def weeks_of(year: Database, wanted: Days, *, seen: Days) -> Rows:
     ids=str,
 )
 def test_a_week_is_the_same_whatever_days_are_rewritten_with_it(
-    year: Database, wanted: list[str], seen: list[str]
+    year: Database, day_texts: list[str], flight_day_texts: list[str]
 ) -> None:
-    days = Days.parse(wanted)
-    asked_for = "select * from carrier_week where list_contains($1, week_ending) order by all"
-    assert weeks_of(year, days, seen=Days.parse(seen)) == rows(year, asked_for, list(days))
+    days = Days.parse(day_texts)
+    weeks = weeks_of(year, days, days_with_flights=Days.parse(flight_day_texts))
+    query = "select * from carrier_week where list_contains($1, week_ending) order by all"
+    assert weeks == rows(year, query, list(days))
 
 
 def test_a_day_without_flights_has_no_week(year: Database) -> None:
     day = Days.parse(["2013-03-10"])
-    assert weeks_of(year, day, seen=Days.parse(["2013-03-04..2013-03-09"])) == []
+    assert weeks_of(year, day, days_with_flights=Days.parse(["2013-03-04..2013-03-09"])) == []
 
 
 # departures
@@ -336,12 +341,11 @@ def violations(year: Database, table: str, *, new: str, old: str = "") -> dict[s
     with year.cursor() as db:
         db.execute(f"create temp view new as {new}")
         db.execute(f"create temp view old as {old or f'from memory.main.{table} limit 0'}")
-        before = {name for (name,) in rows(db, "select view_name from duckdb_views() where temporary")}
         checks = (TABLES / table / "checks.sql").read_text(encoding="utf-8")
         db.execute(checks.replace("create view", "create temp view"))
-        views = rows(db, "select view_name from duckdb_views() where temporary order by view_name")
-        found = {name: rows(db, f"from {name} order by all") for (name,) in views if name not in before}
-    return {name: broken for name, broken in found.items() if broken}
+        views = rows(db, "select view_name from duckdb_views() where temporary and not internal order by view_name")
+        rows_by_check = {name: rows(db, f"from {name} order by all") for (name,) in views if name not in ("new", "old")}
+    return {name: broken_rows for name, broken_rows in rows_by_check.items() if broken_rows}
 
 
 @pytest.mark.parametrize("table", ["flights", "departures"])
@@ -351,8 +355,8 @@ def test_the_real_rows_break_no_check(year: Database, table: str) -> None:
 
 
 def test_the_weather_breaks_one_check_on_one_day(year: Database) -> None:
-    [(day, found, _)] = violations(year, "weather", new="from memory.main.weather")["wind_is_possible"]
-    assert (day, str(found)) == (date(2013, 2, 12), "1048.36")
+    [(day, wind, _)] = violations(year, "weather", new="from memory.main.weather")["wind_is_possible"]
+    assert (day, str(wind)) == (date(2013, 2, 12), "1048.36")
 
 
 DAY = "where flight_date = date '2013-05-05'"
@@ -378,7 +382,7 @@ DAY = "where flight_date = date '2013-05-05'"
         ("weather", "from memory.main.weather union all (from memory.main.weather limit 1)", "hours_are_unique"),
     ],
 )
-def test_a_check_finds_what_it_is_there_for(year: Database, table: str, new: str, check: str) -> None:
+def test_a_check_finds_what_it_is_meant_for(year: Database, table: str, new: str, check: str) -> None:
     assert check in violations(year, table, new=new)
 
 
@@ -386,8 +390,9 @@ def test_a_check_finds_what_it_is_there_for(year: Database, table: str, new: str
 def test_a_day_that_lost_half_of_its_flights_is_noticed(year: Database, kept: float, *, halved: bool) -> None:
     whole = f"from memory.main.flights {DAY}"
     number = int(kept * rows(year, f"select count(*) from flights {DAY}")[0][0])
-    found = violations(year, "flights", new=f"{whole} order by all limit {number}", old=whole)
-    assert [(row[0], row[1]) for row in found.get("rows_are_not_halved", [])] == [(date(2013, 5, 5), number)] * halved
+    rows_by_check = violations(year, "flights", new=f"{whole} order by all limit {number}", old=whole)
+    violating_rows = rows_by_check.get("rows_are_not_halved", [])
+    assert [row[:2] for row in violating_rows] == [(date(2013, 5, 5), number)] * halved
 
 
 # as the pipeline knows and rewrites them
@@ -403,7 +408,7 @@ def test_no_table_is_broken(catalog: Catalog) -> None:
     assert set(catalog.tables) == {*TABLES_OF_2013, "events"}
 
 
-def test_who_reads_whom(catalog: Catalog) -> None:
+def test_the_inputs_of_the_tables(catalog: Catalog) -> None:
     assert {name: dict(table.inputs) for name, table in catalog.tables.items() if table.inputs} == {
         "daily_delays": {"flights": 1},
         "delays_by_weather": {"flights": 1, "weather": 1},
@@ -412,10 +417,10 @@ def test_who_reads_whom(catalog: Catalog) -> None:
 
 
 def rewrite(
-    table: str, days: Days, *, catalog: Catalog, home: Path, source: Path, run: str = "run", **work: Any
+    table: str, days: Days, *, catalog: Catalog, home: Path, source: Path, run: str = "run", **fields: Any
 ) -> Outcome:
     return rewrite_batch(
-        Batch(days, requests={"r1": days}, **work),
+        Batch(days, requests={"r1": days}, **fields),
         table=catalog[table],
         place=Locations(home / "warehouse", source, catalog.tables),
         share=Share(threads=2, memory_mb=512),
@@ -438,27 +443,27 @@ def test_the_pipeline_publishes_what_the_queries_say(
         assert (outcome.published, outcome.failed, outcome.checks) == (days, (), ()), table
         columns = ", ".join(name for name, *_ in rows(year, f"describe {table}"))
         day_column = catalog[table].settings.day_column
-        wanted = rows(
+        expected = rows(
             year, f"select {columns} from {table} where list_contains($1, {day_column}) order by all", list(days)
         )
-        assert rows(year, f"select {columns} from {published(tmp_path, table)} order by all") == wanted, table
+        assert rows(year, f"select {columns} from {published(tmp_path, table)} order by all") == expected, table
 
 
 def test_the_same_days_once_more_change_nothing(tmp_path: Path, source: Path, catalog: Catalog) -> None:
     days = Days.parse(["2013-11-02..2013-11-04"])
-    first, second = (
-        [rewrite(table, days, catalog=catalog, home=tmp_path, source=source, run=run) for table in TABLES_OF_2013]
-        for run in ("first", "second")
-    )
-    assert [outcome.published for outcome in first] == [days] * len(TABLES_OF_2013)
-    assert [outcome.unchanged for outcome in second] == [days] * len(TABLES_OF_2013)
+    for table in TABLES_OF_2013:
+        outcome = rewrite(table, days, catalog=catalog, home=tmp_path, source=source, run="first")
+        assert outcome.published == days, table
+    for table in TABLES_OF_2013:
+        outcome = rewrite(table, days, catalog=catalog, home=tmp_path, source=source, run="second")
+        assert outcome.unchanged == days, table
 
 
 def test_slices_of_an_airport_s_departures_are_together_the_day(tmp_path: Path, source: Path, catalog: Catalog) -> None:
     day = Days.parse(["2013-05-05"])
     for number in range(2):
-        scope = PartitionFilter(slice_number=number, slice_count=2)
-        outcome = rewrite("departures", day, catalog=catalog, home=tmp_path, source=source, partition_filter=scope)
+        half = PartitionFilter(slice_number=number, slice_count=2)
+        outcome = rewrite("departures", day, catalog=catalog, home=tmp_path, source=source, partition_filter=half)
         assert outcome.published == day
     folder = tmp_path / "warehouse" / "departures" / "flight_date=2013-05-05"
     assert sorted(path.name for path in folder.iterdir()) == ["origin=EWR", "origin=JFK", "origin=LGA"]

@@ -24,7 +24,9 @@ def record(name: str, days: Days, *, mode: Mode = "landing", published: Days = D
 some_days = st.frozensets(st.integers(0, 60).map(lambda n: FIRST + timedelta(days=n)), max_size=25).map(Days.of)
 modes: st.SearchStrategy[Mode] = st.sampled_from(["daily", "landing", "manual"])
 queues = st.lists(st.tuples(some_days, some_days, modes), max_size=6).map(
-    lambda parts: [record(str(n), days, mode=mode, published=days & done) for n, (days, done, mode) in enumerate(parts)]
+    lambda parts: [
+        record(str(n), days, mode=mode, published=days & published) for n, (days, published, mode) in enumerate(parts)
+    ]
 )
 
 
@@ -39,21 +41,21 @@ def test_a_plan_keeps_its_promises(
 ) -> None:
     plan = cut_batches(records, limits=Limits(partitions_per_run, parallelism, days_per_batch))
     batch_days = [batch.days for batch in plan.batches]
-    outstanding = {day for one in records for day in one.outstanding}
-    daily = {day for one in records if one.mode == "daily" for day in one.outstanding}
+    outstanding = set(Days.union(record.outstanding for record in records))
+    daily = set(Days.union(record.outstanding for record in records if record.mode == "daily"))
     taken = [day for days in batch_days for day in days]
 
-    # Each day once, none that nobody wants, and as many as one run may take.
+    # Each day once, none that nobody asked for, and as many as one run may take.
     assert len(taken) == len(set(taken)) == min(partitions_per_run, len(outstanding))
     assert set(taken) <= outstanding
     assert plan.days_left == len(outstanding) - len(taken)
 
-    # No day that is left comes before one that is taken: daily before others, newest first.
+    # No day that stays is more urgent than one that is taken: daily ones first, then the newest.
     def urgency(day: date) -> tuple[bool, date]:
         return day in daily, day
 
-    left = outstanding - set(taken)
-    assert not left or not taken or max(map(urgency, left)) < min(map(urgency, taken))
+    remaining = outstanding - set(taken)
+    assert not remaining or not taken or max(map(urgency, remaining)) < min(map(urgency, taken))
 
     # Few batches of like size, none empty.
     sizes = [len(days) for days in batch_days]
@@ -62,10 +64,10 @@ def test_a_plan_keeps_its_promises(
     assert not sizes or 0 < min(sizes) <= max(sizes) <= min(sizes) + 1
     assert all(before.ranges[-1].last < after.ranges[0].first for before, after in pairwise(batch_days))
 
-    # Each batch names the requests it serves, each with the days that it wants.
+    # Each batch names the requests it serves, each with the days that it asks for.
     for batch in plan.batches:
-        for one in records:
-            assert batch.requests.get(one.id, Days()) == one.outstanding & batch.days
+        for request in records:
+            assert batch.requests.get(request.id, Days()) == request.outstanding & batch.days
 
 
 def test_days_asked_for_twice_are_taken_once() -> None:
@@ -95,7 +97,7 @@ def with_keys(name: str, days: Days, **keys: tuple[str, ...]) -> Record:
     return record(name, days).model_copy(update={"keys": keys})
 
 
-def test_days_that_are_asked_for_with_other_keys_are_a_batch_of_their_own() -> None:
+def test_days_that_are_asked_for_with_different_keys_are_a_batch_of_their_own() -> None:
     plan = cut_batches([with_keys("a", JUNE, origin=("EWR",)), with_keys("b", FIFTH, origin=("JFK",))], limits=LIMITS)
     assert {str(batch.days): batch.partition_filter.key_filters for batch in plan.batches} == {
         "2024-06-01..2024-06-04, 2024-06-06..2024-06-30": ({"origin": ("EWR",)},),
@@ -110,12 +112,12 @@ def test_a_request_for_all_keys_covers_those_for_some() -> None:
 
 def test_slices_of_the_same_days_are_batches_side_by_side() -> None:
     plan = cut_batches([record("a", FIFTH)], limits=Limits(400, 4, 31, key_slices=3))
-    assert [
-        (batch.days, batch.partition_filter.slice_number, batch.partition_filter.slice_count) for batch in plan.batches
-    ] == [(FIFTH, n, 3) for n in range(3)]
+    assert [batch.days for batch in plan.batches] == [FIFTH] * 3
+    slices = [(batch.partition_filter.slice_number, batch.partition_filter.slice_count) for batch in plan.batches]
+    assert slices == [(0, 3), (1, 3), (2, 3)]
 
 
-def test_of_two_requests_with_other_parameters_the_later_one_counts() -> None:
+def test_of_two_requests_with_different_parameters_the_later_one_counts() -> None:
     early = record("a", JUNE).model_copy(update={"parameters": {"size": 1}})
     late = record("b", FIFTH).model_copy(update={"parameters": {"size": 2}})
     plan = cut_batches([early, late], limits=LIMITS)
@@ -123,6 +125,6 @@ def test_of_two_requests_with_other_parameters_the_later_one_counts() -> None:
 
 
 def test_a_day_that_only_follows_an_input_keeps_its_parameters() -> None:
-    follower = record("a", JUNE, mode="cascade")
-    plan = cut_batches([follower], limits=LIMITS, kept_parameters={FIFTH.ranges[0].first: {"size": 7}})
+    cascaded = record("a", JUNE, mode="cascade")
+    plan = cut_batches([cascaded], limits=LIMITS, kept_parameters={FIFTH.ranges[0].first: {"size": 7}})
     assert {len(batch.days): batch.parameters for batch in plan.batches} == {29: {}, 1: {"size": 7}}

@@ -1,18 +1,25 @@
-"""Triage: which days of a request are rewritten, which are skipped, and why; kept in the record."""
+"""Selection: which days of a request are rewritten, which are skipped and why, and which wait for an input."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.planning.selection import select_days
-from reloads.requests.record import Record
+from reloads.planning.selection import runnable_records, select_days
+from reloads.requests.record import Mode, Record
 from reloads.tables.definition import load_table
+from reloads.tables.lineage import Lineage
 from tests.support.chain import NOW, Chain
 
-ALL = ("2025-01-01", "2025-01-04")
+FOUR_DAYS = ("2025-01-01", "2025-01-04")
+LINEAGE = Lineage({"a": {}, "b": {"a": 1}, "c": {"a": 7}, "d": {"b": 1, "c": 1}})
+
+
+# which days are rewritten
 
 
 @pytest.fixture
@@ -28,59 +35,60 @@ def half(chain: Chain) -> Chain:
 
 
 def reasons(chain: Chain, record: Record) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    _, now = chain.the(record.id)
-    planned = {one.why: one.days.texts() for one in now.planned}
-    return planned, {one.why: one.days.texts() for one in now.skipped}
+    _, current = chain.the(record.id)
+    planned = {reason.why: reason.days.texts() for reason in current.planned}
+    skipped = {reason.why: reason.days.texts() for reason in current.skipped}
+    return planned, skipped
 
 
-def test_who_asks_for_all_gets_all_without_a_question(half: Chain) -> None:
-    record = half.ask("b", *ALL)
+def test_a_request_for_all_days_plans_all_without_a_question(half: Chain) -> None:
+    record = half.ask("b", *FOUR_DAYS)
     half.plan("b")
     assert reasons(half, record) == ({"it was asked for": ["2025-01-01..2025-01-04"]}, {})
 
 
-def test_who_asks_for_the_missing_days_gets_those(half: Chain) -> None:
-    record = half.ask("b", *ALL, only="missing")
+def test_a_request_for_missing_days_plans_those(half: Chain) -> None:
+    record = half.ask("b", *FOUR_DAYS, only="missing")
     half.work_off("b")
     planned, skipped = reasons(half, record)
     assert planned == {"it is missing": ["2025-01-03..2025-01-04"]}
     assert skipped == {"it is there": ["2025-01-01..2025-01-02"]}
-    state, done = half.the(record.id)
-    assert (state, done.published.texts()) == ("done", ["2025-01-03..2025-01-04"])
+    state, current = half.the(record.id)
+    assert (state, current.published.texts()) == ("done", ["2025-01-03..2025-01-04"])
 
 
-def test_who_asks_for_the_stale_days_gets_those(half: Chain) -> None:
-    record = half.ask("b", *ALL, only="stale")
+def test_a_request_for_stale_days_plans_those(half: Chain) -> None:
+    record = half.ask("b", *FOUR_DAYS, only="stale")
     half.work_off("b")
     planned, skipped = reasons(half, record)
     assert planned == {"a changed": ["2025-01-01"]}
     assert skipped == {"it is up to date": ["2025-01-02"], "it was never loaded": ["2025-01-03..2025-01-04"]}
-    state, done = half.the(record.id)
-    assert (state, done.published.texts()) == ("done", ["2025-01-01"])
+    state, current = half.the(record.id)
+    assert (state, current.published.texts()) == ("done", ["2025-01-01"])
 
 
-def test_a_request_of_which_nothing_is_needed_is_done_when_it_is_planned(half: Chain) -> None:
+def test_a_request_that_needs_no_rewriting_is_done_when_it_is_planned(half: Chain) -> None:
     record = half.ask("b", "2025-01-02", only="stale")
     assert half.plan("b") == []
-    state, done = half.the(record.id)
-    assert (state, done.published, done.runs) == ("done", Days(), ())
-    assert done.finished_at == NOW
+    state, current = half.the(record.id)
+    assert (state, current.published, current.runs) == ("done", Days(), ())
+    assert current.finished_at == NOW
 
 
 def test_a_plan_made_twice_says_the_same(half: Chain) -> None:
-    record = half.ask("b", *ALL, only="stale")
+    record = half.ask("b", *FOUR_DAYS, only="stale")
     assert half.plan("b") == half.plan("b")
     once = half.the(record.id)
     half.plan("b")
     assert half.the(record.id) == once
 
 
-def test_a_day_that_changed_its_need_between_two_plans_is_judged_anew(half: Chain) -> None:
+def test_a_day_that_became_fresh_between_two_plans_is_decided_anew(half: Chain) -> None:
     record = half.ask("b", "2025-01-01", only="stale")
     assert len(half.plan("b")) == 1
-    other = half.ask("b", "2025-01-01")
+    second_record = half.ask("b", "2025-01-01")
     half.run("b")
-    assert {half.the(one.id)[0] for one in (record, other)} == {"done"}
+    assert half.the(record.id)[0] == half.the(second_record.id)[0] == "done"
     late = half.ask("b", "2025-01-01", only="stale")
     assert half.plan("b") == []
     assert reasons(half, late) == ({}, {"it is up to date": ["2025-01-01"]})
@@ -95,17 +103,17 @@ def test_a_day_that_changed_its_need_between_two_plans_is_judged_anew(half: Chai
         ("stale", "south", []),
     ],
 )
-def test_keys_are_judged_by_their_own_partitions(chain: Chain, only: str, shop: str, days: list[str]) -> None:
+def test_keys_are_selected_by_their_own_partitions(chain: Chain, only: str, shop: str, days: list[str]) -> None:
     shops = "select day, shop, amount from a cross join (values ('north'), ('south')) as shops(shop)"
     chain.define("shops", shops, 'keys = ["shop"]')
-    chain.ask("a", *ALL, cascade=False)
+    chain.ask("a", *FOUR_DAYS, cascade=False)
     chain.ask("shops", "2025-01-01", "2025-01-02")
     chain.work_off("a", "shops")
     chain.deliver("2025-01-01", 1000)
     chain.ask("a", "2025-01-01", cascade=False)
     chain.ask("shops", "2025-01-01", keys={"shop": ["south"]})
     chain.work_off("a", "shops")
-    record = chain.ask("shops", *ALL, only=only, keys={"shop": [shop]})
+    record = chain.ask("shops", *FOUR_DAYS, only=only, keys={"shop": [shop]})
     chain.work_off("shops")
     assert chain.the(record.id)[1].published.texts() == days
 
@@ -113,7 +121,7 @@ def test_keys_are_judged_by_their_own_partitions(chain: Chain, only: str, shop: 
 def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain: Chain) -> None:
     declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
     chain.define("b", "select day, amount * getvariable('factor') as twice from a", declared)
-    chain.ask("a", *ALL, cascade=False)
+    chain.ask("a", *FOUR_DAYS, cascade=False)
     chain.ask("b", "2025-01-01", "2025-01-02", parameters={"factor": 5})
     chain.work_off("a", "b")
     chain.deliver("2025-01-02", 1000)
@@ -121,9 +129,121 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     chain.ask("a", "2025-01-02", "2025-01-03")
     chain.run("a")
     table = load_table(chain.settings.tables, "b")
-    _, own = select_days(chain.settings, table, chain.queue.outstanding("b"), now=datetime.now(UTC))
-    assert {day: dict(kept) for day, kept in own.items()} == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}
+    _, kept_parameters = select_days(chain.settings, table, chain.queue.outstanding("b"), now=datetime.now(UTC))
+    assert kept_parameters == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}
     assert {batch["label"]: batch["parameters"] for batch in chain.plan("b")} == {
         "2025-01-02": {"factor": 5},
         "2025-01-03": {},
     }
+
+
+# which days wait for an input
+
+
+def record(table: str, *days: str, mode: Mode = "cascade", file: str | None = None, published: str = "") -> Record:
+    return Record(
+        id=f"{table}-{mode}-{'-'.join(days)}",
+        mode=mode,
+        table=table,
+        days=Days.parse(days),
+        accepted_at=NOW,
+        file=file,
+        published=Days.parse([published] if published else []),
+    )
+
+
+def runnable_days(*records: Record, table: str) -> list[str]:
+    """The days of ``table`` that can be rewritten now."""
+    table_records = [record for record in records if record.table == table]
+    runnable = runnable_records(table_records, everything=records, lineage=LINEAGE)
+    return Days.union(record.outstanding for record in runnable).texts()
+
+
+def test_a_request_alone_does_not_wait() -> None:
+    assert runnable_days(record("d", "2025-01-10"), table="d") == ["2025-01-10"]
+
+
+@pytest.mark.parametrize("input_", ["a", "b", "c"])
+def test_a_day_waits_for_every_input_near_or_far(input_: str) -> None:
+    assert runnable_days(record("d", "2025-01-10"), record(input_, "2025-01-10", mode="landing"), table="d") == []
+
+
+def test_only_the_days_that_depend_on_an_outstanding_day_wait() -> None:
+    asked = record("c", "2025-01-01..2025-01-31")
+    assert runnable_days(asked, record("a", "2025-01-10"), table="c") == [
+        "2025-01-01..2025-01-09",
+        "2025-01-17..2025-01-31",
+    ]
+
+
+def test_published_days_of_an_input_are_not_waited_for() -> None:
+    half_done = record("a", "2025-01-10..2025-01-11", published="2025-01-10")
+    assert runnable_days(record("b", "2025-01-10..2025-01-11"), half_done, table="b") == ["2025-01-10"]
+
+
+def test_no_request_waits_for_a_downstream_table() -> None:
+    assert runnable_days(record("a", "2025-01-10"), record("d", "2025-01-10"), table="a") == ["2025-01-10"]
+
+
+def test_no_request_waits_for_another_one_of_the_same_table() -> None:
+    assert runnable_days(record("b", "2025-01-10"), record("b", "2025-01-10..2025-01-11"), table="b") == [
+        "2025-01-10..2025-01-11"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "waits"),
+    [
+        ("cascade", True),
+        ("daily", True),
+        ("landing", False),
+        ("manual", False),
+        ("event", False),
+        ("command", False),
+        ("schema", False),
+    ],
+)
+def test_a_request_waits_unless_somebody_asked_for_the_table_alone(mode: Mode, waits: bool) -> None:  # noqa: FBT001
+    days = runnable_days(record("b", "2025-01-10", mode=mode), record("a", "2025-01-10", mode="landing"), table="b")
+    assert days == ([] if waits else ["2025-01-10"])
+
+
+@pytest.mark.parametrize(("file", "waits"), [("both.json", True), ("second.json", False), (None, False)])
+def test_tables_asked_for_in_one_file_go_one_after_the_other(file: str | None, waits: bool) -> None:  # noqa: FBT001
+    asked = record("b", "2025-01-10", mode="landing", file="both.json")
+    input_request = record("a", "2025-01-10", mode="landing", file=file)
+    assert runnable_days(asked, input_request, table="b") == ([] if waits else ["2025-01-10"])
+
+
+def test_a_request_of_which_some_days_wait_is_the_request_with_fewer_days() -> None:
+    asked = record("b", "2025-01-09..2025-01-11", published="2025-01-09")
+    [runnable] = runnable_records([asked], everything=[asked, record("a", "2025-01-10")], lineage=LINEAGE)
+    assert runnable == asked.model_copy(update={"days": Days.parse(["2025-01-09", "2025-01-11"])})
+
+
+tables = st.sampled_from("abcd")
+modes: st.SearchStrategy[Mode] = st.sampled_from(["daily", "landing", "cascade", "manual"])
+some_days = st.frozensets(st.integers(5, 17).map(lambda n: date(2025, 1, n)), min_size=1, max_size=6)
+files = st.sampled_from(["x.json", None])
+requests = st.builds(
+    lambda table, mode, days, file: record(table, *map(str, days), mode=mode, file=file),
+    tables,
+    modes,
+    some_days,
+    files,
+)
+
+
+@given(st.lists(requests, min_size=1, max_size=8))
+def test_whatever_is_outstanding_something_can_be_done(drawn_records: list[Record]) -> None:
+    records = [record.model_copy(update={"id": str(n)}) for n, record in enumerate(drawn_records)]
+    rounds = 0
+    while any(record.outstanding for record in records):
+        runnable = runnable_records(records, everything=records, lineage=LINEAGE)
+        assert runnable, "all wait for one another"
+        days_done = {record.id: record.outstanding for record in runnable}
+        for position, record in enumerate(records):
+            published = record.published | days_done.get(record.id, Days())
+            records[position] = record.model_copy(update={"published": published})
+        rounds += 1
+    assert rounds <= 3, "one round for each level at most"

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import duckdb
@@ -51,7 +51,7 @@ VALUES = {
     "variant": ["1", "1::bigint", "'1'", "[]", "[null]"],
 }
 kinds = st.sampled_from(sorted(VALUES))
-numbers = count()
+file_numbers = count()
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["order kept", "order free"])
@@ -71,7 +71,7 @@ def write(db: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("files")
 
     def write_file(query: str, file: Path | None = None) -> Path:
-        number = next(numbers)
+        number = next(file_numbers)
         file = file or folder / f"{number}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         db.execute(f"copy ({query}) to {quote_text(str(file))} (format parquet, kv_metadata {{run: '{number}'}})")
@@ -80,7 +80,7 @@ def write(db: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactor
     return write_file
 
 
-def same(db: duckdb.DuckDBPyConnection, published: Path, staged: Path) -> bool:
+def is_unchanged(db: duckdb.DuckDBPyConnection, published: Path, staged: Path) -> bool:
     return find_unchanged(db, {"key": (published, staged)}) == {"key"}
 
 
@@ -88,7 +88,7 @@ def rows_of(kinds: list[str]) -> st.SearchStrategy[list[Row]]:
     return st.lists(st.tuples(*(st.sampled_from(["null", *VALUES[kind]]) for kind in kinds)), max_size=6)
 
 
-def table(db: duckdb.DuckDBPyConnection, kinds: list[str], rows: list[Row]) -> None:
+def create_table(db: duckdb.DuckDBPyConnection, kinds: list[str], rows: list[Row]) -> None:
     db.execute(f"create or replace table t ({', '.join(f'c{i} {kind}' for i, kind in enumerate(kinds))})")
     for row in rows:
         db.execute(f"insert into t values ({', '.join(row)})")
@@ -99,27 +99,28 @@ def test_files_are_equal_when_the_same_rows_are_there_equally_often(
     db: duckdb.DuckDBPyConnection, write: Write, data: st.DataObject
 ) -> None:
     columns = data.draw(st.lists(kinds, min_size=1, max_size=4))
-    one = data.draw(rows_of(columns))
-    other = data.draw(st.permutations(one) | rows_of(columns))
-    table(db, columns, one)
+    published_rows = data.draw(rows_of(columns))
+    staged_rows = data.draw(st.permutations(published_rows) | rows_of(columns))
+    create_table(db, columns, published_rows)
     published = write("from t")
-    table(db, columns, other)
-    staged = write(f"select {', '.join(f'c{i}' for i in data.draw(st.permutations(range(len(columns)))))} from t")
-    assert same(db, published, staged) == (Counter(one) == Counter(other))
+    create_table(db, columns, staged_rows)
+    order = data.draw(st.permutations(range(len(columns))))
+    staged = write(f"select {', '.join(f'c{position}' for position in order)} from t")
+    assert is_unchanged(db, published, staged) == (Counter(published_rows) == Counter(staged_rows))
 
 
 @given(st.data())
 def test_a_single_changed_value_is_a_change(db: duckdb.DuckDBPyConnection, write: Write, data: st.DataObject) -> None:
     columns = data.draw(st.lists(kinds, min_size=1, max_size=4))
     rows = data.draw(rows_of(columns).filter(bool))
-    table(db, columns, rows)
+    create_table(db, columns, rows)
     published = write("from t")
     row, column = data.draw(st.integers(0, len(rows) - 1)), data.draw(st.integers(0, len(columns) - 1))
     values = ["null", *VALUES[columns[column]]]
     changed = data.draw(st.sampled_from([value for value in values if value != rows[row][column]]))
     rows[row] = (*rows[row][:column], changed, *rows[row][column + 1 :])
-    table(db, columns, rows)
-    assert not same(db, published, write("from t"))
+    create_table(db, columns, rows)
+    assert not is_unchanged(db, published, write("from t"))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_single_changed_value_is_a_change(db: duckdb.DuckDBPyConnection, write
         pytest.param(
             "select interval '1 month' as i",
             "select interval '30 days' as i",
-            id="a month is no 30 days",
+            id="a month is not 30 days",
         ),
         pytest.param("select 1 as a", "select 1 as b", id="another name"),
         pytest.param("select 1 as a", "select 1 as A", id="another case"),
@@ -152,7 +153,7 @@ def test_a_single_changed_value_is_a_change(db: duckdb.DuckDBPyConnection, write
     ],
 )
 def test_it_is_a_change(db: duckdb.DuckDBPyConnection, write: Write, published: str, staged: str) -> None:
-    assert not same(db, write(published), write(staged))
+    assert not is_unchanged(db, write(published), write(staged))
 
 
 @pytest.mark.parametrize(
@@ -171,8 +172,8 @@ def test_it_is_a_change(db: duckdb.DuckDBPyConnection, write: Write, published: 
         ),
     ],
 )
-def test_it_is_no_change(db: duckdb.DuckDBPyConnection, write: Write, published: str, staged: str) -> None:
-    assert same(db, write(published), write(staged))
+def test_it_is_not_a_change(db: duckdb.DuckDBPyConnection, write: Write, published: str, staged: str) -> None:
+    assert is_unchanged(db, write(published), write(staged))
 
 
 @pytest.mark.parametrize(
@@ -187,9 +188,9 @@ def test_it_is_no_change(db: duckdb.DuckDBPyConnection, write: Write, published:
 def test_the_same_bytes_of_another_schema_are_a_change(
     db: duckdb.DuckDBPyConnection, write: Write, published: str, staged: str
 ) -> None:
-    one, other = write(published), write(staged)
-    assert bytes_before_footer(one) == bytes_before_footer(other)
-    assert not same(db, one, other)
+    published_file, staged_file = write(published), write(staged)
+    assert bytes_before_footer(published_file) == bytes_before_footer(staged_file)
+    assert not is_unchanged(db, published_file, staged_file)
 
 
 def bytes_before_footer(file: Path) -> bytes:
@@ -197,26 +198,28 @@ def bytes_before_footer(file: Path) -> bytes:
     return content[: -8 - int.from_bytes(content[-8:-4], "little")]
 
 
-def test_the_same_bytes_are_no_change_whoever_wrote_them_and_are_enough(
+def test_the_same_bytes_are_not_a_change_whoever_wrote_them_and_are_enough(
     db: duckdb.DuckDBPyConnection, write: Write
 ) -> None:
-    one, other = write("select 'abc' as a, 1 as b"), write("select 'abc' as a, 1 as b")
-    assert one.read_bytes() != other.read_bytes()
-    for file in (one, other):
+    published, staged = write("select 'abc' as a, 1 as b"), write("select 'abc' as a, 1 as b")
+    assert published.read_bytes() != staged.read_bytes()
+    for file in (published, staged):
         content = file.read_bytes()
         file.write_bytes(content[:4] + bytes(20) + content[24:])  # rows that nobody could read
-    assert same(db, one, other)
+    assert is_unchanged(db, published, staged)
 
 
 def test_a_batch_may_hold_files_of_several_schemas(db: duckdb.DuckDBPyConnection, write: Write) -> None:
     queries = ["select 1 as a, 2 as b", "select 2 as b, 1 as a", "select 'x' as a", "select 'y' as c, [1] as l"]
-    pairs = {(i, j): (write(one), write(other)) for i, one in enumerate(queries) for j, other in enumerate(queries)}
-    assert find_unchanged(db, pairs) == {(i, j) for i, j in pairs if i == j or {i, j} == {0, 1}}
+    numbers_of_queries = range(len(queries))
+    pairs = {(i, j): (write(queries[i]), write(queries[j])) for i, j in product(numbers_of_queries, repeat=2)}
+    assert find_unchanged(db, pairs) == {(0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (1, 0)}
 
 
 def test_one_file_may_stand_in_several_pairs(db: duckdb.DuckDBPyConnection, write: Write) -> None:
-    one, other = write("from range(9)"), write("from range(9) order by 1 desc")
-    assert find_unchanged(db, {1: (one, other), 2: (one, write("from range(8, -1, -1)")), 3: (one, one)}) == {1, 2, 3}
+    published, staged = write("from range(9)"), write("from range(9) order by 1 desc")
+    pairs = {1: (published, staged), 2: (published, write("from range(8, -1, -1)")), 3: (published, published)}
+    assert find_unchanged(db, pairs) == {1, 2, 3}
 
 
 def test_nothing_to_compare(db: duckdb.DuckDBPyConnection) -> None:
@@ -228,12 +231,13 @@ def test_names_that_differ_by_case_only_are_two_columns(db: duckdb.DuckDBPyConne
     for values in ([1, 2], [1, 3]):
         files.append(tmp_path / f"{values[1]}.parquet")
         pq.write_table(pa.table([[1], values[1:]], names=["a", "A"]), files[-1])
-    assert not same(db, *files)
+    assert not is_unchanged(db, *files)
 
 
-def test_the_names_of_folders_are_no_content(db: duckdb.DuckDBPyConnection, write: Write, tmp_path: Path) -> None:
-    one = write("select 1 as n, 'x' as day", tmp_path / "day=2024-01-01" / "data.parquet")
-    assert same(db, one, write("select 'x' as day, 1 as n", tmp_path / "day=2024-01-02" / "staged.parquet"))
+def test_the_names_of_folders_are_not_content(db: duckdb.DuckDBPyConnection, write: Write, tmp_path: Path) -> None:
+    published = write("select 1 as n, 'x' as day", tmp_path / "day=2024-01-01" / "data.parquet")
+    staged = write("select 'x' as day, 1 as n", tmp_path / "day=2024-01-02" / "staged.parquet")
+    assert is_unchanged(db, published, staged)
 
 
 @pytest.mark.parametrize(
@@ -242,14 +246,14 @@ def test_the_names_of_folders_are_no_content(db: duckdb.DuckDBPyConnection, writ
 def test_a_path_means_no_other_file(
     db: duckdb.DuckDBPyConnection, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    for other in ("a", "b", "!", "x", "ab"):
-        write("select 9 as n from range(9)", tmp_path / other / "data.parquet")
+    for matched_name in ("a", "b", "!", "x", "ab"):
+        write("select 9 as n from range(9)", tmp_path / matched_name / "data.parquet")
     file = tmp_path / name / "data.parquet"
     file.parent.mkdir()
     shutil.copyfile(write("select 1 as n, 2 as b"), file)
-    assert same(db, file, write("select 2 as b, 1 as n"))
+    assert is_unchanged(db, file, write("select 2 as b, 1 as n"))
     monkeypatch.chdir(tmp_path)
-    assert same(db, Path(os.pardir, tmp_path.name, name, "data.parquet"), write("select 2 as b, 1 as n"))
+    assert is_unchanged(db, Path(os.pardir, tmp_path.name, name, "data.parquet"), write("select 2 as b, 1 as n"))
 
 
 @pytest.mark.parametrize(
@@ -273,6 +277,6 @@ def test_a_published_file_that_cannot_be_read_is_changed_and_the_others_are_comp
 
 def test_files_larger_than_the_memory_are_compared(db: duckdb.DuckDBPyConnection, write: Write) -> None:
     query = "select md5(n::varchar) || md5((n * n)::varchar) as text, n from range({}) as r(n)"
-    one, other = write(query.format("2_000_000")), write(query.format("1_999_999, -1, -1"))
-    assert one.stat().st_size > 100_000_000
-    assert same(db, one, other)
+    published, staged = write(query.format("2_000_000")), write(query.format("1_999_999, -1, -1"))
+    assert published.stat().st_size > 100_000_000
+    assert is_unchanged(db, published, staged)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import QueryError, TableError
 from reloads.outcome import CheckResult
-from reloads.rewriting.data_checks import bind_checks, check_definitions, run_checks
+from reloads.rewriting.data_checks import bind_checks, list_checks, run_checks
 from reloads.tables.definition import CheckSettings, Table, TableSettings
 
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"
@@ -75,8 +75,11 @@ def files(tmp_path: Path) -> Files:
 
 
 def sales(amounts: Mapping[str, list[float]]) -> str:
-    rows = ", ".join(f"(date '{day}', {n}, {amount})" for day, all_ in amounts.items() for n, amount in enumerate(all_))
-    return f"select * from (values {rows}) as t(day, id, amount)"
+    rows = []
+    for day, amounts_of_day in amounts.items():
+        for number, amount in enumerate(amounts_of_day):
+            rows.append(f"(date '{day}', {number}, {amount})")
+    return f"select * from (values {', '.join(rows)}) as t(day, id, amount)"
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +110,8 @@ def test_a_day_that_lost_half_its_rows_or_all_is_found(db: duckdb.DuckDBPyConnec
     old = files.write("old", sales({FIRST: [1] * 4, SECOND: [1] * 5, THIRD: [1] * 3}))
     files.write("new", sales({FIRST: [1] * 2, SECOND: [1] * 2}))
     new = files.write_empty("new", THIRD)
-    found = run_checks(db, table_with(FEWER), new=new, old=old, columns=DAY)
-    assert [(str(result.days), result.found, result.expected) for result in found] == [
+    results = run_checks(db, table_with(FEWER), new=new, old=old, columns=DAY)
+    assert [(str(result.days), result.found, result.expected) for result in results] == [
         (SECOND, "2", "5"),
         (THIRD, "0", "3"),
     ]
@@ -132,10 +135,12 @@ def test_duplicates_are_found(db: duckdb.DuckDBPyConnection, files: Files) -> No
 
 
 def test_a_check_reads_the_checks_before_it(db: duckdb.DuckDBPyConnection, files: Files) -> None:
-    more = "create view many_negative as select day, count(*) as found from negative group by day having found > 1"
+    second_check = (
+        "create view many_negative as select day, count(*) as found from negative group by day having found > 1"
+    )
     new = files.write("new", sales({FIRST: [-1, -2], SECOND: [-3]}))
-    found = run_checks(db, table_with(NEGATIVE + more), new=new, old=[], columns=DAY)
-    assert [(result.check, str(result.days)) for result in found] == [
+    results = run_checks(db, table_with(NEGATIVE + second_check), new=new, old=[], columns=DAY)
+    assert [(result.check, str(result.days)) for result in results] == [
         ("negative", FIRST),
         ("negative", SECOND),
         ("many_negative", FIRST),
@@ -146,7 +151,8 @@ def test_a_check_reads_the_sources(db: duckdb.DuckDBPyConnection, files: Files) 
     db.execute("create view ledger as select 1 as id")
     check = "create view unknown as select day, id as found from new anti join ledger using (id)"
     new = files.write("new", sales({FIRST: [1, 1, 1]}))
-    assert [r.found for r in run_checks(db, table_with(check), new=new, old=[], columns=DAY)] == ["0"]
+    [result] = run_checks(db, table_with(check), new=new, old=[], columns=DAY)
+    assert result.found == "0"
 
 
 def test_a_source_is_what_it_is_until_a_check_takes_its_name(db: duckdb.DuckDBPyConnection, files: Files) -> None:
@@ -157,8 +163,8 @@ def test_a_source_is_what_it_is_until_a_check_takes_its_name(db: duckdb.DuckDBPy
         create view last as from late;
     """
     new = files.write("new", sales({FIRST: [1]}))
-    found = [result.found for result in run_checks(db, table_with(checks), new=new, old=[], columns=DAY)]
-    assert found == ["source", "source, extended", "source, extended"]
+    results = run_checks(db, table_with(checks), new=new, old=[], columns=DAY)
+    assert [result.found for result in results] == ["source", "source, extended", "source, extended"]
 
 
 def test_sources_named_like_the_rows_of_a_check_stay_what_they_are(db: duckdb.DuckDBPyConnection, files: Files) -> None:
@@ -167,8 +173,8 @@ def test_sources_named_like_the_rows_of_a_check_stay_what_they_are(db: duckdb.Du
     check = "create view sources as select day, text as found from clean where exists (from new where id = 0)"
     new = files.write("new", sales({FIRST: [-1]}))
     before = db.execute("select view_name, sql from duckdb_views() order by all").fetchall()
-    found = run_checks(db, table_with(NEGATIVE + check), new=new, old=new, columns=DAY)
-    assert [result.found for result in found] == ["-1", "source"]
+    results = run_checks(db, table_with(NEGATIVE + check), new=new, old=new, columns=DAY)
+    assert [result.found for result in results] == ["-1", "source"]
     assert db.execute("from clean").fetchall() == db.execute("from old").fetchall()
     assert db.execute("select view_name, sql from duckdb_views() order by all").fetchall() == before
 
@@ -183,7 +189,7 @@ def test_a_run_leaves_nothing_in_the_database(db: duckdb.DuckDBPyConnection, fil
         assert db.execute("select * from duckdb_tables() where not internal").fetchall() == []
 
 
-def test_a_violation_without_a_day_or_on_a_strange_day_fails_all_days(
+def test_a_violation_without_a_day_or_outside_the_batch_fails_all_days(
     db: duckdb.DuckDBPyConnection, files: Files
 ) -> None:
     check = """
@@ -191,31 +197,34 @@ def test_a_violation_without_a_day_or_on_a_strange_day_fails_all_days(
         select unnest([null, date '2031-05-06', date '20000-01-01', day]) as day from new where amount < 0
     """
     new = files.write("new", sales({FIRST: [-1], SECOND: [2], THIRD: [3]}))
-    strange, own = sorted(run_checks(db, table_with(check), new=new, old=[], columns=DAY), key=lambda r: -r.rows)
-    assert (own.days, own.rows, own.found) == (days(FIRST), 1, None)
-    assert strange.days == days(f"{FIRST}..{THIRD}")
-    assert (strange.rows, strange.expected) == (3, "a day of the batch")
-    assert strange.found == "2031-05-06, 20000-01-01, no day"
+    in_batch, outside = run_checks(db, table_with(check), new=new, old=[], columns=DAY)
+    assert (in_batch.days, in_batch.rows, in_batch.found) == (days(FIRST), 1, None)
+    assert outside.days == days(f"{FIRST}..{THIRD}")
+    assert (outside.rows, outside.expected) == (3, "a day of the batch")
+    assert outside.found == "2031-05-06, 20000-01-01, no day"
 
 
 def test_a_published_day_without_new_rows_belongs_to_the_batch(db: duckdb.DuckDBPyConnection, files: Files) -> None:
     check = "create view gone as select day from old anti join new using (day)"
     old = files.write("old", sales({FIRST: [1], SECOND: [1]}))
     new = files.write("new", sales({FIRST: [1]}))
-    assert [r.days for r in run_checks(db, table_with(check), new=new, old=old, columns=DAY)] == [days(SECOND)]
+    [result] = run_checks(db, table_with(check), new=new, old=old, columns=DAY)
+    assert result.days == days(SECOND)
 
 
-@pytest.mark.parametrize(("count", "results"), [(50, 50), (51, 51), (75, 51)])
-def test_many_days_share_one_result(db: duckdb.DuckDBPyConnection, files: Files, count: int, results: int) -> None:
-    all_days = [date(2024, 1, 1) + timedelta(days=n) for n in range(count)]
+@pytest.mark.parametrize(("day_count", "result_count"), [(50, 50), (51, 51), (75, 51)])
+def test_many_days_share_one_result(
+    db: duckdb.DuckDBPyConnection, files: Files, day_count: int, result_count: int
+) -> None:
+    all_days = [date(2024, 1, 1) + timedelta(days=n) for n in range(day_count)]
     new = files.write("new", sales({str(day): [-n - 1, -n - 1] for n, day in enumerate(all_days)}))
-    found = run_checks(db, table_with(NEGATIVE), new=new, old=[], columns=DAY)
-    assert len(found) == results
-    assert [result.days for result in found[:50]] == [Days.of([day]) for day in all_days[:50]]
-    assert Days.of(day for result in found for day in result.days) == Days.of(all_days)
-    assert sum(result.rows for result in found) == 2 * count
-    if rest := found[50:]:
-        assert rest[0].found == "-51"
+    results = run_checks(db, table_with(NEGATIVE), new=new, old=[], columns=DAY)
+    assert len(results) == result_count
+    assert [result.days for result in results[:50]] == [Days.of([day]) for day in all_days[:50]]
+    assert Days.union(result.days for result in results) == Days.of(all_days)
+    assert sum(result.rows for result in results) == 2 * day_count
+    if shared := results[50:]:
+        assert shared[0].found == "-51"
 
 
 @given(
@@ -228,12 +237,12 @@ def test_no_violation_is_ignored(violations: list[tuple[str | None, str]], three
         db.execute("create table bad (day date, found varchar)")
         for violation in violations:
             db.execute("insert into bad values (?, ?)", violation)
-        found = run_checks(db, table_with("create view any_ as from bad"), new=three_days, old=[], columns=DAY)
-    assert sum(result.rows for result in found) == len(violations)
+        results = run_checks(db, table_with("create view any_ as from bad"), new=three_days, old=[], columns=DAY)
+    assert sum(result.rows for result in results) == len(violations)
     for day in (FIRST, SECOND, THIRD):
-        texts = [text for of, text in violations if of == day]
-        own = [(result.rows, result.found) for result in found if result.days == days(day)]
-        assert own == ([(len(texts), min(texts))] if texts else [])
+        texts = [text for day_of_text, text in violations if day_of_text == day]
+        results_of_day = [(result.rows, result.found) for result in results if result.days == days(day)]
+        assert results_of_day == ([(len(texts), min(texts))] if texts else [])
 
 
 def test_found_and_expected_are_of_one_row_short_and_on_one_line(db: duckdb.DuckDBPyConnection, files: Files) -> None:
@@ -250,25 +259,25 @@ def test_found_and_expected_are_of_one_row_short_and_on_one_line(db: duckdb.Duck
     assert len(result.expected) == 100
 
 
-def test_a_warning_is_told_from_an_error(db: duckdb.DuckDBPyConnection, files: Files) -> None:
+def test_a_warning_is_not_an_error(db: duckdb.DuckDBPyConnection, files: Files) -> None:
     new = files.write("new", f"{sales({FIRST: [-1]})} union all {sales({FIRST: [-1]})}")
     table = table_with(NEGATIVE + DUPLICATES, severities={"negative": "warn"})
-    found = run_checks(db, table, new=new, old=[], columns=DAY)
-    assert {result.check: result.severity for result in found} == {"negative": "warn", "duplicates": "error"}
+    results = run_checks(db, table, new=new, old=[], columns=DAY)
+    assert {result.check: result.severity for result in results} == {"negative": "warn", "duplicates": "error"}
 
 
 def test_a_column_that_the_published_files_lack_is_null_in_them(db: duckdb.DuckDBPyConnection, files: Files) -> None:
     check = (
-        "create view changed as select day, o.Amount as found, o.more as expected from old as o join new using (day)"
+        "create view changed as select day, o.Amount as found, o.tags as expected from old as o join new using (day)"
     )
-    new = files.write("new", f"select *, [1] as more, 1 as Amount from ({sales({FIRST: [1]})}) as t(day, id, other)")
+    new = files.write("new", f"select *, [1] as tags, 1 as Amount from ({sales({FIRST: [1]})}) as t(day, id, price)")
     old = files.write("old", sales({FIRST: [7]}))
     [result] = run_checks(db, table_with(check), new=new, old=old, columns=DAY)
     assert (result.found, result.expected) == ("7", None)
     [whole] = run_checks(
         db, table_with("create view a as select day, o as found from old as o"), new=new, old=old, columns=DAY
     )
-    assert whole.found == "{'id': 0, 'amount': 7, 'day': 2024-01-01, 'other': NULL, 'more': NULL}"
+    assert whole.found == "{'id': 0, 'amount': 7, 'day': 2024-01-01, 'price': NULL, 'tags': NULL}"
 
 
 def test_published_files_may_have_other_columns_and_types(db: duckdb.DuckDBPyConnection, files: Files) -> None:
@@ -276,8 +285,8 @@ def test_published_files_may_have_other_columns_and_types(db: duckdb.DuckDBPyCon
     files.write("old", f"select date '{FIRST}' as day, 0 as id, date '2000-01-01' as amount, 5 as gone")
     old = files.write("old", f"select date '{SECOND}' as day, 0 as id, null::date as amount")
     check = "create view types as select day, o.amount as found, o.gone as expected from old as o"
-    found = run_checks(db, table_with(check), new=new, old=old, columns=DAY)
-    assert [(result.found, result.expected) for result in found] == [("2000-01-01", "5"), (None, None)]
+    results = run_checks(db, table_with(check), new=new, old=old, columns=DAY)
+    assert [(result.found, result.expected) for result in results] == [("2000-01-01", "5"), (None, None)]
 
 
 def test_a_damaged_published_file_only_concerns_checks_that_read_it(
@@ -319,8 +328,8 @@ def test_checks_are_named_in_order_whatever_is_written_around_them() -> None:
         CREATE OR REPLACE TEMP VIEW a AS from new where 'create view x as' <> ';' ; ;
         create temporary view c as with x as (from new) from x -- at the end
     """
-    assert check_definitions(table_with(checks)) == ["b", "a", "c"]
-    assert check_definitions(table_with("")) == []
+    assert list_checks(table_with(checks)) == ["b", "a", "c"]
+    assert list_checks(table_with("")) == []
 
 
 @pytest.mark.parametrize(
@@ -344,15 +353,15 @@ def test_checks_are_named_in_order_whatever_is_written_around_them() -> None:
 )
 def test_anything_but_checks_is_refused_with_file_and_rule(checks: str, rule: str) -> None:
     with pytest.raises(TableError, match=rf"^tables/sales/checks\.sql:? .*{rule}"):
-        check_definitions(table_with(checks))
+        list_checks(table_with(checks))
 
 
 def test_a_severity_of_a_check_that_is_not_there_is_refused() -> None:
     rule = r"^tables/sales/table\.toml: checks names 'negativ' but checks\.sql makes negative; mend either$"
     with pytest.raises(TableError, match=rule):
-        check_definitions(table_with(NEGATIVE, severities={"negativ": "warn"}))
+        list_checks(table_with(NEGATIVE, severities={"negativ": "warn"}))
     with pytest.raises(TableError, match=r"makes none"):
-        check_definitions(table_with("", severities={"negativ": "warn"}))
+        list_checks(table_with("", severities={"negativ": "warn"}))
 
 
 COLUMNS = {"day": "DATE", "id": "BIGINT", "amount": "DOUBLE", 'Odd "name': 'STRUCT(a INTEGER[], "b c" VARCHAR)'}
@@ -371,7 +380,7 @@ def test_good_checks_bind_without_a_file(db: duckdb.DuckDBPyConnection) -> None:
         pytest.param("select day from new where amount > ?", "wrong: .*parameters.*; mend the check", id="parameter"),
         pytest.param("select id from new", "wrong has no column day, only id; select it", id="no day"),
         pytest.param(
-            "select day::timestamp as day from new", "wrong has day as TIMESTAMP, not DATE; cast", id="no date"
+            "select day::timestamp as day from new", "wrong has day as TIMESTAMP, not DATE; cast", id="not a date"
         ),
         pytest.param("select null as day from new", "wrong has day as .*, not DATE; cast", id="null"),
         pytest.param("describe new", "wrong", id="no rows"),

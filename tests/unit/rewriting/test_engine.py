@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from reloads.errors import QueryError
-from reloads.rewriting.engine import Share, connect
+from reloads.rewriting.engine import Share, connect, message
 from reloads.settings import Settings
 from reloads.tables.definition import load_table
 
@@ -64,8 +64,10 @@ def test_a_missing_source_only_concerns_who_reads_it(sales_settings: Settings, t
         assert engine.db.execute("from there").fetchall() == [(1,)]
         with pytest.raises(duckdb.CatalogException) as caught:
             engine.db.execute("from raw")
-        assert "nowhere" not in engine.because(caught.value)
-        assert "tables/sources.sql: IO Error: No files found that match" in engine.because(caught.value)
+        sentence = engine.explain(caught.value)
+        assert "nowhere" not in sentence
+        assert sentence.startswith("Catalog Error: Table with name raw does not exist!; tables/sources.sql: IO Error: ")
+        assert "tables/sources.sql: IO Error: No files found that match" in sentence
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,60 @@ def test_a_broken_statement_is_an_error_whoever_reads_it(
         connect(table, source=tmp_path, spill=tmp_path, share=SHARE),
     ):
         pass
+
+
+def words_of_database(query: str) -> str:
+    with duckdb.connect() as db:
+        db.execute("create table sales (day date, amount int)")
+        with pytest.raises(duckdb.Error) as caught:
+            db.execute(query)
+    return message(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        pytest.param("from raw", "Table with name raw", id="a system table is guessed"),
+        pytest.param("from duckdb_log", "Table with name duckdb_log", id="a system table is near"),
+        pytest.param("select 1 from sale as s", "Table with name sale", id="a table is near"),
+        pytest.param('from "odd\nname"', "Table with name odd name", id="a name of two lines"),
+        pytest.param("insert into nowhere values (1)", "Table with name nowhere", id="no picture of the statement"),
+        pytest.param("drop view nowhere", "View with name nowhere", id="view"),
+    ],
+)
+def test_the_database_does_not_guess_at_a_missing_table(query: str, name: str) -> None:
+    assert words_of_database(query) == f"Catalog Error: {name} does not exist!"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        pytest.param(
+            "select amont from sales",
+            'Binder Error: Referenced column "amont" not found in FROM clause! Candidate bindings: "amount", "day"',
+            id="column",
+        ),
+        pytest.param(
+            "select sal.amount from sales",
+            'Binder Error: Referenced table "sal" not found! Candidate tables: "sales"',
+            id="table of a column",
+        ),
+        pytest.param(
+            "select sume(amount) from sales",
+            'Catalog Error: Scalar Function with name sume does not exist! Did you mean "sum"?',
+            id="function",
+        ),
+        pytest.param(
+            "from read_csvv('raw.csv')",
+            'Catalog Error: Table Function with name read_csvv does not exist! Did you mean "read_csv"?',
+            id="table function",
+        ),
+        pytest.param(
+            "select 1::integr",
+            'Catalog Error: Type with name integr does not exist! Did you mean "integer"?',
+            id="type",
+        ),
+    ],
+)
+def test_candidates_for_other_names_stay(query: str, words: str) -> None:
+    assert words_of_database(query) == words

@@ -1,4 +1,4 @@
-"""Inputs: what a query reads of other tables is of one moment, is known exactly, and has its columns and types."""
+"""Inputs: the rows that a query reads of other tables are of one moment, from known files, with their types."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
+from itertools import chain as chain_all
 from pathlib import Path
 from typing import Any
 
@@ -53,29 +54,29 @@ def correct(chain: Chain, table: str = "a", first: str = "2025-01-01", last: str
     load(chain, table, first=first, last=last)
 
 
-def the(chain: Chain, name: str) -> Table:
+def definition_of(chain: Chain, name: str) -> Table:
     return load_table(chain.settings.tables, name)
 
 
-def snapshots(chain: Chain, reader: str, days: Days, folder: Path) -> dict[str, Snapshot]:
-    table = the(chain, reader)
+def take(chain: Chain, downstream: str, days: Days, folder: Path) -> dict[str, Snapshot]:
+    table = definition_of(chain, downstream)
     inputs = all_inputs(chain.settings.tables, table)
     return take_snapshots(table, days, warehouse=chain.settings.warehouse, inputs=inputs, folder=folder)
 
 
 @contextmanager
-def engine_with(chain: Chain, reader: str, found: Mapping[str, Snapshot]) -> Iterator[Engine]:
-    """A database that knows the inputs of the reader, as they were linked."""
-    table, settings = the(chain, reader), chain.settings
+def engine_with(chain: Chain, downstream: str, snapshots: Mapping[str, Snapshot]) -> Iterator[Engine]:
+    """A database that knows the inputs of the downstream table, as they were linked."""
+    table, settings = definition_of(chain, downstream), chain.settings
     share = Share(threads=2, memory_mb=256)
     with connect(table, source=settings.source, spill=settings.home / "spill", share=share) as engine:
         inputs = all_inputs(settings.tables, table)
-        create_inputs(engine, found, warehouse=settings.warehouse, inputs=inputs)
+        create_inputs(engine, snapshots, warehouse=settings.warehouse, inputs=inputs)
         yield engine
 
 
-def query(chain: Chain, reader: str, days: Days, folder: Path, sql: str) -> Rows:
-    with engine_with(chain, reader, snapshots(chain, reader, days, folder)) as engine:
+def query(chain: Chain, downstream: str, days: Days, folder: Path, sql: str) -> Rows:
+    with engine_with(chain, downstream, take(chain, downstream, days, folder)) as engine:
         return engine.db.execute(sql).fetchall()
 
 
@@ -89,10 +90,10 @@ def published(chain: Chain, table: str) -> Rows:
 
 
 def test_a_snapshot_is_links_to_the_published_files(loaded: Chain, tmp_path: Path) -> None:
-    found = snapshots(loaded, "b", WEEK, tmp_path / "stage")["a"]
-    folder = folder_of(loaded.settings.warehouse, the(loaded, "a"))
-    assert [file.stat().st_ino for file in found.files] == [folder.partition(day).stat().st_ino for day in WEEK]
-    assert found.identities == identities(folder, WEEK)
+    snapshot = take(loaded, "b", WEEK, tmp_path / "stage")["a"]
+    folder = folder_of(loaded.settings.warehouse, definition_of(loaded, "a"))
+    assert [file.stat().st_ino for file in snapshot.files] == [folder.partition(day).stat().st_ino for day in WEEK]
+    assert snapshot.identities == identities(folder, WEEK)
 
 
 def test_where_no_link_can_be_made_a_copy_is_as_good(
@@ -101,56 +102,57 @@ def test_where_no_link_can_be_made_a_copy_is_as_good(
     def no_links(source: Path, target: Path) -> None:
         raise PermissionError(1, "Operation not permitted", source, None, target)
 
-    folder = folder_of(loaded.settings.warehouse, the(loaded, "a"))
+    folder = folder_of(loaded.settings.warehouse, definition_of(loaded, "a"))
     monkeypatch.setattr(os, "link", no_links)
-    found = snapshots(loaded, "b", WEEK, tmp_path / "stage")["a"]
-    assert [file.read_bytes() for file in found.files] == [folder.partition(day).read_bytes() for day in WEEK]
-    assert {file.stat().st_nlink for file in found.files} == {1}
-    assert found.identities == identities(folder, WEEK), "or the reader would be stale at once"
+    snapshot = take(loaded, "b", WEEK, tmp_path / "stage")["a"]
+    assert [file.read_bytes() for file in snapshot.files] == [folder.partition(day).read_bytes() for day in WEEK]
+    assert {file.stat().st_nlink for file in snapshot.files} == {1}
+    assert snapshot.identities == identities(folder, WEEK), "or the downstream table would be stale at once"
 
 
 @given(n=st.integers(0, 13), length=st.integers(1, 5), window=st.integers(1, 6))
-def test_a_window_links_the_days_of_the_reader_and_those_before(
+def test_a_window_links_the_days_of_the_downstream_table_and_those_before(
     linked: Callable[[Days, int], list[date]], n: int, length: int, window: int
 ) -> None:
     first = FIRST + timedelta(days=n)
     last = first + timedelta(days=length - 1)
-    wanted = {first - timedelta(days=window - 1) + timedelta(days=k) for k in range(length + window - 1)}
-    there = {FIRST + timedelta(days=k) for k in range(14)}
-    assert linked(Days.between(first, last), window) == sorted(wanted & there)
+    needed = Days.between(first - timedelta(days=window - 1), last)
+    published_days = Days.between(FIRST, FIRST + timedelta(days=13))
+    assert linked(Days.between(first, last), window) == list(needed & published_days)
 
 
 @pytest.fixture(scope="module")
 def linked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Days, int], list[date]]:
-    """The days of ``a`` that these days of a reader with that window link, where the first 14 of January are there."""
+    """The days of ``a``, which has the first 14 of January, that days of a table link which reads it by a window."""
     chain = load(Chain.at(tmp_path_factory.mktemp("linked")), "a", last="2025-01-14")
 
     def days_linked(days: Days, window: int) -> list[date]:
-        chain.define("reader", "select day, amount from a", f'reads = {{ a = "{window} days" }}')
-        found = snapshots(chain, "reader", days, tmp_path_factory.mktemp("stage"))["a"]
-        assert len(found.files) == len([day for day, files in found.identities.items() if files])
-        return [day for day, files in found.identities.items() if files]
+        chain.define("downstream", "select day, amount from a", f'reads = {{ a = "{window} days" }}')
+        snapshot = take(chain, "downstream", days, tmp_path_factory.mktemp("stage"))["a"]
+        linked_days = [day for day, identities_of_day in snapshot.identities.items() if identities_of_day]
+        assert len(snapshot.files) == len(linked_days)
+        return linked_days
 
     return days_linked
 
 
-def test_only_days_that_are_there_are_linked_and_gaps_are_none(loaded: Chain, tmp_path: Path) -> None:
+def test_only_published_days_are_linked_and_gaps_are_not(loaded: Chain, tmp_path: Path) -> None:
     gap = Days.parse(["2025-01-02", "2025-01-09", "2025-01-20"])
-    found = snapshots(loaded, "b", gap, tmp_path / "stage")["a"]
-    assert [file.parent.name for file in found.files] == ["day=2025-01-02", "day=2025-01-09"]
+    snapshot = take(loaded, "b", gap, tmp_path / "stage")["a"]
+    assert [file.parent.name for file in snapshot.files] == ["day=2025-01-02", "day=2025-01-09"]
 
 
 def test_a_disk_that_takes_no_links_is_the_operators_to_mend(loaded: Chain, tmp_path: Path) -> None:
     (tmp_path / "stage").touch()
     with pytest.raises(OperatorError, match=r"data\.parquet cannot be written \(.*\); make room or grant access"):
-        snapshots(loaded, "b", WEEK, tmp_path / "stage")
+        take(loaded, "b", WEEK, tmp_path / "stage")
 
 
 # of one moment
 
 
 def is_locked(chain: Chain, table: str) -> bool:
-    """Whether somebody else would have to wait who wants to publish that table now."""
+    """Whether a process that would publish that table now has to wait."""
     handle = os.open(chain.settings.warehouse / ".ledger" / f"{table}.lock", os.O_RDWR)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -161,26 +163,26 @@ def is_locked(chain: Chain, table: str) -> bool:
     return False
 
 
-def test_while_an_input_is_linked_its_table_is_locked_and_no_other(
+def test_while_an_input_is_linked_only_its_table_is_locked(
     loaded: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(loaded, "b", "c")
-    seen: list[tuple[str, bool, bool]] = []
+    locks: list[tuple[str, bool, bool]] = []
     link = os.link
 
-    def look(source: Path, target: Path) -> None:
-        seen.append((Path(source).parent.parent.name, is_locked(loaded, "b"), is_locked(loaded, "c")))
+    def note_locks(source: Path, target: Path) -> None:
+        locks.append((Path(source).parent.parent.name, is_locked(loaded, "b"), is_locked(loaded, "c")))
         link(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "link", look)
-        snapshots(loaded, "d", Days.between(FIRST, date(2025, 1, 2)), tmp_path / "stage")
-    assert seen == [*[("b", True, False)] * 2, *[("c", False, True)] * 2]
+        patch.setattr(os, "link", note_locks)
+        take(loaded, "d", Days.between(FIRST, date(2025, 1, 2)), tmp_path / "stage")
+    assert locks == [*[("b", True, False)] * 2, *[("c", False, True)] * 2]
     assert not is_locked(loaded, "b")
     assert not is_locked(loaded, "c")
 
 
-def test_who_publishes_meanwhile_waits_so_that_all_days_are_of_before(
+def test_a_publication_meanwhile_waits_so_that_all_days_are_of_before(
     loaded: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in WEEK:
@@ -196,7 +198,7 @@ def test_who_publishes_meanwhile_waits_so_that_all_days_are_of_before(
     publisher = threading.Thread(target=publish)
     link, flock = os.link, fcntl.flock
 
-    def publish_at_the_first(source: Path, target: Path) -> None:
+    def link_and_publish_at_the_first(source: Path, target: Path) -> None:
         link(source, target)
         if threading.current_thread() is not publisher and publisher.ident is None:
             publisher.start()
@@ -211,52 +213,52 @@ def test_who_publishes_meanwhile_waits_so_that_all_days_are_of_before(
         flock(handle, how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "link", publish_at_the_first)
+        patch.setattr(os, "link", link_and_publish_at_the_first)
         patch.setattr(fcntl, "flock", notice_waiting)
-        found = snapshots(loaded, "b", WEEK, tmp_path / "stage")
+        snapshots = take(loaded, "b", WEEK, tmp_path / "stage")
         publisher.join(60)
-    with engine_with(loaded, "b", found) as engine:
+    with engine_with(loaded, "b", snapshots) as engine:
         old = engine.db.execute("select amount from a order by day").fetchall()
     assert old == [(day.day,) for day in WEEK]
-    [now] = set(query(loaded, "b", WEEK, tmp_path / "again", "select amount from a"))
-    assert now == (CORRECTED,), "it only waited"
+    rows = query(loaded, "b", WEEK, tmp_path / "again", "select distinct amount from a")
+    assert rows == [(CORRECTED,)], "it only waited"
 
 
 def test_what_is_published_after_the_links_were_made_is_not_read(loaded: Chain, tmp_path: Path) -> None:
-    found = snapshots(loaded, "b", WEEK, tmp_path / "stage")
-    with engine_with(loaded, "b", found) as engine:
+    snapshots = take(loaded, "b", WEEK, tmp_path / "stage")
+    with engine_with(loaded, "b", snapshots) as engine:
         correct(loaded)
         assert engine.db.execute("select amount from a order by day").fetchall() == [(day.day,) for day in WEEK]
-    folder = folder_of(loaded.settings.warehouse, the(loaded, "a"))
-    now = identities(folder, WEEK)
-    assert all(found["a"].digest(day) != digest(now, day, 1) for day in WEEK)
+    folder = folder_of(loaded.settings.warehouse, definition_of(loaded, "a"))
+    new_identities = identities(folder, WEEK)
+    assert all(snapshots["a"].digest(day) != digest(new_identities, day, 1) for day in WEEK)
 
 
-def test_an_input_that_is_replaced_during_the_rewrite_of_its_reader_makes_it_stale(
+def test_an_input_that_is_replaced_while_a_downstream_table_is_rewritten_makes_it_stale(
     loaded: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(loaded, "b", "c", first="2025-01-08", last="2025-01-14")
     loaded.ask("d", "2025-01-08", "2025-01-14", cascade=False)
-    first = loaded.plan("d")
+    batches_of_d = loaded.plan("d")
     loaded.define("b", "select day, 3 * amount as twice from a")
     loaded.ask("b", "2025-01-08", "2025-01-14", cascade=False)
-    later = loaded.plan("b")
-    link, replaced = os.link, list[Any]()
+    batches_of_b = loaded.plan("b")
+    link, is_replaced = os.link, threading.Event()
 
     def replace_b_when_c_is_linked(source: Path, target: Path) -> None:
         link(source, target)
-        if Path(source).parent.parent.name == "c" and not replaced:
-            replaced.extend(later)
-            loaded.settle("b", later, loaded.rewrite("b", later))
+        if Path(source).parent.parent.name == "c" and not is_replaced.is_set():
+            is_replaced.set()
+            loaded.settle("b", batches_of_b, loaded.rewrite("b", batches_of_b))
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", replace_b_when_c_is_linked)
-        outcomes = loaded.rewrite("d", first)
-    assert loaded.settle("d", first, outcomes).failed == ()
+        outcomes = loaded.rewrite("d", batches_of_d)
+    assert loaded.settle("d", batches_of_d, outcomes).failed == ()
     assert [row[0] for row in published(loaded, "d")] == [2 * day.day for day in WEEK], "as b was at first"
-    asked = loaded.ask("d", "2025-01-08", "2025-01-14", only="stale")
+    record = loaded.ask("d", "2025-01-08", "2025-01-14", only="stale")
     loaded.work_off("d")
-    assert [one.why for one in loaded.the(asked.id)[1].planned] == ["b changed"]
+    assert [reason.why for reason in loaded.the(record.id)[1].planned] == ["b changed"]
     assert [row[0] for row in published(loaded, "d")] == [3 * day.day for day in WEEK]
 
 
@@ -269,24 +271,36 @@ IDENTITIES = st.dictionaries(
 )
 
 
-@given(found=IDENTITIES, other=IDENTITIES, n=st.integers(0, 14), window=st.integers(1, 5), is_near=st.booleans())
+Identities = dict[date, tuple[str, ...]]
+
+
+@given(read=IDENTITIES, now=IDENTITIES, n=st.integers(0, 14), window=st.integers(1, 5), is_near=st.booleans())
 def test_the_digest_tells_exactly_the_files_of_the_window(
-    found: dict[date, tuple[str, ...]], other: dict[date, tuple[str, ...]], n: int, window: int, *, is_near: bool
+    read: Identities, now: Identities, n: int, window: int, *, is_near: bool
 ) -> None:
     day = FIRST + timedelta(days=n)
-    within = [day - timedelta(days=k) for k in range(window)]
-    found, other = ({d: tuple(f"day={d}:{f}" for f in files) for d, files in one.items()} for one in (found, other))
+    days_of_window = [day - timedelta(days=k) for k in range(window)]
+    read, now = with_day_names(read), with_day_names(now)
     if is_near:
-        other = {**other, **{d: found[d] for d in within if d in found}}
-        other = {d: files for d, files in other.items() if d in found or d not in within}
+        # Only days outside the window differ.
+        now = {outside: files for outside, files in now.items() if outside not in days_of_window}
+        now |= {within: files for within, files in read.items() if within in days_of_window}
 
-    def files(one: dict[date, tuple[str, ...]]) -> set[str]:
-        return {file for d in within for file in one.get(d, ())}
+    def files_of_window(files_by_day: Identities) -> set[str]:
+        return set(chain_all.from_iterable(files_by_day.get(day, ()) for day in days_of_window))
 
-    assert (digest(found, day, window) == digest(other, day, window)) == (files(found) == files(other))
+    are_equal = files_of_window(read) == files_of_window(now)
+    assert (digest(read, day, window) == digest(now, day, window)) == are_equal
 
 
-def test_the_order_in_which_files_are_found_does_not_count() -> None:
+def with_day_names(files_by_day: Identities) -> Identities:
+    named: Identities = {}
+    for day, files in files_by_day.items():
+        named[day] = tuple(f"day={day}:{file}" for file in files)
+    return named
+
+
+def test_the_order_of_the_files_does_not_count() -> None:
     assert digest({FIRST: ("a", "b")}, FIRST, 1) == digest({FIRST: ("b", "a")}, FIRST, 1)
 
 
@@ -294,17 +308,18 @@ def test_what_was_linked_and_what_is_published_have_one_digest(loaded: Chain, tm
     shops = "select day, shop, amount from a cross join (values ('it''s 5 %'), ('süd')) as shops(shop)"
     loaded.define("shops", shops, 'keys = ["shop"]')
     load(loaded, "shops")
-    loaded.define("reader", "select day, shop, amount from shops", 'reads = { shops = "2 days" }')
+    loaded.define("downstream", "select day, shop, amount from shops", 'reads = { shops = "2 days" }')
     days = Days.between(FIRST, date(2025, 1, 5))
-    found = snapshots(loaded, "reader", days, tmp_path / "stage")["shops"]
-    folder = folder_of(loaded.settings.warehouse, the(loaded, "shops"))
-    now = identities(folder, Days.between(FIRST - timedelta(days=1), date(2025, 1, 5)))
-    assert [found.digest(day) for day in days] == [digest(now, day, 2) for day in days]
-    assert len({found.digest(day) for day in days}) == 5
+    snapshot = take(loaded, "downstream", days, tmp_path / "stage")["shops"]
+    folder = folder_of(loaded.settings.warehouse, definition_of(loaded, "shops"))
+    published_identities = identities(folder, Days.between(FIRST - timedelta(days=1), date(2025, 1, 5)))
+    digests = [snapshot.digest(day) for day in days]
+    assert digests == [digest(published_identities, day, 2) for day in days]
+    assert len(set(digests)) == 5
 
 
 def test_a_file_that_went_or_has_another_time_is_another_digest(loaded: Chain) -> None:
-    folder = folder_of(loaded.settings.warehouse, the(loaded, "a"))
+    folder = folder_of(loaded.settings.warehouse, definition_of(loaded, "a"))
     file = folder.partition(FIRST)
     before = digest(identities(folder, [FIRST]), FIRST, 1)
     os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
@@ -317,49 +332,49 @@ def test_a_file_that_went_or_has_another_time_is_another_digest(loaded: Chain) -
 # an input without partitions
 
 
-def columns(chain: Chain, reader: str, table: str, folder: Path) -> tuple[dict[str, str], int]:
-    """The columns of an input as the reader sees them, and its rows."""
-    with engine_with(chain, reader, snapshots(chain, reader, WEEK, folder)) as engine:
+def columns_and_row_count(chain: Chain, downstream: str, table: str, folder: Path) -> tuple[dict[str, str], int]:
+    """An input as the query of the downstream table sees it."""
+    with engine_with(chain, downstream, take(chain, downstream, WEEK, folder)) as engine:
         described = engine.db.execute(f"describe {table}").fetchall()
         rows = engine.db.execute(f"select count(*) from {table}").fetchall()
     return {row[0]: row[1] for row in described}, rows[0][0]
 
 
-def test_one_that_was_never_loaded_is_empty_with_the_columns_of_its_query(chain: Chain, tmp_path: Path) -> None:
-    assert columns(chain, "b", "a", tmp_path / "stage") == ({"day": "DATE", "amount": "INTEGER"}, 0)
+def test_an_input_that_was_never_loaded_is_empty_with_the_columns_of_its_query(chain: Chain, tmp_path: Path) -> None:
+    assert columns_and_row_count(chain, "b", "a", tmp_path / "stage") == ({"day": "DATE", "amount": "INTEGER"}, 0)
 
 
-def test_so_is_one_whose_own_inputs_were_never_loaded(chain: Chain, tmp_path: Path) -> None:
-    assert columns(chain, "d", "b", tmp_path / "stage") == ({"day": "DATE", "twice": "INTEGER"}, 0)
-    assert columns(chain, "d", "c", tmp_path / "again") == ({"day": "DATE", "week": "INTEGER"}, 0)
+def test_so_is_an_input_whose_own_inputs_were_never_loaded(chain: Chain, tmp_path: Path) -> None:
+    assert columns_and_row_count(chain, "d", "b", tmp_path / "stage") == ({"day": "DATE", "twice": "INTEGER"}, 0)
+    assert columns_and_row_count(chain, "d", "c", tmp_path / "again") == ({"day": "DATE", "week": "INTEGER"}, 0)
 
 
-def test_one_that_has_no_partition_of_these_days_has_the_columns_of_its_newest_file(
+def test_an_input_without_partitions_of_these_days_has_the_columns_of_its_newest_file(
     chain: Chain, tmp_path: Path
 ) -> None:
     load(chain, "a")
-    chain.define("a", "select day, amount::text as other from raw")
-    found, rows = columns(chain, "b", "a", tmp_path / "stage")
-    assert (found, rows) == ({"amount": "INTEGER", "day": "DATE"}, 0)
+    chain.define("a", "select day, amount::text as units from raw")
+    assert columns_and_row_count(chain, "b", "a", tmp_path / "stage") == ({"amount": "INTEGER", "day": "DATE"}, 0)
 
 
 @pytest.mark.parametrize("is_loaded", [True, False], ids=["of files", "of the query"])
-def test_one_with_keys_has_their_columns_too(chain: Chain, tmp_path: Path, *, is_loaded: bool) -> None:
+def test_an_input_with_keys_has_their_columns_too(chain: Chain, tmp_path: Path, *, is_loaded: bool) -> None:
     chain.define("shops", "select day, amount, 5 as shop, day as opened from raw", 'keys = ["shop", "opened"]')
     if is_loaded:
         load(chain, "shops")
-    chain.define("reader", "select day, shop from shops")
-    found, rows = columns(chain, "reader", "shops", tmp_path / "stage")
-    assert (found, rows) == ({"day": "DATE", "amount": "INTEGER", "shop": "INTEGER", "opened": "DATE"}, 0)
+    chain.define("downstream", "select day, shop from shops")
+    columns, row_count = columns_and_row_count(chain, "downstream", "shops", tmp_path / "stage")
+    assert columns == {"day": "DATE", "amount": "INTEGER", "shop": "INTEGER", "opened": "DATE"}
+    assert row_count == 0
 
 
-def test_one_with_parameters_has_the_types_of_their_defaults(chain: Chain, tmp_path: Path) -> None:
+def test_an_input_with_parameters_has_the_types_of_their_defaults(chain: Chain, tmp_path: Path) -> None:
     factor = "[parameters.factor]\ntype = 'number'\ndefault = 2\n"
     chain.define("a", "select day, amount * getvariable('factor') as amount from raw", factor)
-    assert columns(chain, "b", "a", tmp_path / "stage") == ({"day": "DATE", "amount": "DOUBLE"}, 0)
+    assert columns_and_row_count(chain, "b", "a", tmp_path / "stage") == ({"day": "DATE", "amount": "DOUBLE"}, 0)
 
 
-def test_a_reader_of_nothing_publishes_empty_days(chain: Chain) -> None:
+def test_a_table_whose_inputs_are_empty_publishes_empty_days(chain: Chain) -> None:
     load(chain, "d")
     files = [path.parent.name for path in chain.settings.warehouse.glob("d/*/data.parquet")]
     assert sorted(files) == ["day=2025-01-01", "day=2025-01-02", "day=2025-01-03"]
@@ -371,7 +386,7 @@ def test_a_reader_of_nothing_publishes_empty_days(chain: Chain) -> None:
 def test_an_empty_input_may_read_another_one_whatever_their_names(
     chain: Chain, tmp_path: Path, *, is_loaded: bool
 ) -> None:
-    # b, which was never loaded, reads c, and d reads both.
+    # b, which was never loaded, reads c; d reads both.
     chain.define("c", "select day, amount as week from raw")
     chain.define("b", "select day, 2 * week as twice from c")
     if is_loaded:
@@ -400,20 +415,20 @@ SHOPS = [
 ]
 
 
-def test_texts_of_every_kind_come_back_as_they_were(chain: Chain, tmp_path: Path) -> None:
+def test_keys_of_every_kind_of_text_come_back_unchanged(chain: Chain, tmp_path: Path) -> None:
     listed = ", ".join("('{}')".format(shop.replace("'", "''")) for shop in SHOPS)
     chain.define("shops", f"select day, amount, shop from raw, (values {listed}) as v(shop)", 'keys = ["shop"]')
     load(chain, "shops", first="2025-01-08", last="2025-01-09")
-    chain.define("reader", "select day, shop from shops")
+    chain.define("downstream", "select day, shop from shops")
     sql = "select distinct shop, typeof(shop) from shops"
-    assert set(query(chain, "reader", WEEK, tmp_path / "stage", sql)) == {(shop, "VARCHAR") for shop in SHOPS}
+    assert set(query(chain, "downstream", WEEK, tmp_path / "stage", sql)) == {(shop, "VARCHAR") for shop in SHOPS}
 
 
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
         pytest.param("1234::int", "INTEGER", 1234, id="integer"),
-        pytest.param("9_007_199_254_740_993", "BIGINT", 9_007_199_254_740_993, id="a large one"),
+        pytest.param("9_007_199_254_740_993", "BIGINT", 9_007_199_254_740_993, id="a large integer"),
         pytest.param("date '2024-02-29'", "DATE", date(2024, 2, 29), id="date"),
         pytest.param("true", "BOOLEAN", True, id="boolean"),
         pytest.param("'007'", "VARCHAR", "007", id="a text of digits"),
@@ -426,8 +441,8 @@ def test_a_key_has_the_type_that_the_query_of_the_input_gave_it(
 ) -> None:
     chain.define("shops", f"select day, amount, {value} as shop from raw", 'keys = ["shop"]')
     load(chain, "shops", first="2025-01-08", last="2025-01-08")
-    chain.define("reader", "select day, shop from shops")
-    rows = query(chain, "reader", WEEK, tmp_path / "stage", "select shop, typeof(shop), typeof(day) from shops")
+    chain.define("downstream", "select day, shop from shops")
+    rows = query(chain, "downstream", WEEK, tmp_path / "stage", "select shop, typeof(shop), typeof(day) from shops")
     assert rows == [(expected, kind, "DATE")]
 
 
@@ -444,8 +459,10 @@ def test_keys_below_such_a_folder_are_read_from_the_names_of_the_files(tmp_path:
     chain = Chain.at(tmp_path / "env=prod")
     chain.define("shops", "select day, amount, 'a/b =% ü' as shop, 7 as number from raw", 'keys = ["shop", "number"]')
     load(chain, "shops", last="2025-01-01")
-    chain.define("reader", "select day, shop, number from shops")
-    rows = query(chain, "reader", Days.of([FIRST]), tmp_path / "stage=1", "select day, shop, number, amount from shops")
+    chain.define("downstream", "select day, shop, number from shops")
+    rows = query(
+        chain, "downstream", Days.of([FIRST]), tmp_path / "stage=1", "select day, shop, number, amount from shops"
+    )
     assert rows == [(FIRST, "a/b =% ü", 7, 1)]
 
 
@@ -483,14 +500,16 @@ def test_a_parameter_has_its_type_whatever_its_value(
 ) -> None:
     chain.define("a", "select day, amount from raw", PARAMETERS)
     with duckdb.connect() as db:
-        set_parameters(db, the(chain, "a"), given)
-        got = ", ".join(f"getvariable('{name}')" for name in NAMES)
-        kinds = ", ".join(f"typeof(getvariable('{name}'))" for name in NAMES)
-        assert db.execute(f"select {got}").fetchall() == [values]
-        assert db.execute(f"select {kinds}").fetchall() == [("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "DATE")]
+        set_parameters(db, definition_of(chain, "a"), given)
+        variables = [f"getvariable('{name}')" for name in NAMES]
+        types = [f"typeof({variable})" for variable in variables]
+        assert db.execute(f"select {', '.join(variables)}").fetchall() == [values]
+        assert db.execute(f"select {', '.join(types)}").fetchall() == [
+            ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "DATE")
+        ]
 
 
-def test_an_empty_input_does_not_lend_its_parameters_to_its_reader(chain: Chain) -> None:
+def test_an_empty_input_does_not_lend_its_parameters_to_a_downstream_table(chain: Chain) -> None:
     declared = "[parameters.factor]\ntype = '{}'\ndefault = {}\n"
     chain.define("a", "select day, amount * getvariable('factor') as amount from raw", declared.format("number", 2))
     query_of_b = "select day, getvariable('factor') as factor from raw where day not in (select day from a)"
@@ -500,23 +519,23 @@ def test_an_empty_input_does_not_lend_its_parameters_to_its_reader(chain: Chain)
     assert read_ledger(chain.settings.warehouse, "b").columns == {"factor": "BIGINT"}
 
 
-# all of them
+# inputs of inputs
 
 
 def test_all_inputs_are_those_of_the_inputs_too(chain: Chain) -> None:
-    names = {name: set(all_inputs(chain.settings.tables, the(chain, name))) for name in "abcd"}
+    names = {name: set(all_inputs(chain.settings.tables, definition_of(chain, name))) for name in "abcd"}
     assert names == {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"a", "b", "c"}}
-    assert {name: table.name for name, table in all_inputs(chain.settings.tables, the(chain, "d")).items()} == {
-        name: name for name in "abc"
-    }
+    assert {
+        name: table.name for name, table in all_inputs(chain.settings.tables, definition_of(chain, "d")).items()
+    } == {name: name for name in "abc"}
 
 
 def test_tables_that_read_each_other_have_an_end(chain: Chain) -> None:
     chain.define("a", "select day, twice as amount from b")
-    assert set(all_inputs(chain.settings.tables, the(chain, "b"))) == {"a", "b"}
+    assert set(all_inputs(chain.settings.tables, definition_of(chain, "b"))) == {"a", "b"}
 
 
-# one that cannot be read
+# an input that cannot be read
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1PAR1", b"garbage" * 100], ids=["empty", "no rows", "garbage"])
@@ -524,7 +543,7 @@ def test_an_input_that_cannot_be_read_is_named_and_fails_the_days_that_need_it(l
     load(loaded, "b")
     before = loaded.files()
     loaded.define("b", "select day, 3 * amount as twice from a")
-    file = folder_of(loaded.settings.warehouse, the(loaded, "a")).partition(date(2025, 1, 2))
+    file = folder_of(loaded.settings.warehouse, definition_of(loaded, "a")).partition(date(2025, 1, 2))
     file.write_bytes(content)
     record = loaded.ask("b", "2025-01-01", "2025-01-03", cascade=False)
     settled = loaded.run("b")
@@ -539,10 +558,10 @@ def test_an_input_that_cannot_be_read_is_named_and_fails_the_days_that_need_it(l
     assert loaded.the(record.id)[0] == "failed"
 
 
-def test_after_the_input_was_reloaded_its_reader_can_be(loaded: Chain) -> None:
+def test_after_the_input_was_reloaded_the_downstream_table_can_be(loaded: Chain) -> None:
     load(loaded, "b")
     before = loaded.files()
-    folder_of(loaded.settings.warehouse, the(loaded, "a")).partition(date(2025, 1, 2)).write_bytes(b"garbage")
+    folder_of(loaded.settings.warehouse, definition_of(loaded, "a")).partition(date(2025, 1, 2)).write_bytes(b"garbage")
     load(loaded, "a", "b")
     assert {name.partition(" ")[0] for name in changed(before, loaded.files())} == {"a"}
     assert loaded.queue.records("failed") == []
@@ -552,7 +571,7 @@ def test_rows_of_an_input_that_cannot_be_read_fail_the_days_that_need_them(loade
     # The footer is whole, so the damage shows only when the rows are read.
     load(loaded, "b")
     before = loaded.files()
-    file = folder_of(loaded.settings.warehouse, the(loaded, "a")).partition(date(2025, 1, 2))
+    file = folder_of(loaded.settings.warehouse, definition_of(loaded, "a")).partition(date(2025, 1, 2))
     spoilt = bytearray(file.read_bytes())
     footer = len(spoilt) - 8 - int.from_bytes(spoilt[-8:-4], "little")
     spoilt[4:footer] = b"\xff" * (footer - 4)
@@ -571,10 +590,10 @@ def test_an_input_whose_source_is_missing_is_tried_again(chain: Chain, tmp_path:
     for file in chain.settings.source.glob("*.csv"):
         file.unlink()
     with pytest.raises(OperatorError, match=r"the table 'a' cannot be read: .*tables/sources\.sql: .*; mend or reload"):
-        columns(chain, "b", "a", tmp_path / "stage")
+        columns_and_row_count(chain, "b", "a", tmp_path / "stage")
 
 
 def test_an_empty_input_whose_query_is_wrong_is_named(chain: Chain, tmp_path: Path) -> None:
     chain.define("a", "select day, amont as amount from raw")
     with pytest.raises(QueryError, match=r"the table 'a' cannot be read: .*amont.*; mend or reload it"):
-        columns(chain, "b", "a", tmp_path / "stage")
+        columns_and_row_count(chain, "b", "a", tmp_path / "stage")

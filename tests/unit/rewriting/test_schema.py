@@ -141,7 +141,7 @@ def test_a_column_that_is_new_is_refused_with_what_lets_it_in() -> None:
 
 
 def write(path: Path, schema: list[pa.Field], *, newer: int = 0) -> Path:
-    """An empty Parquet file that nobody of us wrote; a greater ``newer`` is a later time."""
+    """An empty Parquet file that another program wrote; a greater ``newer`` is a later time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(pa.schema(schema).empty_table(), path)
     os.utime(path, ns=(0, newer))
@@ -149,18 +149,17 @@ def write(path: Path, schema: list[pa.Field], *, newer: int = 0) -> Path:
 
 
 def test_whether_a_column_may_hold_null_does_not_count(tmp_path: Path, db: duckdb.DuckDBPyConnection) -> None:
-    kinds = [pa.int32(), pa.string(), pa.decimal128(18, 2), pa.list_(pa.int32()), pa.timestamp("us")]
-    nullable, never = (
-        write(tmp_path / f"{is_nullable}.parquet", [pa.field(f"c{n}", k, is_nullable) for n, k in enumerate(kinds)])
-        for is_nullable in (True, False)
-    )
-    assert columns_of(db, nullable) == columns_of(db, never)
-    kept = [pyarrow.parquet.read_schema(path).field("c0").nullable for path in (nullable, never)]
-    assert kept == [True, False], "as they are stored they differ"
+    types = [pa.int32(), pa.string(), pa.decimal128(18, 2), pa.list_(pa.int32()), pa.timestamp("us")]
+    nullable_fields = [pa.field(f"c{n}", type_) for n, type_ in enumerate(types)]
+    nullable = write(tmp_path / "nullable.parquet", nullable_fields)
+    required = write(tmp_path / "required.parquet", [field.with_nullable(nullable=False) for field in nullable_fields])
+    assert columns_of(db, nullable) == columns_of(db, required)
+    are_nullable = [pyarrow.parquet.read_schema(path).field("c0").nullable for path in (nullable, required)]
+    assert are_nullable == [True, False], "as they are stored they differ"
 
 
 @pytest.mark.parametrize("folder", ["day=2025-01-01", "env=prod/day=2025-01-01", "a[1]*?", "it's"])
-def test_the_name_of_a_folder_is_no_column(tmp_path: Path, db: duckdb.DuckDBPyConnection, folder: str) -> None:
+def test_the_name_of_a_folder_is_not_a_column(tmp_path: Path, db: duckdb.DuckDBPyConnection, folder: str) -> None:
     file = write(tmp_path / folder / "data.parquet", [pa.field("n", pa.int32())])
     assert columns_of(db, file) == {"n": "INTEGER"}
 
@@ -217,7 +216,7 @@ def test_in_a_table_with_keys_the_newest_file_counts_as_well(tmp_path: Path, db:
 
 
 CHANGES = [
-    pytest.param("n as other", "the column amount (INTEGER) of the published table is gone", id="gone"),
+    pytest.param("n as units", "the column amount (INTEGER) of the published table is gone", id="gone"),
     pytest.param("n + 0.5 as amount", "the column amount is DECIMAL(21,1) and INTEGER", id="another type"),
     pytest.param("n::int as amount, 'x' as note", "the column note (VARCHAR) is new", id="new"),
 ]
@@ -226,24 +225,24 @@ Publish = Callable[[str], Outcome]
 
 
 @pytest.mark.parametrize(("columns", "sentence"), CHANGES)
-@pytest.mark.parametrize("is_known", [True, False], ids=["", "without a ledger"])
+@pytest.mark.parametrize("has_ledger", [True, False], ids=["", "without a ledger"])
 def test_data_that_does_not_fit_leaves_every_file_of_the_batch_as_it_was(
-    home: Home, define: DefineTable, columns: str, sentence: str, *, is_known: bool
+    home: Home, define: DefineTable, columns: str, sentence: str, *, has_ledger: bool
 ) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01..2025-01-05"))
-    if not is_known:
+    if not has_ledger:
         (home.warehouse / ".ledger" / "sales.json").unlink()
-    before, known = home.state(), read_ledger(home.warehouse, "sales")
+    files, ledger = home.state(), read_ledger(home.warehouse, "sales")
     define("sales", of_each_day(columns))
-    # The days that are new as well: one table has one set of columns.
+    # The new days too: a table has one set of columns.
     outcome = home.rewrite(MONTH)
     assert (outcome.published, outcome.unchanged) == (Days(), Days())
     [failure] = outcome.failed
     assert failure.days == MONTH
     assert sentence in failure.error
-    assert not failure.transient, "which trying again does not help"
-    assert (home.state(), read_ledger(home.warehouse, "sales")) == (before, known)
+    assert not failure.transient, "trying again does not help"
+    assert (home.state(), read_ledger(home.warehouse, "sales")) == (files, ledger)
     assert home.staging() == []
 
 
@@ -321,16 +320,16 @@ def test_a_table_whose_partitions_all_went_takes_new_columns(home: Home, define:
 
 def test_a_table_with_keys_is_held_to_its_columns_too(home: Home, define: DefineTable) -> None:
     shops = "select day, n::int as amount, 'shop ' || n as shop from ({})"
-    define("sales", shops.format(of_each_day("1 as one")), 'keys = ["shop"]')
+    define("sales", shops.format(of_each_day("1 as x")), 'keys = ["shop"]')
     home.rewrite(days("2025-01-01..2025-01-02"))
     before = home.state()
-    define("sales", shops.format(of_each_day("1 as one")).replace("n::int", "n::text"), 'keys = ["shop"]')
+    define("sales", shops.format(of_each_day("1 as x")).replace("n::int", "n::text"), 'keys = ["shop"]')
     assert "the column amount is VARCHAR and INTEGER" in home.rewrite(days("2025-01-02")).failed[0].error
     assert home.state() == before
 
 
 def test_the_type_of_a_key_is_held_to_as_well(home: Home, define: DefineTable) -> None:
-    shops = "select day, n as amount, {} as shop from (" + of_each_day("1 as one") + ")"
+    shops = "select day, n as amount, {} as shop from (" + of_each_day("1 as x") + ")"
     define("sales", shops.format("n::int"), 'keys = ["shop"]')
     home.rewrite(days("2025-01-01..2025-01-02"))
     before = home.state()
@@ -357,13 +356,13 @@ def notes(chain: Chain) -> list[tuple[object, ...]]:
         return db.execute("select day, note from read_parquet($1) order by day", [files]).fetchall()
 
 
-def test_a_reader_sees_null_in_the_days_that_its_input_wrote_before_it_got_a_column(grown: Chain) -> None:
+def test_a_downstream_table_sees_null_in_the_days_before_its_input_got_a_column(grown: Chain) -> None:
     grown.ask("b", "2025-01-01", "2025-01-02", cascade=False)
     grown.work_off("b")
     assert notes(grown) == [(date(2025, 1, 1), None), (date(2025, 1, 2), "x")]
 
 
-def test_it_does_so_too_where_it_reads_such_days_only(grown: Chain) -> None:
+def test_it_does_so_where_it_reads_only_such_days(grown: Chain) -> None:
     for day in ("2025-01-02", "2025-01-01"):
         grown.ask("b", day, cascade=False)
         grown.work_off("b")
@@ -373,7 +372,7 @@ def test_it_does_so_too_where_it_reads_such_days_only(grown: Chain) -> None:
 def test_columns_that_the_ledger_lost_are_looked_up_again(home: Home, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
-    known = read_ledger(home.warehouse, "sales")
-    write_ledger(home.warehouse, "sales", Ledger(known.entries))
+    ledger = read_ledger(home.warehouse, "sales")
+    write_ledger(home.warehouse, "sales", Ledger(ledger.entries))
     home.rewrite(days("2025-01-02"))
-    assert read_ledger(home.warehouse, "sales").columns == known.columns
+    assert read_ledger(home.warehouse, "sales").columns == ledger.columns

@@ -1,4 +1,4 @@
-"""Environments: built once, whole, with packages of their own before ours; calls there answer, fail and end as here."""
+"""Virtual environments: built once, whole, with packages of their own before those of the Python that built them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import json
 import logging
 import os
 import re
-import select
-import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow.parquet
@@ -21,7 +17,6 @@ import pytest
 
 from reloads import errors
 from reloads.errors import OperatorError, ReloadsError, TableError
-from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import VirtualEnvironment, ensure_environment
 from tests.support.chain import Chain
 
@@ -32,30 +27,9 @@ import json, logging, sys
 from pathlib import Path
 from reloads.rewriting.virtual_environment import ensure_environment
 logging.basicConfig(level=logging.INFO)
-print("asking", flush=True)
+print("ready", flush=True)
 sys.stdin.readline()
 print(ensure_environment(json.loads(sys.argv[2]), folder=Path(sys.argv[1])))
-"""
-
-# Runs the Python it is given: the module of ours that other Pythons call, as small as it can be.
-THERE = """
-from reloads.rewriting.subprocess_call import answer_call
-print("a print before there is an answer")
-def run(value):
-    scope = {}
-    exec(value["code"], scope)
-    return {"result": scope.get("result")}
-if __name__ == "__main__":
-    answer_call(run)
-"""
-
-CALL = """
-import logging, signal, sys
-from pathlib import Path
-from reloads.rewriting.subprocess_call import call_subprocess
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-signal.signal(signal.SIGUSR1, lambda *_: sys.exit("an error that a handler raises"))
-call_subprocess(Path(sys.argv[1]), "there", {"code": "import os, signal; print('pid', os.getpid()); signal.pause()"})
 """
 
 
@@ -66,49 +40,47 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def builds(folder: Path) -> list[tuple[str, str]]:
-    """What two processes say that ask at once, without a home they may write, where a build was broken off."""
+    """What two processes print and log that ask at once, without a home they may write, after an interrupted build."""
     home = VirtualEnvironment.of(REQUIREMENTS, folder=folder).home
     (home / "bin").mkdir(parents=True)
     (home / "bin" / "python").write_text("half")
     (home / "half").touch()
     command = [sys.executable, "-c", BUILD, str(folder), '["duckdb==1.5.5"]']
-    spoiled = os.environ | {"HOME": "/proc/none", "PIP_USER": "1"}
-    asking = [
-        subprocess.Popen(
-            command, env=spoiled, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    variables = os.environ | {"HOME": "/proc/none", "PIP_USER": "1"}
+    processes = []
+    for _ in range(2):
+        process = subprocess.Popen(
+            command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        for _ in range(2)
-    ]
-    for process in asking:
+        processes.append(process)
+    for process in processes:
         assert process.stdout
-        assert process.stdout.readline() == "asking\n"
-    for process in asking:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
         assert process.stdin
         process.stdin.write("\n")
         process.stdin.flush()
-    return [process.communicate() for process in asking]
+    return [process.communicate() for process in processes]
 
 
 @pytest.fixture(scope="session")
 def python(builds: list[tuple[str, str]], folder: Path) -> Path:
-    """The environment's Python; its own packages include the module ``there``."""
+    """The Python of the environment."""
     assert builds
-    environment = VirtualEnvironment.of(REQUIREMENTS, folder=folder)
-    (environment.packages / "there.py").write_text(THERE)
-    return environment.python
+    return VirtualEnvironment.of(REQUIREMENTS, folder=folder).python
 
 
-def result_of(python: Path, code: str, **more: Any) -> Any:
-    return call_subprocess(python, "there", {"code": code, **more})["result"]
+def printed_by(python: Path, code: str) -> str:
+    return subprocess.check_output([python, "-I", "-c", code], text=True).strip()
 
 
 def test_of_processes_that_ask_at_once_one_builds(builds: list[tuple[str, str]], folder: Path) -> None:
     python = VirtualEnvironment.of(REQUIREMENTS, folder=folder).python
-    assert [said for said, _ in builds] == [f"{python}\n"] * 2
+    assert [output for output, _ in builds] == [f"{python}\n"] * 2
     assert sum(log.count("building an environment") for _, log in builds) == 1
 
 
-def test_a_half_built_one_is_built_anew(python: Path) -> None:
+def test_a_half_built_environment_is_built_anew(python: Path) -> None:
     assert not (python.parent.parent / "half").exists()
     assert (python.parent.parent / "complete").read_text() == "duckdb==1.5.5\n"
 
@@ -117,9 +89,9 @@ def test_it_is_kept_for_the_same_requirements_in_any_order(python: Path, folder:
     built_at = python.lstat().st_mtime_ns
     assert ensure_environment([" duckdb==1.5.5", "duckdb==1.5.5"], folder=folder) == python
     assert python.lstat().st_mtime_ns == built_at
-    one, other = (VirtualEnvironment.of(names, folder=folder) for names in (["a==1", "b==2"], ["b==2", "a==1"]))
-    assert one == other
-    assert one.home != python.parent.parent
+    environment = VirtualEnvironment.of(["a==1", "b==2"], folder=folder)
+    assert environment == VirtualEnvironment.of(["b==2", "a==1"], folder=folder)
+    assert environment.home != python.parent.parent
 
 
 def test_beside_it_there_is_a_lock_and_at_most_a_cache(python: Path, folder: Path) -> None:
@@ -128,99 +100,12 @@ def test_beside_it_there_is_a_lock_and_at_most_a_cache(python: Path, folder: Pat
 
 
 def test_its_own_packages_win(python: Path) -> None:
-    assert result_of(python, "import duckdb; result = duckdb.__version__") == "1.5.5" != duckdb.__version__
+    assert printed_by(python, "import duckdb; print(duckdb.__version__)") == "1.5.5" != duckdb.__version__
 
 
 def test_the_packages_of_the_python_that_built_it_are_found(python: Path) -> None:
-    code = "import pydantic, pendulum, reloads; result = [pydantic.VERSION, reloads.__file__]"
-    found = result_of(python, code)
-    assert found == [pydantic.VERSION, str(Path(errors.__file__).with_name("__init__.py"))]
-
-
-def test_variables_that_lead_to_other_packages_do_not_reach_it(
-    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "duckdb.py").write_text("raise ZeroDivisionError")
-    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
-        monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    seen = result_of(
-        python, "import duckdb, os; result = [k for k in os.environ if k in ('PYTHONPATH', 'VIRTUAL_ENV')]"
-    )
-    assert seen == []
-
-
-def test_prints_do_not_disturb_the_answer(python: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="reloads.rewriting.subprocess_call")
-    assert result_of(python, "import os; print('{\"answer\": 1}'); os.write(1, b'raw'); result = 'ä'") == "ä"
-    assert caplog.messages == ["a print before there is an answer", '{"answer": 1}', "raw"]
-
-
-def test_its_log_lines_keep_their_levels(python: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    result_of(python, "import logging; log = logging.getLogger('x'); log.warning('careful'); log.info('fine')")
-    assert [(r.levelname, r.message) for r in caplog.records[1:]] == [("WARNING", "x: careful"), ("INFO", "x: fine")]
-
-
-def test_neither_side_waits_for_the_other_to_read(python: Path) -> None:
-    code = "print('line ' * 100_000); result = 'r' * 1_000_000"
-    assert len(result_of(python, code, ballast="v" * 1_000_000)) == 1_000_000
-
-
-@pytest.mark.parametrize("kind", ["ReloadsError", "RequestError", "TableError", "QueryError", "OperatorError"])
-def test_an_error_of_ours_travels(python: Path, kind: str) -> None:
-    with pytest.raises(ReloadsError) as raised:
-        result_of(python, f"from reloads.errors import {kind}\nclass Own({kind}): pass\nraise Own('mend it')")
-    assert type(raised.value) is getattr(errors, kind)
-    assert str(raised.value) == "mend it"
-
-
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        pytest.param("import nowhere", "No module named 'nowhere'", id="import"),
-        pytest.param("1 / 0", "ZeroDivisionError: division by zero", id="bug"),
-        pytest.param("import os; os._exit(3)", "a print before there is an answer", id="exit"),
-        pytest.param("raise SystemExit", "ended without an answer", id="no answer"),
-        pytest.param("import os; os.kill(os.getpid(), 9)", "was ended by signal 9 (Killed)", id="killed"),
-    ],
-)
-def test_an_end_without_an_answer_is_one_sentence(python: Path, code: str, said: str) -> None:
-    with pytest.raises(OperatorError) as raised:
-        result_of(python, code)
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
-    assert "Traceback" not in str(raised.value)
-
-
-def test_a_whole_answer_stands_however_the_interpreter_ends(python: Path) -> None:
-    assert result_of(python, "import atexit, os; atexit.register(os.kill, os.getpid(), 9); result = 1") == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
-def test_it_ends_with_the_process_that_called(python: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", CALL, str(python)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as calling:
-        assert calling.stdout
-        pid = next(int(line.split()[1]) for line in calling.stdout if line.startswith("pid "))
-        child = os.pidfd_open(pid)
-        calling.send_signal(number)
-        ended, _, _ = select.select([child], [], [], 30)
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(child, signal.SIGKILL)
-        os.close(child)
-    assert ended
-
-
-def test_a_module_that_is_not_there_is_one_sentence(python: Path) -> None:
-    with pytest.raises(OperatorError, match=r"^nowhere ended without an answer \(.*No module named nowhere\); mend"):
-        call_subprocess(python, "nowhere", {})
-
-
-def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"^there cannot be run with .* \(No such file or directory\); .* remove"):
-        call_subprocess(tmp_path / "bin" / "python", "there", {})
+    code = "import pydantic, pendulum, reloads; print(pydantic.VERSION, reloads.__file__)"
+    assert printed_by(python, code) == f"{pydantic.VERSION} {Path(errors.__file__).with_name('__init__.py')}"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +136,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
         ensure_environment([], folder=tmp_path / "file" / "environments")
 
 
-# a table in it
+# a table that asks for one
 
 
 def test_a_table_is_rewritten_by_the_duckdb_it_asks_for_with_the_same_staging_checks_and_publishing(
@@ -271,10 +156,11 @@ def test_a_table_is_rewritten_by_the_duckdb_it_asks_for_with_the_same_staging_ch
         ["2025-01-01", "2025-01-03"],
         ["2025-01-02"],
     )
-    assert [(one.check, one.found, one.expected) for one in record.checks] == [("not_two", "2", "no 2")]
+    assert [(check.check, check.found, check.expected) for check in record.checks] == [("not_two", "2", "no 2")]
     files = [chain.settings.warehouse / "a" / f"day=2025-01-0{day}" / "data.parquet" for day in (1, 3)]
-    rows = [row for file in files for row in pyarrow.parquet.read_table(file, partitioning=None).to_pylist()]
+    rows = []
+    for file in files:
+        rows += pyarrow.parquet.read_table(file, partitioning=None).to_pylist()
     assert rows == [{"amount": 1, "version": "v1.5.5"}, {"amount": 3, "version": "v1.5.5"}]
     assert list((chain.settings.warehouse / ".staging").iterdir()) == []
-    said = [one.getMessage() for one in caplog.records]
-    assert [one for one in said if re.fullmatch(r"a: its own environment cost \d+\.\d\d s", one)]
+    assert [line for line in caplog.messages if re.fullmatch(r"a: its own environment cost \d+\.\d\d s", line)]
