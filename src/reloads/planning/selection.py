@@ -7,12 +7,12 @@ request waits for the days of its inputs that are still outstanding, unless some
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from reloads.days import Days
 from reloads.planning.staleness import MISSING, TableState
-from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
 from reloads.tables.catalog import all_inputs
@@ -25,26 +25,36 @@ FRESH = "it is up to date"
 NEVER_LOADED = "it was never loaded"
 
 
-def select_days(
-    settings: Settings, table: Table, records: Sequence[Record], *, now: datetime
-) -> tuple[list[Record], dict[date, Mapping[str, Any]]]:
-    """Skip the days that need no rewriting, in the queue too.
+@dataclass(frozen=True)
+class Selection:
+    """What a run takes on of one request: the days to rewrite and the days to skip, by reason."""
 
-    Returns the records with what was planned and skipped, and the parameters that days keep which only follow an input.
-    """
-    queue = Queue(settings.landing)
-    state = read_state(settings, table, records)
-    selected: list[Record] = []
-    kept_parameters: dict[date, Mapping[str, Any]] = {}
+    record: Record
+    """The request with both written down."""
+    planned: Mapping[str, Days]
+    skipped: Mapping[str, Days]
+
+
+def select_days(records: Sequence[Record], state: TableState, *, now: datetime) -> list[Selection]:
+    """Choose among the outstanding days of each record, by what is published now. Writes nothing down."""
+    selections: list[Selection] = []
     for record in records:
         planned, skipped = select_record_days(record, state)
-        queue.plan(record.id, planned=planned, skipped=skipped, now=now)
         planned_record = record.with_plan(planned=planned, skipped=skipped, now=now)
-        selected.append(planned_record)
-        if record.is_follow_up and table.settings.parameters:
-            for day in planned_record.outstanding:
-                kept_parameters[day] = state.parameters(day)
-    return selected, kept_parameters
+        selections.append(Selection(planned_record, planned, skipped))
+    return selections
+
+
+def kept_parameters(selections: Sequence[Selection], state: TableState) -> dict[date, Mapping[str, Any]]:
+    """The parameters of days that only follow a change: those that each was written with."""
+    if not state.table.settings.parameters:
+        return {}
+    parameters: dict[date, Mapping[str, Any]] = {}
+    for selection in selections:
+        if selection.record.is_follow_up:
+            for day in selection.record.outstanding:
+                parameters[day] = state.parameters(day)
+    return parameters
 
 
 def read_state(settings: Settings, table: Table, records: Sequence[Record]) -> TableState:

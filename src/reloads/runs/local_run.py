@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from reloads.outcome import Outcome
-from reloads.planning.batching import Limits, cut_batches
-from reloads.planning.selection import read_state, select_record_days
+from reloads.planning.batching import Limits
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest
 from reloads.runs.follow_ups import downstream_requests, link_children, remove_notices, request_schema_backfill
+from reloads.runs.plan_step import plan_records
 from reloads.runs.retention import remove_expired
 from reloads.runs.rewrite_step import run_batch
 from reloads.settings import Settings
@@ -94,13 +94,8 @@ def _run_table(settings: Settings, table: Table, records: Sequence[Record], *, r
     """Plan, rewrite and settle the records of one table; they stay outside the queue."""
     now = clock()
     remove_expired(settings, table, now=now)
-    look = read_state(settings, table, records)
-    planned = []
-    for record in records:
-        todo, skipped = select_record_days(record, look)
-        planned.append(record.with_plan(planned=todo, skipped=skipped, now=now))
-    own = {day: look.parameters(day) for record in planned if record.is_follow_up for day in record.outstanding}
+    selections, plan = plan_records(settings, table, records, limits=ONE_BATCH, now=now)
     outcome = Outcome()
-    for batch in cut_batches(planned, limits=ONE_BATCH, kept_parameters=own).batches:
+    for batch in plan.batches:
         outcome += run_batch(settings, table.name, batch.to_json(), run=run, now=now)
-    return [record.with_outcome(outcome, run=run, now=clock()) for record in planned]
+    return [selection.record.with_outcome(outcome, run=run, now=clock()) for selection in selections]

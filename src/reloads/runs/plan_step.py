@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from reloads.batch import Batch
-from reloads.planning.batching import Limits, cut_batches
-from reloads.planning.selection import runnable_records, select_days
+from reloads.planning.batching import Limits, Plan, cut_batches
+from reloads.planning.selection import Selection, kept_parameters, read_state, runnable_records, select_days
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.follow_ups import request_follow_ups
@@ -40,11 +40,24 @@ def plan_batches(settings: Settings, table: str, *, now: datetime) -> list[Batch
     queue.attend(records)
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
     _log_waiting(table, records, runnable)
-    selected, kept_parameters = select_days(settings, definition, runnable, now=now)
-    plan = cut_batches(selected, limits=_limits(settings, definition), kept_parameters=kept_parameters)
+    limits = _limits(settings, definition)
+    selections, plan = plan_records(settings, definition, runnable, limits=limits, now=now)
+    for selection in selections:
+        queue.plan(selection.record.id, planned=selection.planned, skipped=selection.skipped, now=now)
     day_count = sum(len(batch.days) for batch in plan.batches)
     log.info("%s: %d days in %d batches, %d left for the next run", table, day_count, len(plan.batches), plan.days_left)
     return list(plan.batches)
+
+
+def plan_records(
+    settings: Settings, table: Table, records: Sequence[Record], *, limits: Limits, now: datetime
+) -> tuple[list[Selection], Plan]:
+    """What a run takes on of these records of ``table``, and its batches. Writes nothing down."""
+    state = read_state(settings, table, records)
+    selections = select_days(records, state, now=now)
+    selected = [selection.record for selection in selections]
+    plan = cut_batches(selected, limits=limits, kept_parameters=kept_parameters(selections, state))
+    return selections, plan
 
 
 def _log_waiting(table: str, records: Sequence[Record], runnable: Sequence[Record]) -> None:

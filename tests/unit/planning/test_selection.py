@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.planning.selection import runnable_records, select_days
+from reloads.planning.selection import kept_parameters, read_state, runnable_records, select_days
 from reloads.requests.record import Mode, Record
 from reloads.tables.definition import load_table
 from reloads.tables.lineage import Lineage
@@ -129,8 +129,10 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     chain.ask("a", "2025-01-02", "2025-01-03")
     chain.run("a")
     table = load_table(chain.settings.tables, "b")
-    _, kept_parameters = select_days(chain.settings, table, chain.queue.outstanding("b"), now=datetime.now(UTC))
-    assert kept_parameters == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}
+    records = chain.queue.outstanding("b")
+    state = read_state(chain.settings, table, records)
+    selections = select_days(records, state, now=datetime.now(UTC))
+    assert kept_parameters(selections, state) == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}
     assert {batch["label"]: batch["parameters"] for batch in chain.plan("b")} == {
         "2025-01-02": {"factor": 5},
         "2025-01-03": {},
