@@ -39,7 +39,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of ours holds; raises ``OperatorError`` for one that somebody else spoilt."""
+    """The content of a JSON file that this software wrote; raises ``OperatorError`` if it cannot be read any more."""
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
@@ -95,9 +95,10 @@ def free_name(folder: Path, name: str, *, endings: tuple[str, ...]) -> str:
     """
     stem = os.fsencode(Path(name).stem)[: MAX_NAME_BYTES - max(map(len, endings)) - 6]
     for count in range(1, 100_000):
-        tried = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
-        if not any(os.path.lexists(folder / f"{tried}{ending}") for ending in endings):
-            return tried
+        candidate = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
+        # lexists, as a link to nowhere takes the name too.
+        if not any(os.path.lexists(folder / f"{candidate}{ending}") for ending in endings):
+            return candidate
     raise OperatorError(f"{folder} holds too many files named like {printable_name(name)}; move some of them away")
 
 

@@ -84,7 +84,7 @@ def test_a_bad_value_gets_one_sentence_that_names_the_variable(name: str, value:
 
 @pytest.mark.parametrize("value", ["x", ""], ids=["a value", "empty"])
 def test_an_unknown_name_is_refused_with_the_known_ones(value: str) -> None:
-    with pytest.raises(OperatorError, match=r"RELOADS_LANDIG is no setting; .*RELOADS_LANDING, RELOADS_WAREHOUSE"):
+    with pytest.raises(OperatorError, match=r"RELOADS_LANDIG is not a setting; .*RELOADS_LANDING, RELOADS_WAREHOUSE"):
         Settings.from_environment({"RELOADS_LANDIG": value})
 
 
