@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import TableError
-from reloads.tables.lineage import Lineage, dependent_days, input_days, names_read, parse_window
+from reloads.tables.lineage import Lineage, dependent_days, find_input_names, input_days, parse_window
 
 # --- who reads whom -------------------------------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ from reloads.tables.lineage import Lineage, dependent_days, input_days, names_re
     ],
 )
 def test_all_that_a_query_reads_is_named_in_lower_case(query: str, names: str) -> None:
-    assert names_read(query) == set(names.split())
+    assert find_input_names(query) == set(names.split())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_all_that_a_query_reads_is_named_in_lower_case(query: str, names: str) -
     ],
 )
 def test_a_cte_hides_a_table_where_it_is_in_sight(query: str, names: str) -> None:
-    assert names_read(query) == set(names.split())
+    assert find_input_names(query) == set(names.split())
 
 
 TABLES = ("a", "b", "c")
@@ -128,7 +128,7 @@ def binds(query: str, tables: set[str]) -> bool:
 
 @given(queries)
 def test_the_names_are_what_duckdb_needs_to_run_the_query(query: str) -> None:
-    names = names_read(query)
+    names = find_input_names(query)
     assert {table for table in TABLES if not binds(query, set(TABLES) - {table})} == names
     assert binds(query, set(names))
 
@@ -136,8 +136,8 @@ def test_the_names_are_what_duckdb_needs_to_run_the_query(query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        pytest.param("pivot a on n using sum(m)", "it is no plain SELECT; list the values of a pivot", id="pivot"),
-        pytest.param("with t as (pivot a on n using sum(m)) from t", "it is no plain SELECT", id="pivot in a CTE"),
+        pytest.param("pivot a on n using sum(m)", "it is not a plain SELECT; list the values of a pivot", id="pivot"),
+        pytest.param("with t as (pivot a on n using sum(m)) from t", "it is not a plain SELECT", id="pivot in a CTE"),
         pytest.param(
             "from query('from ' || 'a')", r"query\(\) finds its tables in a text; name them in from", id="query"
         ),
@@ -147,22 +147,22 @@ def test_the_names_are_what_duckdb_needs_to_run_the_query(query: str) -> None:
     ],
 )
 def test_a_query_that_does_not_tell_is_refused(query: str, reason: str) -> None:
-    with pytest.raises(TableError, match=f"^who it reads cannot be told: {reason}"):
-        names_read(query)
+    with pytest.raises(TableError, match=f"^the tables that it reads cannot be found: {reason}"):
+        find_input_names(query)
 
 
 @pytest.mark.parametrize(
     "cure", ["pivot a on n in (1, 2) using sum(n)", "select sum(n) filter (n = 1), sum(n) filter (n = 2) from a"]
 )
 def test_the_cures_of_a_pivot_cure_it(cure: str) -> None:
-    assert names_read(cure) == {"a"}
+    assert find_input_names(cure) == {"a"}
     assert binds(cure, {"a"})
 
 
 def test_several_threads_may_ask_at_once() -> None:
     texts = [f"with t as (from a{n}) from t" for n in range(200)]
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(names_read, texts)) == [{f"a{n}"} for n in range(200)]
+        assert list(threads.map(find_input_names, texts)) == [{f"a{n}"} for n in range(200)]
 
 
 # --- windows --------------------------------------------------------------------------------------------------------
