@@ -22,6 +22,14 @@ def cannot_write(path: Path, error: OSError) -> OperatorError:
     return OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access")
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder, and those above it, unless it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` so that readers see the old content or the new one, also after a power cut."""
     beside = path.with_name(f".{uuid4().hex}.tmp")
@@ -54,8 +62,8 @@ def file_lock(path: Path) -> Iterator[int]:
 
     The lock ends with the process, however that ends; a child that inherits the descriptor holds it on.
     """
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         handle = take_lock(path, os.O_CREAT, wait=True)
     except OSError as error:
         raise cannot_write(path, error) from error

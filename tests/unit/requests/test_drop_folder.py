@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import TakenFiles, list_request_files, read_requests, take_files
+from reloads.requests.drop_folder import ProcessedFiles, list_request_files, process_files, read_requests
 from reloads.requests.queue import Queue
 from reloads.tables.catalog import Catalog
 
@@ -29,7 +29,7 @@ GOOD = json.dumps(REQUEST).encode()
 JANUARY = Days.between(date(2024, 1, 1), date(2024, 1, 31))
 LONGEST_NAME = "x" * 250 + ".json"
 
-Take = Callable[..., TakenFiles]
+Take = Callable[..., ProcessedFiles]
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def landing(queue: Queue) -> Path:
 def take(queue: Queue, catalog: Catalog) -> Take:
     """Take all files; ``seconds`` have passed since they were dropped."""
 
-    def take(*, seconds: float = 60) -> TakenFiles:
+    def take(*, seconds: float = 60) -> ProcessedFiles:
         now = datetime.now(UTC) + timedelta(seconds=seconds)
-        return take_files(queue, catalog=catalog, now=now, today=TODAY, stable_seconds=5)
+        return process_files(queue, catalog=catalog, now=now, today=TODAY, stable_seconds=5)
 
     return take
 
@@ -60,11 +60,11 @@ def dropped_names(landing: Path) -> list[str]:
 
 
 def test_hidden_and_other_files_are_left_alone(landing: Path, take: Take) -> None:
-    others = [".hidden.json", "note.txt", "a.JSON", "b.json.part", "json", ".json"]
-    for name in others:
+    names = [".hidden.json", "note.txt", "a.JSON", "b.json.part", "json", ".json"]
+    for name in names:
         (landing / name).write_bytes(GOOD)
-    assert take() == TakenFiles()
-    assert names_in(landing) == sorted(others)
+    assert take() == ProcessedFiles()
+    assert names_in(landing) == sorted(names)
 
 
 def test_a_missing_drop_folder_is_the_operators_to_mend(tmp_path: Path) -> None:
@@ -129,11 +129,11 @@ BAD = {
     "half a character for a field": (rb'{"\ud83d": 1}', ["half of a surrogate pair", "write whole characters"]),
     "duplicate keys": (GOOD[:-1] + b', "table": "events"}', ['"table"', "twice", "keep one of them"]),
     "not a number": (GOOD[:-1] + b', "reason": NaN}', ["NaN is not JSON", "write a text"]),
-    "huge number": (b"9" * 5000, ["is no request", "4300 digits", "write it like {"]),
-    "deep nesting": (b"[" * 100_000, ["is no request", "write it like {"]),
-    "a text": (b'"flights"', ['"flights" is no request', "write an object like {"]),
+    "huge number": (b"9" * 5000, ["is not a request", "4300 digits", "write it like {"]),
+    "deep nesting": (b"[" * 100_000, ["is not a request", "write it like {"]),
+    "a text": (b'"flights"', ['"flights" is not a request', "write an object like {"]),
     "empty list": (b"[]", ["list is empty", "write an object like {"]),
-    "list in a list": (b"[[]]", ["[] is no request", "write an object like {"]),
+    "list in a list": (b"[[]]", ["[] is not a request", "write an object like {"]),
     "unknown field": (REQUEST | {"tabel": 1}, ['unknown field "tabel"', "known are table, start_date"]),
     "no such choice": (REQUEST | {"only": "new"}, ['only "new"', "not valid", "'all', 'missing' or 'stale'"]),
     "unknown table": (REQUEST | {"table": "fligths"}, ["'fligths' is unknown", "known tables are flights, "]),
@@ -158,7 +158,7 @@ BAD = {
     "5 MB": (GOOD.ljust(5 * 10**6), ["more than 1048576 bytes", "split it"]),
     "record of a wrong mode": (
         {"id": "a", "mode": "x", "accepted_at": "2024-01-01T00:00:00Z", "days": ["2024-01-01"], "table": "flights"},
-        ["looks like a record but is none", "mode", "write a request like {"],
+        ["looks like a record but is not one", "mode", "write a request like {"],
     ),
     "record of no days": (
         {"id": "a", "mode": "daily", "accepted_at": "2024-01-01T00:00:00Z", "days": [], "table": "flights"},
@@ -179,9 +179,9 @@ def test_bad_content_is_rejected_with_a_sentence_and_the_good_file_beside_it_is_
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     (landing / "bad.json").write_bytes(raw)
     (landing / "good.json").write_bytes(GOOD)
-    taken = take()
-    assert [record.file for record in taken.accepted] == ["good.json"]
-    sentence = taken.rejected["bad.json"]
+    files = take()
+    assert [record.file for record in files.accepted] == ["good.json"]
+    sentence = files.rejected["bad.json"]
     assert sentence.startswith("bad.json: ")
     assert [word for word in words if word not in sentence] == []
     assert sentence.isprintable()
@@ -211,8 +211,8 @@ def make_socket(path: Path) -> None:
     ("make", "words"),
     [
         pytest.param(make_folder, "it is a folder; drop the request files themselves", id="folder"),
-        pytest.param(os.mkfifo, "it is no regular file; drop the request files themselves", id="FIFO"),
-        pytest.param(make_socket, "it is no regular file; drop a file", id="socket"),
+        pytest.param(os.mkfifo, "it is not a regular file; drop the request files themselves", id="FIFO"),
+        pytest.param(make_socket, "it is not a regular file; drop a file", id="socket"),
         pytest.param(lambda path: path.symlink_to("/etc/passwd"), LINK, id="link out"),
         pytest.param(lambda path: path.symlink_to("good.json"), LINK, id="link inside"),
         pytest.param(lambda path: path.symlink_to("nowhere"), LINK, id="dangling link"),
@@ -220,15 +220,15 @@ def make_socket(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("seconds", [0, 60], ids=["at once", "later"])
-def test_what_is_no_file_is_rejected_unopened(
+def test_what_is_not_a_file_is_rejected_unopened(
     landing: Path, take: Take, make: Callable[[Path], None], words: str, seconds: float
 ) -> None:
     make(landing / "bad.json")
     (landing / "good.json").write_bytes(GOOD)
     handles = names_in(Path("/proc/self/fd"))
-    taken = take(seconds=seconds)
-    assert words in taken.rejected["bad.json"]
-    assert [record.file for record in taken.accepted] == ["good.json"]
+    files = take(seconds=seconds)
+    assert words in files.rejected["bad.json"]
+    assert [record.file for record in files.accepted] == ["good.json"]
     assert names_in(landing / "rejected") == ["bad.error.txt", "bad.json"]
     assert names_in(Path("/proc/self/fd")) == handles
 
@@ -347,7 +347,7 @@ import json, os, sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from reloads.tables.catalog import Catalog
-from reloads.requests.drop_folder import take_files
+from reloads.requests.drop_folder import process_files
 from reloads.requests.queue import Queue
 
 os.chdir(sys.argv[1])
@@ -358,8 +358,8 @@ if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 now = datetime.now(UTC) + timedelta(minutes=1)
-taken = take_files(Queue(Path("landing")), catalog=catalog, now=now, today=date(2024, 7, 1), stable_seconds=5)
-print(json.dumps([[record.file for record in taken.accepted], taken.rejected, taken.waiting]))
+files = process_files(Queue(Path("landing")), catalog=catalog, now=now, today=date(2024, 7, 1), stable_seconds=5)
+print(json.dumps([[record.file for record in files.accepted], files.rejected, files.waiting]))
 """
 
 
@@ -406,8 +406,8 @@ def test_what_cannot_be_moved_does_not_hold_up_the_others(
     (landing / "a.json").mkdir(mode=0o555)
     (landing / "b.json").write_bytes(SALES)
     for accepted in (["b.json"], []):
-        found, rejected, waiting = take_as_nobody()
-        assert (found, rejected) == (accepted, {})
+        names, rejected, waiting = take_as_nobody()
+        assert (names, rejected) == (accepted, {})
         assert "a.json cannot be read or moved (Permission denied)" in waiting["a.json"]
     assert names_in(landing / "rejected") == []
 
@@ -420,8 +420,8 @@ def test_files_that_cannot_leave_are_accepted_once_and_hold_up_no_other(
     queue.folder("accepted").chmod(0o777)
     landing.chmod(0o555)
     try:
-        found, _, waiting = take_as_nobody()
-        assert (found, sorted(waiting)) == (["a.json", "b.json"], ["a.json", "b.json"])
+        accepted, _, waiting = take_as_nobody()
+        assert (accepted, sorted(waiting)) == (["a.json", "b.json"], ["a.json", "b.json"])
         assert take_as_nobody() == ([], {}, waiting)
     finally:
         landing.chmod(0o777)
@@ -462,7 +462,7 @@ def test_a_crash_before_the_file_is_removed_makes_no_second_request_when_the_fir
         patch.setattr(Path, "unlink", lambda *_args, **_more: None)
         [record] = take().accepted
     queue.settle(record.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
-    assert take() == TakenFiles()
+    assert take() == ProcessedFiles()
     assert names_in(landing) == [".lock", "accepted", "done"]
     assert names_in(landing / "accepted") == []
 

@@ -25,8 +25,8 @@ WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))
 MINUTE = timedelta(minutes=1)
 
 
-def record(name: str = "r", *, accepted_at: datetime = NOW, **more: Any) -> Record:
-    fields = {"mode": "landing", "table": "sales", "days": WEEK} | more
+def record(name: str = "r", *, accepted_at: datetime = NOW, **changes: Any) -> Record:
+    fields = {"mode": "landing", "table": "sales", "days": WEEK} | changes
     return Record(id=name, accepted_at=accepted_at, **fields)
 
 
@@ -35,8 +35,8 @@ def failing(*texts: str) -> Outcome:
 
 
 def state_of(queue: Queue, name: str = "r") -> State | None:
-    found = queue.find(name)
-    return found[0] if found else None
+    location = queue.find(name)
+    return location.state if location else None
 
 
 # accepting
@@ -61,8 +61,8 @@ def test_requests_are_listed_oldest_first_and_by_table(queue: Queue) -> None:
     queue.add(record("a", accepted_at=NOW + MINUTE))
     queue.add(record("b"))
     queue.add(record("c", accepted_at=NOW - MINUTE, table="visits"))
-    assert [one.id for one in queue.records("accepted")] == ["c", "b", "a"]
-    assert [one.id for one in queue.outstanding("sales")] == ["b", "a"]
+    assert [listed.id for listed in queue.records("accepted")] == ["c", "b", "a"]
+    assert [listed.id for listed in queue.outstanding("sales")] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_record_that_moved_on_is_told_from_one_that_is_corrupt(queue: Queue) -
 
 def test_a_folder_that_cannot_be_made_is_the_operators_to_mend(tmp_path: Path) -> None:
     (tmp_path / "landing").touch()
-    with pytest.raises(OperatorError, match=r"accepted cannot be made \(.*\); grant access to"):
+    with pytest.raises(OperatorError, match=r"accepted cannot be written \(.*\); make room or grant access"):
         Queue(tmp_path / "landing").add(record())
 
 
@@ -138,8 +138,8 @@ def test_a_request_moves_on_once_nothing_of_it_is_outstanding(queue: Queue, outc
 def test_progress_of_days_nobody_asked_for_is_not_recorded(queue: Queue) -> None:
     queue.add(record())
     before = (queue.landing / "accepted" / "r.json").read_bytes()
-    other = Outcome(published=Days.parse(["2024-05-31"]), rows={"2024-05-31": 5}) + failing("2024-06-08")
-    queue.settle("r", other, run="run", now=NOW)
+    outcome = Outcome(published=Days.parse(["2024-05-31"]), rows={"2024-05-31": 5}) + failing("2024-06-08")
+    queue.settle("r", outcome, run="run", now=NOW)
     assert (queue.landing / "accepted" / "r.json").read_bytes() == before
 
 
@@ -352,10 +352,10 @@ def test_two_processes_that_change_one_record_at_once_lose_nothing(queue: Queue)
 
 @pytest.mark.parametrize(("outcome", "state"), [(Outcome(published=WEEK), "done"), (failing("2024-06-01"), "failed")])
 def test_a_request_run_elsewhere_is_filed_away(queue: Queue, outcome: Outcome, state: State) -> None:
-    one = record().with_outcome(outcome, run="here", now=NOW)
-    path = queue.file_away(one)
+    finished = record().with_outcome(outcome, run="here", now=NOW)
+    path = queue.file_away(finished)
     assert path.parent.name == state
-    assert read_record(path) == one
+    assert read_record(path) == finished
     assert json.loads(path.read_text())["days"] == ["2024-06-01..2024-06-07"]
 
 
