@@ -234,9 +234,7 @@ def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     record = Record.model_validate(fields)
     if record.mode == "undo":
         raise RequestError(f"the record is of an undo ({record.reason}); undo again with: reloads undo ID")
-    days = record.days
-    if record.failed or record.cancelled:
-        days = days - record.fulfilled - record.skipped_days
+    days = _find_days_to_repeat(record)
     if not days:
         raise RequestError("the record asks for no days; write a request with a start_date")
     first, last = days.ranges[0].first, days.ranges[-1].last
@@ -251,3 +249,9 @@ def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
         if name in fields and not (name == "only" and record.is_follow_up):
             request[name] = fields[name]
     return request
+
+
+def _find_days_to_repeat(record: Record) -> Days:
+    if record.failed or record.cancelled:
+        return record.days - record.fulfilled - record.skipped_days
+    return record.days

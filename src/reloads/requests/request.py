@@ -86,7 +86,7 @@ class ReloadRequest(BaseModel):
     )
     keys: Keys = Field({}, description="for a table with keys: the values to rewrite; default: all")
     only: Only = Field("all", description="only the partitions that are missing, or that are stale; default: all")
-    cascade: bool = Field(True, description="whether the tables that read this one follow")
+    cascade: bool = Field(True, description="whether downstream tables follow")
     parameters: dict[str, Any] = Field({}, description="values for the parameters that the table declares")
     reason: Text | None = Field(None, description="kept with the request and shown everywhere")
     requested_by: Text | None = Field(None, description="kept with the request and shown everywhere")

@@ -50,9 +50,9 @@ def test_a_cancelled_request_gives_up_what_is_left_and_keeps_what_is_done(chain:
     chain.define("a", "select day, amount from raw", "partitions_per_run = 2")
     record = chain.ask("a", "2025-01-01", "2025-01-05", cascade=False)
     chain.run("a")
-    [after] = cancel_request(chain.queue, record.id, now=NOW)
-    assert (str(after.published), str(after.cancelled)) == ("2025-01-04..2025-01-05", "2025-01-01..2025-01-03")
-    assert chain.the(record.id) == ("cancelled", after)
+    [cancelled] = cancel_request(chain.queue, record.id, now=NOW)
+    assert (str(cancelled.published), str(cancelled.cancelled)) == ("2025-01-04..2025-01-05", "2025-01-01..2025-01-03")
+    assert chain.the(record.id) == ("cancelled", cancelled)
     assert chain.work_off("a") == []
     assert list(chain.files()) == ["a 2025-01-04", "a 2025-01-05"]
 
@@ -97,10 +97,14 @@ def test_a_failed_request_is_asked_again_for_the_days_that_failed(chain: Chain) 
 
     [name] = retry_request(chain.queue, failed.id)
     assert name == f"retry-{failed.id}.json"
-    [again] = accept_files(chain)
-    assert (again.days.texts(), again.reason, again.cascade) == (["2025-01-02", "2025-01-04"], "late rows", False)
+    [repeated] = accept_files(chain)
+    assert (repeated.days.texts(), repeated.reason, repeated.cascade) == (
+        ["2025-01-02", "2025-01-04"],
+        "late rows",
+        False,
+    )
     chain.run("a")
-    assert chain.the(again.id)[0] == "done"
+    assert chain.the(repeated.id)[0] == "done"
     assert {name: file for name, file in chain.files().items() if name in before} == before
 
 
@@ -108,8 +112,8 @@ def test_a_cancelled_request_is_asked_again_for_the_days_given_up(chain: Chain) 
     record = chain.ask("a", "2025-01-01", "2025-01-05")
     cancel_request(chain.queue, record.id, now=NOW)
     retry_request(chain.queue, record.id)
-    [again] = accept_files(chain)
-    assert again.days == record.days
+    [repeated] = accept_files(chain)
+    assert repeated.days == record.days
 
 
 def test_what_was_asked_for_in_particular_is_asked_for_again(chain: Chain) -> None:
@@ -119,8 +123,8 @@ def test_what_was_asked_for_in_particular_is_asked_for_again(chain: Chain) -> No
     record = chain.ask("a", "2025-01-01", **choice)
     cancel_request(chain.queue, record.id, now=NOW)
     retry_request(chain.queue, record.id)
-    [again] = accept_files(chain)
-    assert {name: json.loads(again.to_json())[name] for name in choice} == choice
+    [repeated] = accept_files(chain)
+    assert {name: json.loads(repeated.to_json())[name] for name in choice} == choice
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])

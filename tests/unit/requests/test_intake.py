@@ -96,8 +96,8 @@ def test_of_a_long_outage_the_newest_days_are_made_up_for(sales_settings: Settin
 def test_the_same_run_again_asks_for_nothing_more(sales_settings: Settings, queue: Queue) -> None:
     tick(sales_settings)
     [first] = tick(sales_settings, at=NOON + 3 * DAY)
-    [again] = tick(sales_settings, at=NOON + 3 * DAY)
-    assert again.id == first.id
+    [repeated] = tick(sales_settings, at=NOON + 3 * DAY)
+    assert repeated.id == first.id
     assert len(queue.records("accepted")) == 2
 
 
@@ -289,8 +289,8 @@ def test_a_wrong_form_is_refused_and_asks_for_nothing(
 
 def test_a_form_sent_again_by_a_retry_is_one_request(sales_settings: Settings, queue: Queue) -> None:
     [first] = send_form(sales_settings, FORM)
-    [again] = send_form(sales_settings, FORM, now=NOON + DAY)
-    assert again.id == first.id
+    [repeated] = send_form(sales_settings, FORM, now=NOON + DAY)
+    assert repeated.id == first.id
     assert queue.records("accepted") == [first]
     queue.settle(first.id, Outcome(published=first.days), run="run", now=NOON)
     assert send_form(sales_settings, FORM, now=NOON + DAY) == []

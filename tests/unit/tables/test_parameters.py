@@ -26,8 +26,8 @@ DECLARED = {
 }
 
 
-def parse(**given: Any) -> dict[str, Any]:
-    return parse_parameters(given, DECLARED, table="sales")
+def parse(**values: Any) -> dict[str, Any]:
+    return parse_parameters(values, DECLARED, table="sales")
 
 
 # declaring
@@ -78,12 +78,12 @@ def test_a_good_declaration_is_kept(toml: str) -> None:
 
 
 def test_a_value_is_taken_as_it_is_and_a_date_from_its_text() -> None:
-    given: dict[str, Any] = {"size": 5, "share": 1, "name": "y", "exact": True, "since": "2025-06-01"}
-    assert parse(**given) == given | {"since": date(2025, 6, 1)}
+    values: dict[str, Any] = {"size": 5, "share": 1, "name": "y", "exact": True, "since": "2025-06-01"}
+    assert parse(**values) == values | {"since": date(2025, 6, 1)}
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("values", "sentence"),
     [
         ({"size": 0}, "the parameter 'size' 0 is less than 1; write 1 or more"),
         ({"size": 101}, "the parameter 'size' 101 is more than 100; write 100 or less"),
@@ -104,9 +104,9 @@ def test_a_value_is_taken_as_it_is_and_a_date_from_its_text() -> None:
         ({"name": "z" * 10**6}, "is none of x, y; write one of them"),
     ],
 )
-def test_a_wrong_value_is_refused_with_value_rule_and_cure(given: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_value_is_refused_with_value_rule_and_cure(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RequestError) as refused:
-        parse(**given)
+        parse(**values)
     assert sentence in str(refused.value)
     assert len(str(refused.value)) < 300
 
