@@ -24,8 +24,9 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, t
 from reloads.airflow.assets import REQUESTED, request_asset
 from reloads.airflow.tasks import origin_of, plain_errors, retry_arguments
 from reloads.requests.events import announcement_extra
-from reloads.requests.intake import request_by_hand, request_daily, take_requests
+from reloads.requests.intake import collect_requests, request_by_hand, request_daily
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import table_names
 from sensors.landing import landing_asset
 
@@ -60,14 +61,16 @@ with DAG(
     @task(outlets=[REQUESTED])
     def request(*, dag_run=None, params=None, outlet_events=None, **context):
         """Accept what is asked for and announce it."""
-        now, origin, asked = datetime.now(UTC), origin_of(dag_run), []
+        now, origin, accepted = datetime.now(UTC), origin_of(dag_run), []
         with plain_errors():
+            catalog = Catalog.load(settings.tables)
             if dag_run.run_type == "manual" and params["mode"] == "custom":
                 form = {name: params[name] for name in params if name != "mode"}
-                asked = request_by_hand(settings, form, now=now, origin=origin)
+                accepted = request_by_hand(settings, catalog, form, now=now, origin=origin)
             elif dag_run.run_type != "asset_triggered":
-                asked = request_daily(settings, at=dag_run.logical_date or dag_run.run_after, now=now, origin=origin)
-            for record in take_requests(settings, now=now, asked=asked).announce:
+                at = dag_run.logical_date or dag_run.run_after
+                accepted = request_daily(settings, catalog, at=at, now=now, origin=origin)
+            for record in collect_requests(settings, catalog, now=now, accepted=accepted).announce:
                 outlet_events[REQUESTED].add(request_asset(record.table), extra=announcement_extra(record))
 
     request()

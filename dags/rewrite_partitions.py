@@ -25,6 +25,7 @@ from reloads.airflow.tasks import origin_of, plain_errors, request_event, retry_
 from reloads.requests.events import accept_foreign_events, announcement_extra, publication_extra, unseen_since
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import TABLE_NAME, table_names
 
 settings = Settings.from_environment(os.environ)
@@ -54,10 +55,11 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
 
             now = datetime.now(UTC)
             with plain_errors():
+                catalog = Catalog.load(settings.tables)
                 if params["start_date"] or params["end_date"]:
-                    request_by_hand(settings, {"table": table, **params}, now=now, origin=origin_of(dag_run))
+                    request_by_hand(settings, catalog, {"table": table, **params}, now=now, origin=origin_of(dag_run))
                 events = inlet_events[request_asset(table)].after(unseen_since(settings, table, now=now))
-                accept_foreign_events(settings, table, map(request_event, events), now=now)
+                accept_foreign_events(settings, catalog, table, map(request_event, events), now=now)
                 return [batch.to_json() for batch in plan_batches(settings, table, now=now)]
 
         @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")

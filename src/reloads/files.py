@@ -22,6 +22,14 @@ def cannot_write(path: Path, error: OSError) -> OperatorError:
     return OperatorError(f"{path} cannot be written ({error.strerror}); make room or grant access")
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder, and those above it, unless it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` so that readers see the old content or the new one, also after a power cut."""
     beside = path.with_name(f".{uuid4().hex}.tmp")
@@ -39,7 +47,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of ours holds; raises ``OperatorError`` for one that somebody else spoilt."""
+    """The content of a JSON file that this software wrote; raises ``OperatorError`` if it cannot be read any more."""
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
@@ -54,8 +62,8 @@ def file_lock(path: Path) -> Iterator[int]:
 
     The lock ends with the process, however that ends; a child that inherits the descriptor holds it on.
     """
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         handle = take_lock(path, os.O_CREAT, wait=True)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -95,9 +103,10 @@ def free_name(folder: Path, name: str, *, endings: tuple[str, ...]) -> str:
     """
     stem = os.fsencode(Path(name).stem)[: MAX_NAME_BYTES - max(map(len, endings)) - 6]
     for count in range(1, 100_000):
-        tried = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
-        if not any(os.path.lexists(folder / f"{tried}{ending}") for ending in endings):
-            return tried
+        candidate = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
+        # lexists, as a link to nowhere takes the name too.
+        if not any(os.path.lexists(folder / f"{candidate}{ending}") for ending in endings):
+            return candidate
     raise OperatorError(f"{folder} holds too many files named like {printable_name(name)}; move some of them away")
 
 

@@ -19,7 +19,7 @@ def attempt_by_halves(
     """What ``attempt`` gives for all items together or, where it fails, for ever smaller halves of them, in order.
 
     For an item that fails alone the result is that of ``give_up``. ``k`` bad items among ``n`` cost about
-    ``2 k log2(n)`` attempts. No items are no attempt.
+    ``2 k log2(n)`` attempts. Without items nothing is attempted.
     """
     if not items:
         return []

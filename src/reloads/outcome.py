@@ -11,18 +11,18 @@ from reloads.days import Days
 from reloads.errors import OperatorError, QueryError, RequestError
 
 
-def _as_days(value: object) -> object:
+def _parse_days(value: object) -> object:
     if isinstance(value, Days):
         return value
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise ValueError("it is no list of days")
+        raise ValueError("it is not a list of days")
     try:
         return Days.parse(value)
     except RequestError as error:
         raise ValueError(str(error)) from error
 
 
-DaysField = Annotated[Days, BeforeValidator(_as_days), PlainSerializer(Days.texts, when_used="json")]
+DaysField = Annotated[Days, BeforeValidator(_parse_days), PlainSerializer(Days.texts, when_used="json")]
 
 
 class FrozenModel(BaseModel):
@@ -47,27 +47,27 @@ class Reason(FrozenModel):
 
 
 class CheckResult(FrozenModel):
-    """Days whose new rows broke a check, with what it found on the first of them."""
+    """Days whose new rows broke a check, and the values that the check reported for the first of these days."""
 
     check: str
     severity: Literal["error", "warn"]
     days: DaysField
     rows: int = Field(description="violations on all these days")
-    found: str | None = None
-    expected: str | None = None
+    found: str | None = Field(None, description="the value that the check objects to")
+    expected: str | None = Field(None, description="the value that it expects")
 
     def sentence(self) -> str:
         """What is wrong, for whoever asked."""
-        what = "1 violation" if self.rows == 1 else f"{self.rows:,} violations"
+        verdict = "1 violation" if self.rows == 1 else f"{self.rows:,} violations"
         if self.found is not None:
-            what += f", found {self.found}"
+            verdict += f", found {self.found}"
         if self.expected is not None:
-            what += f", expected {self.expected}"
-        return f"the check {self.check} of {self.days} says: {what}"
+            verdict += f", expected {self.expected}"
+        return f"the check {self.check} of {self.days} says: {verdict}"
 
 
 class Outcome(FrozenModel):
-    """What one batch, or all batches of a run, came to."""
+    """The result of one batch, or of all batches of a run together."""
 
     published: DaysField = Days()
     unchanged: DaysField = Field(Days(), description="rewritten to what is published already, so not published")
@@ -77,13 +77,13 @@ class Outcome(FrozenModel):
     rows_before: dict[str, int] = Field({}, description="rows that the published files had, by day")
     bytes: dict[str, int] = Field({}, description="file size by day published or unchanged")
     checks: tuple[CheckResult, ...] = ()
-    seconds: float = 0
+    seconds: float = Field(0, description="time spent rewriting; of several batches the sum, though they ran at once")
     batch: int | None = Field(None, description="number of the batch in its run")
 
     @property
     def failed_days(self) -> Days:
         """All days that failed, whatever the reason."""
-        return Days.of(day for failure in self.failed for day in failure.days)
+        return Days.union(failure.days for failure in self.failed)
 
     @property
     def fulfilled(self) -> Days:
@@ -96,8 +96,8 @@ class Outcome(FrozenModel):
 
     def summary(self) -> str:
         """What was published, in a few words."""
-        rows = sum(self.rows.get(str(day), 0) for day in self.published)
-        size = sum(self.bytes.get(str(day), 0) for day in self.published) / 1e6
+        rows = sum_counts(self.rows, self.published)
+        size = sum_counts(self.bytes, self.published) / 1e6
         text = f"{len(self.published)} partitions, {rows:,} rows, {size:,.1f} MB in {self.seconds:.1f} s"
         return f"{text}; {len(self.unchanged)} were unchanged" if self.unchanged else text
 
@@ -106,29 +106,40 @@ class Outcome(FrozenModel):
         if not self.failed:
             return
         first = next((failure for failure in self.failed if failure.transient), self.failed[0])
-        more = f" (and {len(self.failed_days - first.days)} more days failed)" if self.failed_days - first.days else ""
+        sentence = f"{first.days} kept the published files: {first.error}"
+        if other_days := self.failed_days - first.days:
+            sentence += f" (and {len(other_days)} more days failed)"
         kind = OperatorError if first.transient else QueryError
-        raise kind(f"{first.days} kept the published files: {first.error}{more}")
+        raise kind(sentence)
 
     def __add__(self, other: Outcome) -> Outcome:
-        """Both together; a day is published if one of them did, and failed or cancelled whatever the other says."""
+        """The two outcomes as one: a day is published if either published it, unless it failed or was cancelled."""
         failed = (*self.failed, *other.failed)
         cancelled = self.cancelled | other.cancelled
-        spoilt = cancelled | Days.of(day for failure in failed for day in failure.days)
-        published = (self.published | other.published) - spoilt
+        # Slices of one day: if one of them failed or was not begun, the day is not what was asked for.
+        incomplete = cancelled | Days.union(failure.days for failure in failed)
+        published = (self.published | other.published) - incomplete
         return Outcome(
             published=published,
-            unchanged=(self.unchanged | other.unchanged) - published - spoilt,
+            unchanged=(self.unchanged | other.unchanged) - published - incomplete,
             failed=failed,
             cancelled=cancelled,
-            rows=_sum(self.rows, other.rows),
-            rows_before=_sum(self.rows_before, other.rows_before),
-            bytes=_sum(self.bytes, other.bytes),
+            rows=_add_counts(self.rows, other.rows),
+            rows_before=_add_counts(self.rows_before, other.rows_before),
+            bytes=_add_counts(self.bytes, other.bytes),
             checks=(*self.checks, *other.checks),
             seconds=round(self.seconds + other.seconds, 3),
         )
 
 
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """By day; two batches hold the same day where the keys of a table are cut into slices."""
-    return {**one, **{day: one.get(day, 0) + count for day, count in other.items()}}
+def sum_counts(count_by_day: Mapping[str, int], days: Days) -> int:
+    """The sum over these days of what is counted by day."""
+    return sum(count_by_day.get(str(day), 0) for day in days)
+
+
+def _add_counts(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """The counts by day; two batches hold the same day where the keys of a table are cut into slices."""
+    counts = dict(left)
+    for day, count in right.items():
+        counts[day] = counts.get(day, 0) + count
+    return counts

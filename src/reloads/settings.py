@@ -25,13 +25,14 @@ RENAMED = {"settle_seconds": "stable_seconds"}
 FOLDERS = ("landing", "warehouse", "tables", "source", "environments")
 
 
-def _known_time_zone(name: object) -> object:
+def _check_time_zone(name: object) -> object:
+    # By pendulum, as Airflow reads the zone with it.
     if not isinstance(name, str) or name not in pendulum.timezones():
-        raise ValueError("it is no IANA time zone; write one like Europe/Berlin or UTC")
+        raise ValueError("it is not an IANA time zone; write one like Europe/Berlin or UTC")
     return name
 
 
-def _cron(expression: object) -> object:
+def _check_cron(expression: object) -> object:
     fields = len(expression.split()) if isinstance(expression, str) else 0
     if fields != CRON_FIELDS and not str(expression).startswith("@"):
         raise ValueError(f"it has {fields} fields and a cron expression five; write one like '0 2 * * *'")
@@ -51,10 +52,10 @@ class Settings(BaseModel):
     environments: Path = Field(
         Path(".local/environments"), description="folder of the Python environments of tables with `requirements`"
     )
-    time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = Field(
+    time_zone: Annotated[str, BeforeValidator(_check_time_zone)] = Field(
         "UTC", description="IANA time zone that decides when a day begins"
     )
-    daily_schedule: Annotated[str, BeforeValidator(_cron)] = Field(
+    daily_schedule: Annotated[str, BeforeValidator(_check_cron)] = Field(
         "0 2 * * *", description="cron expression of the daily load, in that time zone"
     )
     catch_up_days: int = Field(31, ge=1, le=4000, description="missed daily loads made up for after an outage, at most")
@@ -79,53 +80,58 @@ class Settings(BaseModel):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that ``environment`` holds; raises ``OperatorError`` for an unknown name or a bad value."""
-        given = {k.removeprefix(PREFIX).lower(): v for k, v in environment.items() if k.startswith(PREFIX)}
-        home = Path(given.get("home", ".")).absolute()
+        texts: dict[str, str] = {}
+        for variable, text in environment.items():
+            if variable.startswith(PREFIX):
+                texts[variable.removeprefix(PREFIX).lower()] = text
+        home = Path(texts.get("home", ".")).absolute()
         try:
-            settings = cls(**_typed(given | {"home": str(home)}))
+            settings = cls(**_without_empty(texts | {"home": str(home)}))
         except ValidationError as error:
-            raise OperatorError(_sentence(error, given)) from error
+            raise OperatorError(_describe_fault(error, texts)) from error
         folders = {name: home / getattr(settings, name) for name in FOLDERS}
-        return settings.model_copy(update=folders | _machine(settings))
+        return settings.model_copy(update=folders | _machine_defaults(settings))
 
     def day_of(self, moment: datetime) -> date:
         """The calendar day of an aware ``moment`` in the configured time zone."""
         return moment.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-def _typed(given: dict[str, str]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value != "" or name not in Settings.model_fields}
+def _without_empty(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The settings without the empty ones, which mean the default; an empty one of an unknown name stays an error."""
+    return {name: text for name, text in texts.items() if text != "" or name not in Settings.model_fields}
 
 
-def _machine(settings: Settings) -> dict[str, int]:
+def _machine_defaults(settings: Settings) -> dict[str, int]:
     """The settings whose default is what the machine has."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "tasks_at_once": settings.tasks_at_once or cores,
         "threads": settings.threads or cores,
-        "memory_mb": settings.memory_mb or int(_memory_bytes() * 0.6) // 2**20,
+        "memory_mb": settings.memory_mb or int(_read_memory_bytes() * 0.6) // 2**20,
     }
 
 
-def _memory_bytes() -> int:
+def _read_memory_bytes() -> int:
     """The machine's memory, or the container's where that is less (cgroup v2, then v1)."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
             text = (Path("/sys/fs/cgroup") / name).read_text().strip()
         except OSError:
             continue
-        found += [int(text)] if text.isdigit() else []
-    return min(found)
+        if text.isdigit():  # a container without a limit says "max"
+            limits.append(int(text))
+    return min(limits)
 
 
-def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
+def _describe_fault(error: ValidationError, texts: Mapping[str, str]) -> str:
     first = error.errors()[0]
     field = str(first["loc"][0])
     name = PREFIX + field.upper()
     if field in RENAMED:
         return f"{name} is called {PREFIX}{RENAMED[field].upper()} now; rename it"
     if first["type"] == "extra_forbidden":
-        known = ", ".join(PREFIX + known.upper() for known in Settings.model_fields)
-        return f"{name} is no setting; remove it or write one of {known}"
-    return f"{name}={given.get(field)!r} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"
+        variables = ", ".join(PREFIX + setting.upper() for setting in Settings.model_fields)
+        return f"{name} is not a setting; remove it or write one of {variables}"
+    return f"{name}={texts.get(field)!r} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"

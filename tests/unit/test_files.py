@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.errors import OperatorError
-from reloads.files import free_name, printable_name, write_atomically
+from reloads.files import file_lock, free_name, make_folder, printable_name, read_json, take_lock, write_atomically
 
 ENDINGS = (".json", ".error.txt")
 
@@ -40,20 +40,48 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_beside_it(
 
 
 def test_a_file_is_written_beside_under_a_hidden_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
+    names: list[str] = []
 
-    def look(_handle: int) -> None:
-        seen.extend(path.name for path in tmp_path.iterdir())
+    def list_names(_handle: int) -> None:
+        names.extend(path.name for path in tmp_path.iterdir())
 
-    monkeypatch.setattr(os, "fsync", look)
+    monkeypatch.setattr(os, "fsync", list_names)
     write_atomically(tmp_path / "a.json", "new")
-    beside, *_ = seen
+    beside, *_ = names
     assert beside.startswith(".")
     assert not beside.endswith(".json")
 
 
+@pytest.mark.parametrize("content", ["", "{", "\xff"], ids=["empty", "half", "not UTF-8"])
+def test_a_json_file_that_cannot_be_read_any_more_is_the_operators_to_mend(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(OperatorError, match=r"a\.json is not JSON \(.*\); restore the file, or remove it"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match=r"a\.json cannot be read \(No such file or directory\)"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OperatorError, match=r"file/b cannot be written \(Not a directory\); make room or grant access"):
+        make_folder(tmp_path / "file" / "b")
+
+
+def test_a_lock_is_held_by_one_at_a_time_and_ends_with_its_block(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "lock"
+    with file_lock(path), pytest.raises(BlockingIOError):
+        take_lock(path)
+    os.close(take_lock(path))
+
+
 @pytest.mark.parametrize("parent", ["missing", "file"])
-def test_a_place_that_is_no_folder_is_the_operators_to_mend(tmp_path: Path, parent: str) -> None:
+def test_a_place_that_is_not_a_folder_is_the_operators_to_mend(tmp_path: Path, parent: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match="cannot be written"):
         write_atomically(tmp_path / parent / "note", "new")
@@ -68,9 +96,9 @@ def test_a_free_name_is_the_name_itself(tmp_path: Path) -> None:
     assert free_name(tmp_path, "a.b.json", endings=ENDINGS) == "a.b"
 
 
-@pytest.mark.parametrize("taken", ["a.json", "a.error.txt"])
-def test_a_name_is_taken_if_any_of_its_files_exists(tmp_path: Path, taken: str) -> None:
-    (tmp_path / taken).touch()
+@pytest.mark.parametrize("file", ["a.json", "a.error.txt"])
+def test_a_name_is_taken_if_any_of_its_files_exists(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).touch()
     assert free_name(tmp_path, "a.json", endings=ENDINGS) == "a-2"
 
 

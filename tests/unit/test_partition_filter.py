@@ -43,15 +43,16 @@ def tables(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
 
 @st.composite
 def choices(draw: st.DrawFn, rows: Sequence[tuple[object, ...]]) -> tuple[Mapping[str, tuple[str, ...]], ...]:
-    """Some values that are there, and some that are not."""
-    found = []
+    """Key filters, of values that occur in the rows and of values that do not."""
+    key_filters = []
     for _ in range(draw(st.integers(0, 3))):
-        named = draw(st.lists(st.sampled_from(KEYS), unique=True, max_size=len(KEYS)))
-        there = {key: st.sampled_from([str(row[KEYS.index(key)]) for row in rows] or ["x"]) for key in named}
-        found.append(
-            {k: tuple(draw(st.lists(there[k] | any_text, min_size=1, max_size=3, unique=True))) for k in named}
-        )
-    return tuple(found)
+        key_filter = {}
+        for key in draw(st.lists(st.sampled_from(KEYS), unique=True, max_size=len(KEYS))):
+            row_texts = [str(row[KEYS.index(key)]) for row in rows]
+            values = st.sampled_from(row_texts or ["x"]) | any_text
+            key_filter[key] = tuple(draw(st.lists(values, min_size=1, max_size=3, unique=True)))
+        key_filters.append(key_filter)
+    return tuple(key_filters)
 
 
 def rows_within(
@@ -73,21 +74,22 @@ def names_held(
     db: duckdb.DuckDBPyConnection, partition_filter: PartitionFilter, rows: Sequence[tuple[object, ...]]
 ) -> set[int]:
     """The numbers of the partitions of these rows that are in the partition_filter, by their names."""
-    names = {str(n): tuple(str(value) for value in row) for n, row in enumerate(rows)}
+    names = {str(n): tuple(map(str, row)) for n, row in enumerate(rows)}
     return {int(name) for name in partition_filter.select(db, names, KEYS)}
 
 
 def expected(partition_filter: PartitionFilter, rows: Sequence[tuple[object, ...]]) -> set[int]:
-    """What the choices mean, without a database."""
+    """What the key filters mean, without a database."""
 
-    def is_in(row: tuple[object, ...], choice: Mapping[str, tuple[str, ...]]) -> bool:
-        return all(str(row[KEYS.index(key)]) in values for key, values in choice.items())
+    def passes(row: tuple[object, ...], key_filter: Mapping[str, tuple[str, ...]]) -> bool:
+        return all(str(row[KEYS.index(key)]) in values for key, values in key_filter.items())
 
-    return {
-        n
-        for n, row in enumerate(rows)
-        if not partition_filter.key_filters or any(is_in(row, one) for one in partition_filter.key_filters)
-    }
+    numbers_in: set[int] = set()
+    for n, row in enumerate(rows):
+        passing = [key_filter for key_filter in partition_filter.key_filters if passes(row, key_filter)]
+        if passing or not partition_filter.key_filters:
+            numbers_in.add(n)
+    return numbers_in
 
 
 @given(data=st.data(), table=tables(), of=st.integers(1, 5))
@@ -104,13 +106,13 @@ def test_slices_are_disjoint_and_together_the_whole(
     db: duckdb.DuckDBPyConnection, data: st.DataObject, table: Any, of: int
 ) -> None:
     types, rows = table
-    wanted = data.draw(choices(rows))
-    slices = [rows_within(db, PartitionFilter(wanted, number, of), types, rows) for number in range(of)]
-    assert not [both for both in combinations(slices, 2) if both[0] & both[1]]
+    key_filters = data.draw(choices(rows))
+    slices = [rows_within(db, PartitionFilter(key_filters, number, of), types, rows) for number in range(of)]
+    assert not [left & right for left, right in combinations(slices, 2) if left & right]
     assert (
         set().union(*slices)
-        == rows_within(db, PartitionFilter(wanted), types, rows)
-        == expected(PartitionFilter(wanted), rows)
+        == rows_within(db, PartitionFilter(key_filters), types, rows)
+        == expected(PartitionFilter(key_filters), rows)
     )
 
 
@@ -136,8 +138,8 @@ def test_slices_share_the_keys_about_evenly(db: duckdb.DuckDBPyConnection) -> No
 def test_a_value_is_chosen_by_its_text(db: duckdb.DuckDBPyConnection, kind: str, value: object, text: str) -> None:
     partition_filter = PartitionFilter(key_filters=({"k": (text,)},))
     condition, values = partition_filter.condition(["k"])
-    [(found,)] = db.execute(f"select {condition} from (select cast(? as {kind}) as k)", [*values, value]).fetchall()
-    assert found
+    [(passes,)] = db.execute(f"select {condition} from (select cast(? as {kind}) as k)", [*values, value]).fetchall()
+    assert passes
     assert partition_filter.select(db, {"here": (text,), "there": (f"{text}x",)}, ["k"]) == {"here"}
 
 

@@ -29,7 +29,7 @@ def test_the_defaults_are_what_the_machine_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "landing"),
+    ("environment", "landing"),
     [
         pytest.param({}, "/h/landing", id="default"),
         pytest.param({"RELOADS_LANDING": ""}, "/h/landing", id="empty means default"),
@@ -37,8 +37,8 @@ def test_the_defaults_are_what_the_machine_has() -> None:
         pytest.param({"RELOADS_LANDING": "/mnt/drop"}, "/mnt/drop", id="absolute"),
     ],
 )
-def test_folders_are_taken_from_home(given: dict[str, str], landing: str) -> None:
-    assert Settings.from_environment({"RELOADS_HOME": "/h", **given}).landing == Path(landing)
+def test_folders_are_taken_from_home(environment: dict[str, str], landing: str) -> None:
+    assert Settings.from_environment({"RELOADS_HOME": "/h", **environment}).landing == Path(landing)
 
 
 def test_a_relative_home_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,11 +84,11 @@ def test_a_bad_value_gets_one_sentence_that_names_the_variable(name: str, value:
 
 @pytest.mark.parametrize("value", ["x", ""], ids=["a value", "empty"])
 def test_an_unknown_name_is_refused_with_the_known_ones(value: str) -> None:
-    with pytest.raises(OperatorError, match=r"RELOADS_LANDIG is no setting; .*RELOADS_LANDING, RELOADS_WAREHOUSE"):
+    with pytest.raises(OperatorError, match=r"RELOADS_LANDIG is not a setting; .*RELOADS_LANDING, RELOADS_WAREHOUSE"):
         Settings.from_environment({"RELOADS_LANDIG": value})
 
 
-def test_the_variables_of_others_are_none_of_ours() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     assert Settings.from_environment({"LANDING": "/x", "AIRFLOW_HOME": "/y"}) == Settings.from_environment({})
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reloads.errors import OperatorError
-from reloads.files import sync_folder, write_atomically
+from reloads.files import cannot_write, make_folder, sync_folder, write_atomically
 from reloads.requests.queue import Queue
 
 YOUNGEST_DAYS = 7
@@ -33,17 +33,19 @@ def archive_done(queue: Queue, *, now: datetime, older_than_days: int) -> int:
     if older_than_days < YOUNGEST_DAYS:
         raise OperatorError(f"{older_than_days} days is too young to be archived; write {YOUNGEST_DAYS} or more")
     months: dict[str, dict[Path, str]] = defaultdict(dict)
-    for path, finished_at, line in _finished(queue):
+    for path, finished_at, line in _read_finished(queue):
         if now - finished_at > timedelta(days=older_than_days):
             months[f"{finished_at.astimezone(UTC):%Y-%m}"][path] = line
+    count = 0
     for month, lines in sorted(months.items()):
-        _append(queue.folder("done") / "archive" / f"{month}.jsonl", list(lines.values()))
-        _remove(list(lines))
-    return sum(map(len, months.values()))
+        _append_lines(queue.folder("done") / "archive" / f"{month}.jsonl", list(lines.values()))
+        _remove_files(list(lines))
+        count += len(lines)
+    return count
 
 
-def _finished(queue: Queue) -> Iterator[tuple[Path, datetime, str]]:
-    """The files of done requests, when each was finished, and its content on one line."""
+def _read_finished(queue: Queue) -> Iterator[tuple[Path, datetime, str]]:
+    """The files of done requests, the time when each was finished, and its content on one line."""
     for record in queue.records("done"):
         path = queue.landing / "done" / f"{record.id}.json"
         if record.file and os.path.lexists(queue.landing / record.file):
@@ -54,21 +56,23 @@ def _finished(queue: Queue) -> Iterator[tuple[Path, datetime, str]]:
             yield path, record.finished_at or record.accepted_at, line
 
 
-def _append(archive: Path, lines: list[str]) -> None:
+def _append_lines(archive: Path, lines: list[str]) -> None:
+    """Add the lines to the archive, but those that a call before a crash has added already."""
+    make_folder(archive.parent)
     try:
-        archive.parent.mkdir(exist_ok=True)
-        # Not by splitlines, to which characters that JSON leaves as they are end a line too.
-        there = archive.read_text(encoding="utf-8").split("\n")[:-1] if archive.exists() else []
+        # Not by splitlines, which also splits at characters that JSON leaves as they are, like U+2028.
+        archived = archive.read_text(encoding="utf-8").split("\n")[:-1] if archive.exists() else []
     except OSError as error:
         raise OperatorError(f"{archive} cannot be read ({error.strerror}); grant access to it") from error
-    known = set(there)
-    write_atomically(archive, "".join(f"{line}\n" for line in [*there, *(line for line in lines if line not in known)]))
+    merged = dict.fromkeys([*archived, *lines])  # each line once, in order
+    write_atomically(archive, "".join(f"{line}\n" for line in merged))
 
 
-def _remove(paths: list[Path]) -> None:
+def _remove_files(paths: list[Path]) -> None:
+    folder = paths[0].parent
     try:
         for path in paths:
             path.unlink(missing_ok=True)
-        sync_folder(paths[0].parent)
+        sync_folder(folder)
     except OSError as error:
-        raise OperatorError(f"{paths[0].parent} cannot be changed ({error.strerror}); grant access to it") from error
+        raise cannot_write(folder, error) from error

@@ -1,9 +1,8 @@
-"""Steering requests that are under way or ended: cancel, retry, undo."""
+"""What a person does to requests that are under way or ended: find, cancel, retry."""
 
 from __future__ import annotations
 
 import json
-import logging
 from datetime import datetime
 
 from reloads.errors import RequestError
@@ -11,45 +10,46 @@ from reloads.files import free_name, write_atomically
 from reloads.requests.queue import Queue, read_record
 from reloads.requests.record import Record, request_from_record
 
-log = logging.getLogger(__name__)
 
-
-def find_records(queue: Queue, wanted: str) -> list[Record]:
+def find_records(queue: Queue, id_or_file: str) -> list[Record]:
     """The records of that id, or of the dropped file of that name; raises ``RequestError`` if there are none."""
-    found = [
-        record
-        for state in ("accepted", "done", "failed", "cancelled")
-        for record in queue.records(state)
-        if wanted in (record.id, record.file)
-    ]
-    if not found:
-        raise RequestError(f"{wanted!r} is no request; reloads status lists them")
-    return found
+    records: list[Record] = []
+    for state in ("accepted", "done", "failed", "cancelled"):
+        for record in queue.records(state):
+            if id_or_file in (record.id, record.file):
+                records.append(record)
+    if not records:
+        raise RequestError(f"{id_or_file!r} is not a request; reloads status lists them")
+    return records
 
 
-def cancel_request(queue: Queue, wanted: str, *, now: datetime) -> list[Record]:
+def cancel_request(queue: Queue, id_or_file: str, *, now: datetime) -> list[Record]:
     """Give up what is outstanding: batches that run are finished, the rest is not begun."""
-    found = find_records(queue, wanted)
-    cancelled = [record for one in found if (record := queue.cancel(one.id, now=now))]
+    records = find_records(queue, id_or_file)
+    cancelled: list[Record] = []
+    for record in records:
+        cancelled_record = queue.cancel(record.id, now=now)
+        if cancelled_record:
+            cancelled.append(cancelled_record)
     if not cancelled:
-        state = queue.find(found[0].id)
-        raise RequestError(
-            f"{wanted!r} has ended already ({state[0] if state else 'gone'}); undo puts back what it did"
-        )
+        location = queue.find(records[0].id)
+        state = location.state if location else "gone"
+        raise RequestError(f"{id_or_file!r} has ended already ({state}); undo puts back what it did")
     return cancelled
 
 
-def retry_request(queue: Queue, wanted: str) -> list[str]:
+def retry_request(queue: Queue, id_or_file: str) -> list[str]:
     """Ask again for what is missing from a failed or cancelled request; returns the names of the files dropped."""
-    dropped = []
-    for record in find_records(queue, wanted):
-        found = queue.find(record.id)
-        if found is None or found[0] not in ("failed", "cancelled"):
+    names: list[str] = []
+    for record in find_records(queue, id_or_file):
+        location = queue.find(record.id)
+        if location is None or location.state not in ("failed", "cancelled"):
             continue
-        fields = request_from_record(json.loads(read_record(found[1]).to_json()))
+        # Read again, as it may have changed since it was listed.
+        fields = request_from_record(json.loads(read_record(location.path).to_json()))
         name = f"{free_name(queue.landing, f'retry-{record.id}', endings=('.json',))}.json"
         write_atomically(queue.landing / name, json.dumps(fields, indent=2) + "\n")
-        dropped.append(name)
-    if not dropped:
-        raise RequestError(f"{wanted!r} neither failed nor was cancelled; ask for its days with: reloads request")
-    return dropped
+        names.append(name)
+    if not names:
+        raise RequestError(f"{id_or_file!r} neither failed nor was cancelled; ask for its days with: reloads request")
+    return names

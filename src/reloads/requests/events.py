@@ -1,7 +1,7 @@
-"""The contract of an event on ``requested/<table>``: a date range, and who wants it.
+"""The contract of an event on ``requested/<table>``: a date range, and who asks for it.
 
-Our own events name the request they announce; that request is in the queue, so they only wake. An event of anybody
-else (another team's DAG, the REST API) has no request yet: it becomes one.
+An event that this pipeline emits names the request it announces; that request is in the queue, so the event only wakes
+the consumer. A foreign event (of another team's DAG, or through the REST API) has no request yet: it becomes one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 
 LOOK_BACK = timedelta(minutes=10)
-"""How far before the newest event seen we look again: an event may become visible after one that is younger."""
+"""How far before the newest event seen events are read again: one may become visible after a younger one."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,22 @@ def publication_extra(table: str, days: Days) -> dict[str, Any]:
 
 def unseen_since(settings: Settings, table: str, *, now: datetime) -> datetime:
     """The time from which on events of ``table`` may not have been seen yet."""
-    return (_seen(settings, table) or now - timedelta(days=1)) - LOOK_BACK
+    return (_read_newest_seen(settings, table) or now - timedelta(days=1)) - LOOK_BACK
 
 
 def accept_foreign_events(
-    settings: Settings, table: str, events: Iterable[RequestEvent], *, now: datetime
+    settings: Settings, catalog: Catalog, table: str, events: Iterable[RequestEvent], *, now: datetime
 ) -> list[Record]:
-    """Accept each event of somebody else as a request, once however often it is seen; bad ones are rejected."""
-    queue, catalog, today = Queue(settings.landing), Catalog.load(settings.tables), settings.day_of(now)
-    accepted = []
-    newest: datetime | None = None
+    """Accept each foreign event as a request, once however often it is seen; bad ones are rejected."""
+    queue, today = Queue(settings.landing), settings.day_of(now)
+    accepted: list[Record] = []
+    watermark = newest = _read_newest_seen(settings, table)
     for event in events:
         newest = max(newest or event.timestamp, event.timestamp)
         if event.extra.get("request"):
             continue
         try:
-            request = _request(table, event.extra)
+            request = _parse_extra(table, event.extra)
             check_request(request, catalog=catalog, today=today)
         except RequestError as error:
             _reject(queue, table, event, error)
@@ -82,17 +82,17 @@ def accept_foreign_events(
         record = new_record(request, table, mode="event", origin=event.origin, now=now)
         if queue.add(record):
             accepted.append(record)
-    if newest:
-        write_watermark(queue.landing, "events", table, max(newest, _seen(settings, table) or newest).isoformat())
+    if newest and newest != watermark:
+        write_watermark(queue.landing, "events", table, newest.isoformat())
     return accepted
 
 
-def _seen(settings: Settings, table: str) -> datetime | None:
-    """The time of the newest event seen."""
+def _read_newest_seen(settings: Settings, table: str) -> datetime | None:
+    """The time of the newest event that was ever seen."""
     return read_watermark(settings.landing, "events", table, datetime.fromisoformat)
 
 
-def _request(table: str, extra: Mapping[str, Any]) -> ReloadRequest:
+def _parse_extra(table: str, extra: Mapping[str, Any]) -> ReloadRequest:
     if extra.get("table", table) != table:
         raise RequestError(
             f"table {shorten(repr(extra['table']))} is not the one whose asset the event is on; emit it on that one"

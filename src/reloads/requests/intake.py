@@ -1,4 +1,4 @@
-"""Intake: the one step of the upstream DAG. Whoever asks, what comes out are accepted requests to announce."""
+"""Intake: the one step of the upstream DAG. Whoever asks, the result are accepted requests to announce."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from reloads.days import Days, parse_day
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import TakenFiles, take_files
+from reloads.requests.drop_folder import ProcessedFiles, process_files
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
@@ -19,65 +19,77 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 
 LOOKS = 3
+"""How often one wake-up looks at files that may be incomplete; what is still being written then waits for the next."""
 
 
 @dataclass(frozen=True)
 class Intake:
-    """What one wake-up came to: the files taken, and the requests that consumers are to be told of."""
+    """The result of one wake-up: the files processed, and the requests to announce to the consumers."""
 
-    files: TakenFiles
+    files: ProcessedFiles
     announce: tuple[Record, ...]
 
 
-def take_requests(settings: Settings, *, now: datetime, asked: list[Record]) -> Intake:
-    """Take all request files, and collect what is to be announced: ``asked``, the new, and whatever was neglected.
+def collect_requests(settings: Settings, catalog: Catalog, *, now: datetime, accepted: list[Record]) -> Intake:
+    """Process all request files, and collect what to announce: ``accepted``, the files' requests, the neglected ones.
 
-    A neglected request of a table that no longer exists fails: nobody is left to do it.
+    A neglected request of a table that no longer exists fails, because no consumer is left to do it.
     """
-    queue, catalog = Queue(settings.landing), Catalog.load(settings.tables)
-    files = _take_files(settings, queue, catalog, now)
-    new = [*asked, *files.accepted]
-    known = {record.id for record in new}
-    neglected = queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds))
-    for orphan in (record for record in neglected if not catalog.has(record.table)):
-        gone = Failure(days=orphan.outstanding, error=f"the table '{orphan.table}' no longer exists; ask for another")
-        queue.settle(orphan.id, Outcome(failed=(gone,)), run="intake", now=now)
-    alive = [record for record in neglected if catalog.has(record.table)]
-    queue.attend(alive)
-    return Intake(files, (*new, *(record for record in alive if record.id not in known)))
+    queue = Queue(settings.landing)
+    files = _process_files(settings, queue, catalog, now)
+    announce = [*accepted, *files.accepted]
+    announced_ids = {record.id for record in announce}
+    neglected: list[Record] = []
+    for record in queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds)):
+        if catalog.has(record.table):
+            neglected.append(record)
+        else:
+            _fail_orphan(queue, record, now)
+    queue.attend(neglected)
+    announce += [record for record in neglected if record.id not in announced_ids]
+    return Intake(files, tuple(announce))
 
 
-def _take_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetime) -> TakenFiles:
-    """Take the files, and once more those that may still have been being written: a bad one is told at once then."""
-    taken = TakenFiles()
-    rest = settings.stable_seconds
+def _fail_orphan(queue: Queue, record: Record, now: datetime) -> None:
+    error = f"the table '{record.table}' no longer exists; ask for another"
+    outcome = Outcome(failed=(Failure(days=record.outstanding, error=error),))
+    queue.settle(record.id, outcome, run="intake", now=now)
+
+
+def _process_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetime) -> ProcessedFiles:
+    """Process the files, and once more those that may be incomplete, so that a bad one is rejected by this wake-up."""
+    files = ProcessedFiles()
     for look in range(LOOKS):
-        more = take_files(
+        if look > 0:
+            time.sleep(settings.stable_seconds)
+        look_files = process_files(
             queue,
             catalog=catalog,
-            now=now + timedelta(seconds=look * rest),
+            now=now + timedelta(seconds=look * settings.stable_seconds),
             today=settings.day_of(now),
-            stable_seconds=rest,
+            stable_seconds=settings.stable_seconds,
         )
-        taken = TakenFiles(taken.accepted + more.accepted, taken.rejected | more.rejected, more.waiting, more.settling)
-        if not taken.settling or look + 1 == LOOKS:
+        files.accepted += look_files.accepted
+        files.rejected |= look_files.rejected
+        files.waiting = look_files.waiting
+        files.may_complete = look_files.may_complete
+        if not files.may_complete:
             break
-        time.sleep(rest)
-    return taken
+    return files
 
 
-def request_daily(settings: Settings, *, at: datetime, now: datetime, origin: str) -> list[Record]:
+def request_daily(settings: Settings, catalog: Catalog, *, at: datetime, now: datetime, origin: str) -> list[Record]:
     """Request the day before ``at`` of every daily table, and the days missed since its last daily request."""
     queue = Queue(settings.landing)
     yesterday = settings.day_of(at) - timedelta(days=1)
-    asked = []
-    for table in Catalog.load(settings.tables).tables.values():
+    records: list[Record] = []
+    for table in catalog.tables.values():
         if not table.settings.daily:
             continue
-        last = read_watermark(settings.landing, "daily", table.name, parse_day)
-        days = due_days(
+        last_requested = read_watermark(settings.landing, "daily", table.name, parse_day)
+        days = find_due_days(
             yesterday=yesterday,
-            last=last,
+            last_requested=last_requested,
             first_day=table.settings.first_day,
             at_most=settings.catch_up_days,
             look_back=table.settings.look_back,
@@ -85,35 +97,50 @@ def request_daily(settings: Settings, *, at: datetime, now: datetime, origin: st
         if days:
             request = ReloadRequest(table=table.name, start_date=days.ranges[0].first, end_date=yesterday)
             record = new_record(request, table.name, mode="daily", origin=origin, now=now)
-            asked += [record] if queue.add(record) else _still_open(queue, record)
-            write_watermark(settings.landing, "daily", table.name, str(max(last or yesterday, yesterday)))
-    return asked
+            if _is_open_after_adding(queue, record):
+                records.append(record)
+            # An old run that is cleared does not take the watermark back.
+            watermark = max(last_requested or yesterday, yesterday)
+            write_watermark(settings.landing, "daily", table.name, str(watermark))
+    return records
 
 
-def request_by_hand(settings: Settings, fields: Mapping[str, Any], *, now: datetime, origin: str) -> list[Record]:
+def request_by_hand(
+    settings: Settings, catalog: Catalog, fields: Mapping[str, Any], *, now: datetime, origin: str
+) -> list[Record]:
     """Request what a form says: its empty fields are left out. Raises ``RequestError``."""
     queue = Queue(settings.landing)
     request = parse_request({name: value for name, value in fields.items() if value not in (None, "", [], {})})
-    check_request(request, catalog=Catalog.load(settings.tables), today=settings.day_of(now))
-    records = [new_record(request, table, mode="manual", origin=origin, now=now) for table in request.tables]
-    return [record for new in records for record in ([new] if queue.add(new) else _still_open(queue, new))]
+    check_request(request, catalog=catalog, today=settings.day_of(now))
+    records: list[Record] = []
+    for table in request.tables:
+        record = new_record(request, table, mode="manual", origin=origin, now=now)
+        if _is_open_after_adding(queue, record):
+            records.append(record)
+    return records
 
 
-def _still_open(queue: Queue, record: Record) -> list[Record]:
-    """A request of an earlier try of the same run: announced again unless it has ended."""
-    found = queue.find(record.id)
-    return [record] if found and found[0] == "accepted" else []
+def _is_open_after_adding(queue: Queue, record: Record) -> bool:
+    """Add the record. If an earlier try of the same run added it, it is announced again unless it has ended."""
+    if queue.add(record):
+        return True
+    location = queue.find(record.id)
+    return location is not None and location.state == "accepted"
 
 
-def due_days(*, yesterday: date, last: date | None, first_day: date, at_most: int, look_back: int = 0) -> Days:
-    """The days to load now: yesterday, and each day since ``last`` that nobody asked for while nothing ran.
+def find_due_days(
+    *, yesterday: date, last_requested: date | None, first_day: date, at_most: int, look_back: int = 0
+) -> Days:
+    """The days to load now: yesterday, and each day since ``last_requested``, on which nothing ran.
 
-    ``look_back`` so many days before them are due again, for rows that came late.
+    The ``look_back`` days before them are due again, for rows that came late.
 
-    ``last`` is the day of the last daily request, None before the first. Of a long gap the newest ``at_most`` days are
-    due; older ones are a reload that somebody asks for.
+    ``last_requested`` is the newest day of the last daily request, None before the first. After a long gap the newest
+    ``at_most`` days are due; older ones are a reload that somebody asks for.
     """
-    first = yesterday if last is None else min(last + timedelta(days=1), yesterday)
+    first = yesterday
+    if last_requested is not None:
+        first = min(last_requested + timedelta(days=1), yesterday)
     first = max(first, yesterday - timedelta(days=at_most - 1))
     first = max(first - timedelta(days=look_back), first_day)
     return Days.between(first, yesterday) if first <= yesterday else Days()

@@ -18,13 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, shorten
-from reloads.files import file_lock, sync_folder, write_atomically
+from reloads.files import file_lock, make_folder, sync_folder, write_atomically
 from reloads.outcome import Outcome
 from reloads.requests.record import Record, describe_fault
 
@@ -33,6 +33,13 @@ State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
 LONGEST_WAIT = timedelta(minutes=10)
 
 log = logging.getLogger(__name__)
+
+
+class Location(NamedTuple):
+    """Where a record is: its state, and its file."""
+
+    state: State
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,7 @@ class Queue:
     def folder(self, state: State) -> Path:
         """The folder of that state, made if it is missing."""
         folder = self.landing / state
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OperatorError(
-                f"{folder} cannot be made ({error.strerror}); grant access to {self.landing}"
-            ) from error
+        make_folder(folder)
         return folder
 
     def add(self, record: Record) -> bool:
@@ -59,41 +61,43 @@ class Queue:
         write_atomically(self.folder("accepted") / f"{record.id}.json", record.to_json())
         return True
 
-    def find(self, record_id: str) -> tuple[State, Path] | None:
+    def find(self, record_id: str) -> Location | None:
         """Where the record of that id is now."""
         # In the order in which records move, so that one that moves meanwhile is met all the same.
         for state in ("accepted", "done", "failed", "cancelled"):
-            if (path := self.landing / state / f"{record_id}.json").is_file():
-                return state, path
+            path = self.landing / state / f"{record_id}.json"
+            if path.is_file():
+                return Location(state, path)
         return None
 
     def get(self, record_id: str) -> Record | None:
         """The record of that id, wherever it is."""
         for _ in STATES:
-            if not (found := self.find(record_id)):
+            location = self.find(record_id)
+            if location is None:
                 return None
             with suppress(FileNotFoundError):  # it moved on
-                return read_record(found[1])
+                return read_record(location.path)
         return None
 
     def records(self, state: State) -> list[Record]:
-        """The records in that state, oldest first. A file that is no record is reported in the log and left alone."""
-        found = []
+        """The records in that state, oldest first. A file that is not a record is logged as an error and left alone."""
+        records: list[Record] = []
         for path in sorted((self.landing / state).glob("*.json")):
             try:
-                found.append(read_record(path))
+                records.append(read_record(path))
             except FileNotFoundError:
                 continue
             except OperatorError as error:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
-        return sorted(found, key=lambda record: (record.accepted_at, record.id))
+        return sorted(records, key=lambda record: (record.accepted_at, record.id))
 
     def outstanding(self, table: str) -> list[Record]:
         """The accepted requests of ``table``, oldest first."""
         return [record for record in self.records("accepted") if record.table == table]
 
     def settle(self, record_id: str, outcome: Outcome, *, run: str, now: datetime) -> Record | None:
-        """Write down what a run came to, and move the record on if nothing of it is outstanding.
+        """Write down the outcome of a run, and move the record on if nothing of it is outstanding.
 
         A failed request whose task was cleared in Airflow and succeeded moves on to ``done/``. None if there is no
         such request any more.
@@ -127,23 +131,23 @@ class Queue:
     ) -> Record | None:
         """Change a record and move it to where it belongs then."""
         with file_lock(self.landing / ".lock"):
-            found = self.find(record_id)
-            if found is None or found[0] not in only_in:
+            location = self.find(record_id)
+            if location is None or location.state not in only_in:
                 return None
-            state, path = found
+            state, path = location
             record = read_record(path)
-            after = change(record)
-            if after != record:
-                write_atomically(path, after.to_json())
-            target = state if after.outstanding else _ended(after)
+            changed = change(record)
+            if changed != record:
+                write_atomically(path, changed.to_json())
+            target = state if changed.outstanding else _final_state(changed)
             if target != state:
                 path.rename(self.folder(target) / path.name)
                 sync_folder(self.folder(target))
-            return after
+            return changed
 
     def file_away(self, record: Record) -> Path:
         """Write a finished record that never was in ``accepted/``."""
-        path = self.folder(_ended(record)) / f"{record.id}.json"
+        path = self.folder(_final_state(record)) / f"{record.id}.json"
         write_atomically(path, record.to_json())
         return path
 
@@ -162,9 +166,9 @@ class Queue:
     def neglected(self, *, now: datetime, after: timedelta) -> list[Record]:
         """The accepted requests that nobody took care of for a while.
 
-        The while is ``after`` for a young request and grows with its age to ten minutes, so that a table that is
-        paused for a week is not announced every minute of it. A time of attention in the future (another machine's
-        clock is ahead) counts as none.
+        The time allowed is ``after`` for a young request and grows with its age to ten minutes, so that the requests of
+        a table that is paused for a week are not announced every minute of it. A time of attention in the future
+        (another machine's clock is ahead) counts as none.
         """
         return [record for record in self.records("accepted") if self._is_neglected(record, now, after)]
 
@@ -179,13 +183,15 @@ class Queue:
         return idle >= wait.total_seconds()
 
 
-def _ended(record: Record) -> State:
-    """Where a record belongs of which nothing is outstanding."""
-    return "failed" if record.failed else "cancelled" if record.cancelled else "done"
+def _final_state(record: Record) -> State:
+    """The state of a record without outstanding days."""
+    if record.failed:
+        return "failed"
+    return "cancelled" if record.cancelled else "done"
 
 
 def read_record(path: Path) -> Record:
-    """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is no record."""
+    """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is not a record."""
     try:
         record = Record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -194,16 +200,16 @@ def read_record(path: Path) -> Record:
         raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
     except ValidationError as error:
         raise OperatorError(
-            f"{path} is no record ({describe_fault(error)}); mend it, or move it out of the folder"
+            f"{path} is not a record ({describe_fault(error)}); mend it, or move it out of the folder"
         ) from error
     if record.id != path.stem:
-        # Under another name its progress would not be found again, and its days would be rewritten for ever.
+        # Progress is written by id: under another name it would be lost, and the days be rewritten for ever.
         raise OperatorError(f"{path} holds the record {shorten(record.id)!r}; give it that name, or move it out")
     return record
 
 
 KNOCK = ".knock"
-"""A file in the drop folder: whoever writes it wants the doorbell to look at the requests that wait, now."""
+"""A file in the drop folder; when it is written, the doorbell looks at the waiting requests at once."""
 
 
 def knock(queue: Queue, records: list[Record]) -> None:

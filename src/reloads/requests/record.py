@@ -16,14 +16,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from reloads.days import Days
 from reloads.errors import RequestError, one_line, shorten
-from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Reason
+from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Reason, sum_counts
 from reloads.requests.request import Only, ReloadRequest
 
 Mode = Literal["daily", "landing", "manual", "event", "command", "cascade", "schema", "undo"]
 
 
 class Cause(FrozenModel):
-    """What a cascade comes from: days of an input that were published, and who had asked for them."""
+    """The origin of a cascade: days of an input that were published, and the requests that they were published for."""
 
     table: str
     days: DaysField
@@ -48,7 +48,7 @@ class Record(BaseModel):
     only: Only = "all"
     cascade: bool = True
     parameters: dict[str, Any] = {}
-    cause: Cause | None = Field(None, description="what a cascade comes from")
+    cause: Cause | None = Field(None, description="the origin of a cascade")
     planned: tuple[Reason, ...] = Field((), description="days that were to be rewritten, and why")
     skipped: tuple[Reason, ...] = Field((), description="days that were not to be rewritten, and why")
     published: DaysField = Days()
@@ -58,10 +58,10 @@ class Record(BaseModel):
     rows: int = Field(0, description="rows of the days published or unchanged")
     rows_before: int = Field(0, description="rows that these days had before")
     bytes: int = 0
-    seconds: float = Field(0, description="time spent rewriting, in all batches that held days of this request")
+    seconds: float = Field(0, description="time spent by all batches of its runs, for other requests too")
     checks: tuple[CheckResult, ...] = ()
-    children: tuple[str, ...] = Field((), description="requests for the tables that read this one, made for it")
-    runs: tuple[str, ...] = ()
+    children: tuple[str, ...] = Field((), description="requests for downstream tables, made for it")
+    runs: tuple[str, ...] = Field((), description="runs that ended some of its days")
     finished_at: AwareDatetime | None = None
 
     @property
@@ -82,19 +82,21 @@ class Record(BaseModel):
     @property
     def failed_days(self) -> Days:
         """The days that could not be rewritten."""
-        return _all(self.failed)
+        return _union_days(self.failed)
 
     @property
     def skipped_days(self) -> Days:
         """The days that needed no rewriting."""
-        return _all(self.skipped)
+        return _union_days(self.skipped)
 
     def with_plan(self, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime) -> Self:
         """The record after a plan looked at its days: why each is to be rewritten, or need not be."""
-        todo, done = _merged(self.planned, planned), _merged(self.skipped, skipped)
-        if (todo, done) == (self.planned, self.skipped):
+        planned_reasons = _merge_reasons(self.planned, planned)
+        skipped_reasons = _merge_reasons(self.skipped, skipped)
+        if (planned_reasons, skipped_reasons) == (self.planned, self.skipped):
             return self
-        record = self.model_copy(update={"planned": _minus(todo, _all(done)), "skipped": done})
+        planned_reasons = _subtract_days(planned_reasons, _union_days(skipped_reasons))
+        record = self.model_copy(update={"planned": planned_reasons, "skipped": skipped_reasons})
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
     def with_outcome(self, outcome: Outcome, *, run: str, now: datetime) -> Self:
@@ -103,24 +105,26 @@ class Record(BaseModel):
         A day that failed before and was published now no longer counts as failed.
         """
         open_days = self.days - self.fulfilled - self.skipped_days
-        done = outcome.fulfilled & open_days
-        # That a day which was given up kept its file is no failure.
-        refused = (outcome.failed_days & open_days) - self.cancelled
-        tried = done | refused | (outcome.cancelled & open_days)
-        if not tried:
+        fulfilled = outcome.fulfilled & open_days
+        # A day that was given up keeps its file, which is what was wanted and not a failure.
+        failed_days = (outcome.failed_days & open_days) - self.cancelled
+        cancelled = outcome.cancelled & open_days
+        ended = fulfilled | failed_days | cancelled
+        if not ended:
             return self if self.outstanding or self.finished_at else self.model_copy(update={"finished_at": now})
-        failed = (*_minus(self.failed, tried), *_minus(outcome.failed, outcome.failed_days - refused))
+        failures = _subtract_days(outcome.failed, outcome.failed_days - failed_days)
+        checks = [check for check in outcome.checks if check.days & ended]
         record = self.model_copy(
             update={
                 "published": self.published | (outcome.published & open_days),
                 "unchanged": self.unchanged | (outcome.unchanged & open_days),
-                "cancelled": (self.cancelled | (outcome.cancelled & open_days)) - done - refused,
-                "failed": failed,
-                "rows": self.rows + _count(outcome.rows, done),
-                "rows_before": self.rows_before + _count(outcome.rows_before, done),
-                "bytes": self.bytes + _count(outcome.bytes, done),
+                "cancelled": (self.cancelled | cancelled) - fulfilled - failed_days,
+                "failed": (*_subtract_days(self.failed, ended), *failures),
+                "rows": self.rows + sum_counts(outcome.rows, fulfilled),
+                "rows_before": self.rows_before + sum_counts(outcome.rows_before, fulfilled),
+                "bytes": self.bytes + sum_counts(outcome.bytes, fulfilled),
                 "seconds": round(self.seconds + outcome.seconds, 3),
-                "checks": (*_minus(self.checks, tried), *(check for check in outcome.checks if check.days & tried)),
+                "checks": (*_subtract_days(self.checks, ended), *checks),
                 "runs": self.runs if run in self.runs else (*self.runs, run),
             }
         )
@@ -132,11 +136,19 @@ class Record(BaseModel):
 
     def progress(self) -> str:
         """Where the request stands, in a few words."""
-        failed, skipped = len(self.failed_days), len(self.skipped_days)
-        state = f"has {len(self.outstanding)} days left" if self.outstanding else "failed" if failed else "is done"
-        text = f"{self.id} {state}: {len(self.published)} of {len(self.days)} days published, {failed} failed"
-        counts = {"unchanged": len(self.unchanged), "skipped": skipped, "cancelled": len(self.cancelled)}
-        return ", ".join([text, *(f"{count} {name}" for name, count in counts.items() if count)])
+        state = "failed" if self.failed else "is done"
+        if self.outstanding:
+            state = f"has {len(self.outstanding)} days left"
+        text = f"{self.id} {state}: {len(self.published)} of {len(self.days)} days published"
+        text += f", {len(self.failed_days)} failed"
+        for name, days in (
+            ("unchanged", self.unchanged),
+            ("skipped", self.skipped_days),
+            ("cancelled", self.cancelled),
+        ):
+            if days:
+                text += f", {len(days)} {name}"
+        return text
 
     def to_json(self) -> str:
         """The content of the record's file."""
@@ -153,39 +165,51 @@ def describe_fault(error: ValidationError) -> str:
 Part = TypeVar("Part", Failure, Reason, CheckResult)
 
 
-def _minus(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
-    rest = (part.model_copy(update={"days": part.days - days}) for part in parts)
-    return tuple(part for part in rest if part.days)
+def _subtract_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
+    """The parts without these days; a part that has no other days is dropped."""
+    remaining: list[Part] = []
+    for part in parts:
+        days_left = part.days - days
+        if days_left:
+            remaining.append(part.model_copy(update={"days": days_left}))
+    return tuple(remaining)
 
 
-def _all(parts: tuple[Failure, ...] | tuple[Reason, ...]) -> Days:
+def _union_days(parts: tuple[Failure, ...] | tuple[Reason, ...]) -> Days:
     return Days.union(part.days for part in parts)
 
 
-def _merged(reasons: tuple[Reason, ...], more: Mapping[str, Days]) -> tuple[Reason, ...]:
-    """One reason for each sentence; a day keeps the newest."""
-    new = Days.union(more.values())
-    by_why = {reason.why: reason.days for reason in _minus(reasons, new)}
-    for why, days in more.items():
-        by_why[why] = by_why.get(why, Days()) | days
-    return tuple(Reason(days=days, why=why) for why, days in by_why.items() if days)
-
-
-def _count(by_day: Mapping[str, int], days: Days) -> int:
-    return sum(by_day.get(str(day), 0) for day in days)
+def _merge_reasons(reasons: tuple[Reason, ...], new_days: Mapping[str, Days]) -> tuple[Reason, ...]:
+    """The reasons and the new ones, each sentence once; a day that has a new reason loses its old one."""
+    days_by_reason: dict[str, Days] = {}
+    for reason in _subtract_days(reasons, Days.union(new_days.values())):
+        days_by_reason[reason.why] = reason.days
+    for why, days in new_days.items():
+        days_by_reason[why] = days_by_reason.get(why, Days()) | days
+    return tuple(Reason(days=days, why=why) for why, days in days_by_reason.items() if days)
 
 
 COPIED_FIELDS = ("reason", "requested_by", "keys", "only", "cascade", "parameters")
-"""What a record takes over from its request as it is."""
+"""The fields that a record copies from its request."""
 
 
-def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, now: datetime, **more: object) -> Record:
-    """The record of ``request`` for one of its tables.
+def new_record(
+    request: ReloadRequest,
+    table: str,
+    *,
+    mode: Mode,
+    origin: str,
+    now: datetime,
+    file: str | None = None,
+    dropped: dict[str, Any] | None = None,
+) -> Record:
+    """The record of ``request`` for one of its tables; of a dropped file with its name and its fields.
 
     ``origin`` identifies the act of asking (this file dropped at that moment, this run, this event): the id is derived
     from it, so that taking the same act twice after a crash makes the same record and not a second one.
     """
-    label = re.sub(r"[^a-z0-9]+", "-", str(more.get("file") or mode).removesuffix(".json").lower()).strip("-")[:40]
+    label = re.sub(r"[^a-z0-9]+", "-", (file or mode).removesuffix(".json").lower()).strip("-")[:40]
+    # File names may hold stray bytes, which Python reads as lone surrogates.
     digest = sha256(f"{origin}\0{table}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return Record(
         id=f"{label or mode}-{table}-{digest}",
@@ -193,30 +217,41 @@ def new_record(request: ReloadRequest, table: str, *, mode: Mode, origin: str, n
         table=table,
         days=request.days,
         accepted_at=now,
+        file=file,
+        dropped=dropped,
         **{name: getattr(request, name) for name in COPIED_FIELDS},
-        **more,
     )
 
 
 def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The request in a record's file that was put back into the drop folder; None where ``fields`` is no record.
+    """The request in a record's file that was put back into the drop folder; None where ``fields`` is not a record.
 
-    A done record asks for all of its days again, a failed or cancelled one for those that it did not come to. Raises
-    ``RequestError`` for one of an undo, which no reload repeats.
+    A done record asks for all of its days again, a failed or cancelled one for those that are missing. Raises
+    ``RequestError`` for the record of an undo, which no reload repeats.
     """
     if not {"id", "mode", "accepted_at", "days"} <= fields.keys():
         return None
     record = Record.model_validate(fields)
     if record.mode == "undo":
         raise RequestError(f"the record is of an undo ({record.reason}); undo again with: reloads undo ID")
-    wanted = record.days - record.fulfilled - record.skipped_days if record.failed or record.cancelled else record.days
-    if not wanted:
+    days = _find_days_to_repeat(record)
+    if not days:
         raise RequestError("the record asks for no days; write a request with a start_date")
-    first, last = wanted.ranges[0].first, wanted.ranges[-1].last
-    excluded = [str(day) for day in Days.between(first, last) - wanted]
-    request = {"table": record.table, "start_date": str(first), "end_date": str(last), "exclude_dates": excluded}
-    carried = {name: fields[name] for name in COPIED_FIELDS if name in fields}
-    if record.is_follow_up:
-        # They choose among their days by what changed at the time; whoever asks again means these days.
-        carried.pop("only", None)
-    return request | carried
+    first, last = days.ranges[0].first, days.ranges[-1].last
+    request: dict[str, Any] = {
+        "table": record.table,
+        "start_date": str(first),
+        "end_date": str(last),
+        "exclude_dates": [str(day) for day in Days.between(first, last) - days],
+    }
+    for name in COPIED_FIELDS:
+        # A follow-up's `only` chose among its days by what had changed at the time; asking again means these days.
+        if name in fields and not (name == "only" and record.is_follow_up):
+            request[name] = fields[name]
+    return request
+
+
+def _find_days_to_repeat(record: Record) -> Days:
+    if record.failed or record.cancelled:
+        return record.days - record.fulfilled - record.skipped_days
+    return record.days

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -31,41 +31,48 @@ MAX_FILE_BYTES = 2**20
 MAX_KEY_VALUES = 1000
 
 
-def _day(value: object, info: ValidationInfo) -> date:
+def _parse_day(value: object, info: ValidationInfo) -> date:
     return value if type(value) is date else parse_day(value, field=info.field_name or "day")
 
 
-def _days(value: object, info: ValidationInfo) -> object:
+def _parse_days(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, list | tuple):
-        raise RequestError(f"{info.field_name} {_shown(value)} is no list; write a list of days like ['2013-01-05']")
-    return tuple(_day(item, info) for item in value)
+        shown = _show(value)
+        raise RequestError(f"{info.field_name} {shown} is not a list; write a list of days like ['2013-01-05']")
+    return tuple(_parse_day(item, info) for item in value)
 
 
-def _keys(value: object) -> object:
+def _parse_keys(value: object) -> object:
     if not isinstance(value, dict) or not all(isinstance(values, list | tuple) for values in value.values()):
-        raise RequestError(f'keys {_shown(value)} is no object of lists; write it like {{"origin": ["EWR", "JFK"]}}')
-    texts = {name: tuple(dict.fromkeys(_key(name, one) for one in values)) for name, values in value.items()}
-    for name, values in texts.items():
-        if not 0 < len(values) <= MAX_KEY_VALUES:
+        raise RequestError(f'keys {_show(value)} is not an object of lists; write it like {{"origin": ["EWR", "JFK"]}}')
+    keys: dict[str, tuple[str, ...]] = {}
+    for name, values in value.items():
+        texts = dict.fromkeys(_parse_key_value(name, item) for item in values)
+        if not 0 < len(texts) <= MAX_KEY_VALUES:
             rule = f"write one to {MAX_KEY_VALUES} values, or leave the key out for all"
-            raise RequestError(f"keys names {len(values)} values of {_shown(name)}; {rule}")
-    return texts
+            raise RequestError(f"keys names {len(texts)} values of {_show(name)}; {rule}")
+        keys[name] = tuple(texts)
+    return keys
 
 
-def _key(name: str, value: object) -> str:
+def _parse_key_value(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise RequestError(f'keys: {_shown(value)} is no value of {_shown(name)}; write a text like "EWR" or a number')
+        raise RequestError(f'keys: {_show(value)} is not a value of {_show(name)}; write a text like "EWR" or a number')
     return str(value)
 
 
-Day = Annotated[date, BeforeValidator(_day)]
+Day = Annotated[date, BeforeValidator(_parse_day)]
 Only = Literal["all", "missing", "stale"]
-Keys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_keys)]
+Keys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_parse_keys)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
 
 
 class ReloadRequest(BaseModel):
-    """One request, frozen and valid in itself. Both dates are included; ``end_date`` defaults to ``start_date``."""
+    """One request, frozen: an instance that exists names a table and asks for at least one day.
+
+    Both dates are included; ``end_date`` defaults to ``start_date``. Whether the tables exist, and have these keys and
+    parameters, is for ``check_request`` to say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="Reload request")
 
@@ -74,19 +81,29 @@ class ReloadRequest(BaseModel):
     end_date: Day = Field(
         default_factory=lambda data: data["start_date"], description="last day, included; default: start_date"
     )
-    exclude_dates: Annotated[tuple[date, ...], BeforeValidator(_days)] = Field(
+    exclude_dates: Annotated[tuple[date, ...], BeforeValidator(_parse_days)] = Field(
         (), description="days inside the range that stay as they are"
     )
     keys: Keys = Field({}, description="for a table with keys: the values to rewrite; default: all")
     only: Only = Field("all", description="only the partitions that are missing, or that are stale; default: all")
-    cascade: bool = Field(True, description="whether the tables that read this one follow")
+    cascade: bool = Field(True, description="whether downstream tables follow")
     parameters: dict[str, Any] = Field({}, description="values for the parameters that the table declares")
     reason: Text | None = Field(None, description="kept with the request and shown everywhere")
     requested_by: Text | None = Field(None, description="kept with the request and shown everywhere")
 
     @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> ReloadRequest:
-        DateRange(self.start_date, self.end_date)
+    def _check_tables_and_days(self) -> Self:
+        if not self.tables:
+            raise RequestError("table [] names no table; write at least one name")
+        # By arithmetic on ranges: nobody has said yet that a range of a million days is too long.
+        whole = Days.between(self.start_date, self.end_date)
+        outside = Days.of(self.exclude_dates) - whole
+        if outside:
+            raise RequestError(
+                f"exclude_dates {shorten(str(outside))} is outside {whole}; remove it or widen the range"
+            )
+        if not self.days:
+            raise RequestError(f"exclude_dates leaves no day of {whole}; exclude fewer days")
         return self
 
     @property
@@ -97,25 +114,19 @@ class ReloadRequest(BaseModel):
     @property
     def days(self) -> Days:
         """The days asked for; never empty."""
-        excluded = Days.of(self.exclude_dates)
-        whole = Days.between(self.start_date, self.end_date)
-        if strangers := excluded - whole:
-            raise RequestError(
-                f"exclude_dates {shorten(str(strangers))} is outside {whole}; remove it or widen the range"
-            )
-        if not (days := whole - excluded):
-            raise RequestError(f"exclude_dates leaves no day of {whole}; exclude fewer days")
-        return days
+        return Days.between(self.start_date, self.end_date) - Days.of(self.exclude_dates)
 
 
 def parse_request(fields: object) -> ReloadRequest:
     """The request that ``fields`` (a parsed JSON object) describes; raises ``RequestError`` with one sentence."""
     if not isinstance(fields, dict):
-        raise RequestError(f"{_shown(fields)} is no request; write an object like {EXAMPLE}")
+        raise RequestError(f"{_show(fields)} is not a request; write an object like {EXAMPLE}")
+    if isinstance(fields.get("table"), list):
+        fields = fields | {"table": tuple(fields["table"])}
     try:
-        return ReloadRequest.model_validate(fields | _tuple_of_tables(fields))
+        return ReloadRequest.model_validate(fields)
     except ValidationError as error:
-        raise RequestError(_sentence(error)) from error
+        raise RequestError(_describe_fault(error)) from error
 
 
 def check_request(request: ReloadRequest, *, catalog: Catalog, today: date) -> None:
@@ -123,31 +134,30 @@ def check_request(request: ReloadRequest, *, catalog: Catalog, today: date) -> N
 
     ``today`` is the newest day that may be asked for.
     """
-    if not request.tables:
-        raise RequestError("table [] names no table; write at least one name")
-    # By arithmetic first: a range of a million days must not be unfolded to find out that it is too long.
-    count = (request.end_date - request.start_date).days + 1
+    day_count = len(DateRange(request.start_date, request.end_date))
     for name in request.tables:
         settings = catalog[name].settings
-        _check_for(catalog[name], request)
+        _check_keys_and_parameters(request, catalog[name])
         if request.end_date > today:
             raise RequestError(f"end_date {request.end_date} is in the future; the last day to ask for is {today}")
         if request.start_date < settings.first_day:
             raise RequestError(
                 f"start_date {request.start_date} is before the first day of '{name}'; begin at {settings.first_day}"
             )
-        if count > settings.max_days_per_request:
-            limit = settings.max_days_per_request
-            raise RequestError(f"{count} days are more than the {limit} that '{name}' allows; ask for shorter ranges")
-    _ = request.days
+        limit = settings.max_days_per_request
+        if day_count > limit:
+            raise RequestError(
+                f"{day_count} days are more than the {limit} that '{name}' allows; ask for shorter ranges"
+            )
 
 
-def _check_for(table: Table, request: ReloadRequest) -> None:
+def _check_keys_and_parameters(request: ReloadRequest, table: Table) -> None:
     """Raise ``RequestError`` unless the table has the keys and parameters that the request names."""
     keys = table.settings.keys
-    if strangers := [name for name in request.keys if name not in keys]:
-        known = f"its keys are {', '.join(keys)}" if keys else "it has none, leave keys out"
-        raise RequestError(f"'{table.name}' has no key {_shown(strangers[0])}; {known}")
+    for name in request.keys:
+        if name not in keys:
+            cure = f"its keys are {', '.join(keys)}" if keys else "it has none, leave keys out"
+            raise RequestError(f"'{table.name}' has no key {_show(name)}; {cure}")
     parse_parameters(request.parameters, table.settings.parameters, table=table.name)
 
 
@@ -156,8 +166,9 @@ def parse_json(raw: bytes) -> list[dict[str, Any]]:
     if len(raw) > MAX_FILE_BYTES:
         raise RequestError(f"the file has more than {MAX_FILE_BYTES} bytes; split it into smaller ones")
     try:
-        parsed = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        json.dumps(parsed, ensure_ascii=False).encode()
+        text = raw.decode("utf-8-sig")
+        parsed = json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which no file can hold
     except UnicodeDecodeError as error:
         raise RequestError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except json.JSONDecodeError as error:
@@ -166,59 +177,57 @@ def parse_json(raw: bytes) -> list[dict[str, Any]]:
     except UnicodeEncodeError as error:
         raise RequestError("a text holds half of a surrogate pair; write whole characters") from error
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"the file is no request ({one_line(error)}); write it like {EXAMPLE}") from error
+        raise RequestError(f"the file is not a request ({one_line(error)}); write it like {EXAMPLE}") from error
     items = parsed if isinstance(parsed, list) else [parsed]
     if not items:
         raise RequestError(f"the list is empty, it asks for nothing; write an object like {EXAMPLE}")
     for item in items:
         if not isinstance(item, dict):
-            raise RequestError(f"{_shown(item)} is no request; write an object like {EXAMPLE}")
+            raise RequestError(f"{_show(item)} is not a request; write an object like {EXAMPLE}")
     return items
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a request file, for editors."""
     schema = ReloadRequest.model_json_schema()
-    one = {key: schema[key] for key in ("type", "properties", "required", "additionalProperties")}
+    request = {key: schema[key] for key in ("type", "properties", "required", "additionalProperties")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Reload request file",
-        "anyOf": [one, {"type": "array", "items": one, "minItems": 1}],
+        "anyOf": [request, {"type": "array", "items": request, "minItems": 1}],
     }
 
 
 EXAMPLE = '{"table": "flights", "start_date": "2013-01-01", "end_date": "2013-01-31"}'
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Python's own reader keeps the last of two equal keys without a word.
+    fields: dict[str, Any] = {}
     for key, value in pairs:
-        if key in seen:
-            raise RequestError(f"the key {_shown(key)} stands twice in one object; keep one of them")
-        seen[key] = value
-    return seen
+        if key in fields:
+            raise RequestError(f"the key {_show(key)} stands twice in one object; keep one of them")
+        fields[key] = value
+    return fields
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
+    """Python's own reader accepts NaN, Infinity and -Infinity."""
     raise RequestError(f"{name} is not JSON; write a text like '2013-01-31'")
 
 
-def _tuple_of_tables(fields: dict[str, Any]) -> dict[str, Any]:
-    return {"table": tuple(fields["table"])} if isinstance(fields.get("table"), list) else {}
-
-
-def _sentence(error: ValidationError) -> str:
+def _describe_fault(error: ValidationError) -> str:
     first = error.errors()[0]
-    field = _shown(first["loc"][0])
+    field = _show(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return f"unknown field {field}; known are {', '.join(ReloadRequest.model_fields)}"
     if first["type"] == "missing":
         return f"the field {field} is missing; write an object like {EXAMPLE}"
     if first["loc"][0] == "table":
-        return f"table {_shown(first['input'])} is no name; write a table's name or a list of names"
-    return f"{first['loc'][0]} {_shown(first['input'])} is not valid: {one_line(first['msg'])}"
+        return f"table {_show(first['input'])} is not a name; write a table's name or a list of names"
+    return f"{first['loc'][0]} {_show(first['input'])} is not valid: {one_line(first['msg'])}"
 
 
-def _shown(value: object) -> str:
+def _show(value: object) -> str:
     """A value as JSON, cut to a length that fits into a sentence; never with a raw control character."""
     return shorten(json.dumps(value, ensure_ascii=True, default=str))

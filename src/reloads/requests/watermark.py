@@ -1,6 +1,6 @@
-"""Bookmarks: how far a table has been followed (the last day loaded daily, the last asset event seen).
+"""Watermarks: how far a table has been followed (the last day loaded daily, the newest asset event seen).
 
-A bookmark is written after what it stands for is safe, so a crash in between repeats a step that can be repeated.
+A watermark is written after what it stands for is safe, so a crash in between repeats a step that can be repeated.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from reloads.errors import OperatorError, ReloadsError, shorten
-from reloads.files import write_atomically
+from reloads.files import make_folder, write_atomically
 
 Kind = Literal["daily", "events"]
 Position = TypeVar("Position")
 
 
 def read_watermark(landing: Path, kind: Kind, table: str, parse: Callable[[str], Position]) -> Position | None:
-    """The place last written, or None; raises ``OperatorError`` if ``parse`` cannot make a place of the text."""
+    """The position last written, or None; raises ``OperatorError`` if ``parse`` refuses the text."""
     path = _path(landing, kind, table)
     try:
         text = path.read_text(encoding="utf-8").strip()
@@ -27,14 +27,14 @@ def read_watermark(landing: Path, kind: Kind, table: str, parse: Callable[[str],
         return parse(text)
     except (ValueError, ReloadsError) as error:
         raise OperatorError(
-            f"{path} holds {shorten(text)!r}, which is no bookmark; remove it to start afresh"
+            f"{path} holds {shorten(text)!r}, which is not a watermark; remove it to start afresh"
         ) from error
 
 
 def write_watermark(landing: Path, kind: Kind, table: str, text: str) -> None:
-    """Replace the bookmark."""
+    """Replace the watermark; a crash leaves the old one or the new one."""
     path = _path(landing, kind, table)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomically(path, text + "\n")
 
 

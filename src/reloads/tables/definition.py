@@ -20,7 +20,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from reloads.errors import TableError, one_line
-from reloads.tables.lineage import names_read, parse_window
+from reloads.tables.lineage import find_input_names, parse_window
 from reloads.tables.parameters import Parameter
 
 TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -30,7 +30,7 @@ Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
-def _window(text: str) -> str:
+def _check_window(text: str) -> str:
     parse_window(text)
     return text
 
@@ -53,7 +53,7 @@ class TableSettings(BaseModel):
     first_day: date = Field(description="no day before it can be asked for")
     daily: bool = Field(False, description="loaded every day for the day before")
     look_back: int = Field(0, ge=0, le=1000, description="so many days before it are loaded with it, for late rows")
-    reads: dict[Name, Annotated[str, AfterValidator(_window)]] = Field(
+    reads: dict[Name, Annotated[str, AfterValidator(_check_window)]] = Field(
         {}, description='how much of an input a day depends on, like `{ flights = "7 days" }`; default: the same day'
     )
     order_by: list[Column] = Field([], description="columns that order the rows within a partition")
@@ -100,8 +100,8 @@ def table_names(tables: Path) -> list[str]:
     """The names of all table folders, sorted, without reading any of them: cheap enough for a DAG file."""
     if not tables.is_dir():
         raise TableError(f"{tables} is not a folder; set RELOADS_HOME or RELOADS_TABLES to where the tables are")
-    folders = (entry.name for entry in tables.iterdir() if entry.is_dir())
-    return sorted(name for name in folders if not name.startswith((".", "_")))
+    names = [entry.name for entry in tables.iterdir() if entry.is_dir() and not entry.name.startswith((".", "_"))]
+    return sorted(names)
 
 
 def load_table(tables: Path, name: str) -> Table:
@@ -112,34 +112,47 @@ def load_table(tables: Path, name: str) -> Table:
     """
     if not TABLE_NAME.fullmatch(name):
         raise TableError(f"{tables / name}: a table's name is lower case letters, digits and _; rename the folder")
-    settings = _settings(tables / name / "table.toml")
-    query = _one_select(tables / name / "query.sql")
-    sources = _read(tables / "sources.sql") if (tables / "sources.sql").exists() else ""
-    version = sha256(f"{query}\0{_content(settings)}\0{sources}".encode()).hexdigest()[:12]
-    checks = _read(tables / name / "checks.sql") if (tables / name / "checks.sql").exists() else ""
+    folder = tables / name
+    settings = _read_settings(folder / "table.toml")
+    query = _read_query(folder / "query.sql")
+    sources = _read_optional(tables / "sources.sql")
+    checks = _read_optional(folder / "checks.sql")
     if settings.checks and not checks:
-        path, named = tables / name / "table.toml", next(iter(settings.checks))
-        raise TableError(f"{path}: checks names '{named}' but there is no checks.sql; write it, or remove the setting")
-    return Table(name, query, settings, sources, version, _inputs(tables, name, query, settings), checks)
+        raise TableError(
+            f"{folder / 'table.toml'}: checks names '{next(iter(settings.checks))}' but there is no checks.sql; "
+            "write it, or remove the setting"
+        )
+    version = sha256(f"{query}\0{_dump_content_settings(settings)}\0{sources}".encode()).hexdigest()[:12]
+    return Table(name, query, settings, sources, version, _read_inputs(tables, name, query, settings), checks)
 
 
-def _content(settings: TableSettings) -> str:
-    """The settings that decide what a partition holds; how fast and when it is written is none of them."""
+def _dump_content_settings(settings: TableSettings) -> str:
+    """The settings that decide what a partition holds; others, like ``parallelism``, make no partition stale."""
     deciding = {"day_column", "keys", "reads", "order_by", "parameters", "requirements"}
     return settings.model_dump_json(include=deciding, exclude_defaults=True)
 
 
-def _inputs(tables: Path, name: str, query: str, settings: TableSettings) -> dict[str, int]:
-    """Which tables the query reads, and how many days of each; raises ``TableError`` for a window of nothing."""
+def _read_inputs(tables: Path, name: str, query: str, settings: TableSettings) -> dict[str, int]:
+    """The tables that the query reads, and how many days of each; ``TableError`` if ``reads`` names any other."""
     try:
-        read = names_read(query)
+        names = find_input_names(query)
     except TableError as error:
         raise TableError(f"{tables / name / 'query.sql'}: {error}") from error
-    inputs = {other: parse_window(settings.reads.get(other, "1 day")) for other in table_names(tables) if other in read}
-    if strangers := sorted(settings.reads.keys() - inputs.keys()):
-        path, known = tables / name / "table.toml", ", ".join(inputs) or "none"
-        raise TableError(f"{path}: reads names '{strangers[0]}' but the query reads {known} of the tables; mend either")
+    inputs: dict[str, int] = {}
+    for table in table_names(tables):
+        if table in names:
+            inputs[table] = parse_window(settings.reads.get(table, "1 day"))
+    unread = sorted(settings.reads.keys() - inputs.keys())
+    if unread:
+        raise TableError(
+            f"{tables / name / 'table.toml'}: reads names '{unread[0]}' but the query reads "
+            f"{', '.join(inputs) or 'none'} of the tables; mend either"
+        )
     return inputs
+
+
+def _read_optional(path: Path) -> str:
+    return _read(path) if path.exists() else ""
 
 
 def _read(path: Path) -> str:
@@ -151,16 +164,16 @@ def _read(path: Path) -> str:
         raise TableError(f"{path} cannot be read: {one_line(error)}; make it a readable UTF-8 file") from error
 
 
-def _settings(path: Path) -> TableSettings:
+def _read_settings(path: Path) -> TableSettings:
     try:
         return TableSettings.model_validate(tomllib.loads(_read(path)))
     except tomllib.TOMLDecodeError as error:
         raise TableError(f"{path} is not TOML: {one_line(error)}; mend that line") from error
     except ValidationError as error:
-        raise TableError(f"{path}: {_setting_rule(error)}") from error
+        raise TableError(f"{path}: {_describe_fault(error)}") from error
 
 
-def _setting_rule(error: ValidationError) -> str:
+def _describe_fault(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -171,7 +184,7 @@ def _setting_rule(error: ValidationError) -> str:
     return f"{name} = {first['input']!r} is not valid: {reason}" if name else reason
 
 
-def _one_select(path: Path) -> str:
+def _read_query(path: Path) -> str:
     # DuckDB's own parser, so that whatever DuckDB can run is accepted and nothing else is.
     import duckdb
 
@@ -183,14 +196,14 @@ def _one_select(path: Path) -> str:
         raise TableError(f"{path} does not parse: {reason}; mend the query") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise TableError(f"{path} must be exactly one SELECT; move views to sources.sql and remove the rest")
-    return _without_end(statements[0].query)
+    return _strip_end(statements[0].query)
 
 
-def _without_end(query: str) -> str:
+def _strip_end(query: str) -> str:
     """The query without the semicolons and comments behind it, which cannot stand within another query."""
     import duckdb
 
-    text = query.encode()
+    text = query.encode()  # as bytes, because the tokenizer counts in them
     end = len(text)
     for start, kind in reversed(duckdb.tokenize(query)):
         if kind != duckdb.token_type.comment and text[start:end].strip() != b";":

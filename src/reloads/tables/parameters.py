@@ -27,7 +27,15 @@ PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "date": (date,),
 }
+TYPE_NAMES = {
+    "integer": "an integer",
+    "number": "a number",
+    "text": "a text",
+    "boolean": "a boolean",
+    "date": "a date",
+}
 LARGEST_INTEGER = 2**63
+"""The first integer that a BIGINT cannot hold."""
 
 
 class Parameter(BaseModel):
@@ -45,23 +53,25 @@ class Parameter(BaseModel):
     def _default_is_valid(self) -> Self:
         for bound in (self.min, self.max):
             if bound is not None and (self.type not in ("integer", "number", "date") or not self._has_type(bound)):
-                raise ValueError(f"the bound {bound!r} is no {self.type}; write one or remove it")
-        if problem := self._problem(self.default):
-            raise ValueError(f"the default {problem}")
+                raise ValueError(f"the bound {bound!r} is not {TYPE_NAMES[self.type]}; write one or remove it")
+        fault = self._describe_fault(self.default)
+        if fault:
+            raise ValueError(f"the default {fault}")
         return self
 
     def parse(self, value: object, *, name: str) -> Value:
-        """The value that a request gives; raises ``RequestError`` with the type or bound that it breaks."""
+        """The value that a request sets; raises ``RequestError`` with the type or bound that it breaks."""
         if self.type == "date" and isinstance(value, str):
             value = parse_day(value, field=f"the parameter '{name}'")
-        if problem := self._problem(value):
-            raise RequestError(f"the parameter '{name}' {problem}")
-        return value  # type: ignore[return-value]  # _problem has looked at its type
+        fault = self._describe_fault(value)
+        if fault:
+            raise RequestError(f"the parameter '{name}' {fault}")
+        return value  # type: ignore[return-value]  # _describe_fault has looked at its type
 
-    def _problem(self, value: Any) -> str | None:
+    def _describe_fault(self, value: Any) -> str | None:
         shown = shorten(repr(str(value) if isinstance(value, date) else value))
         if not self._has_type(value):
-            return f"{shown} is no {self.type}; write one"
+            return f"{shown} is not {TYPE_NAMES[self.type]}; write one"
         if self.choices and value not in self.choices:
             return f"{shown} is none of {', '.join(map(str, self.choices))}; write one of them"
         if self.min is not None and value < self.min:
@@ -71,27 +81,29 @@ class Parameter(BaseModel):
         return None
 
     def _has_type(self, value: object) -> bool:
-        if isinstance(value, bool):
+        if isinstance(value, bool):  # in Python an int, too
             return self.type == "boolean"
         if isinstance(value, int) and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
             return False
         if isinstance(value, float) and not isfinite(value):
-            # Not a number is neither less nor more than any bound.
+            # NaN is neither less nor more than any bound, so it would pass them all.
             return False
         return isinstance(value, PYTHON_TYPES[self.type])
 
 
-def parse_parameters(given: Mapping[str, Any], declared: Mapping[str, Parameter], *, table: str) -> dict[str, Value]:
-    """The values of the parameters given; raises ``RequestError`` for one that ``table`` does not declare."""
-    for name in given:
+def parse_parameters(values: Mapping[str, Any], declared: Mapping[str, Parameter], *, table: str) -> dict[str, Value]:
+    """The values that a request sets, parsed; raises ``RequestError`` for one that ``table`` does not declare."""
+    for name in values:
         if name not in declared:
-            known = ", ".join(declared) or "none"
-            raise RequestError(f"'{table}' has no parameter {shorten(repr(name))}; it declares {known}")
-    return {name: declared[name].parse(value, name=name) for name, value in sorted(given.items())}
+            names = ", ".join(declared) or "none"
+            raise RequestError(f"'{table}' has no parameter {shorten(repr(name))}; it declares {names}")
+    return {name: declared[name].parse(value, name=name) for name, value in sorted(values.items())}
 
 
-def with_defaults(given: Mapping[str, Any], declared: Mapping[str, Parameter]) -> dict[str, Value]:
-    """The value of every parameter declared: the one given, or its default."""
-    values = {name: given.get(name, parameter.default) for name, parameter in sorted(declared.items())}
-    # What came through JSON is a text where the query reads a date.
-    return {name: declared[name].parse(value, name=name) for name, value in values.items()}
+def with_defaults(values: Mapping[str, Any], declared: Mapping[str, Parameter]) -> dict[str, Value]:
+    """The value of every parameter declared: the one set, or its default."""
+    complete: dict[str, Value] = {}
+    for name, parameter in sorted(declared.items()):
+        # Parsed once more, as a date that came through JSON is a text.
+        complete[name] = parameter.parse(values.get(name, parameter.default), name=name)
+    return complete

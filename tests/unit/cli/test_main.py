@@ -12,12 +12,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reloads.requests.intake import take_requests
+from reloads.requests.intake import collect_requests
 from reloads.requests.queue import Queue
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import settle_batches
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 
 QUERY = """
 select day::date as day, i
@@ -50,7 +51,7 @@ def settings_of(home: Path) -> Settings:
 def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
-    take_requests(settings, now=now, asked=[])
+    collect_requests(settings, Catalog.load(settings.tables), now=now, accepted=[])
     batches = [batch.to_json() for batch in plan_batches(settings, "clicks", now=now)]
     outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
@@ -133,7 +134,8 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     assert "no requests yet" in reloads(home, "status").stdout
     reloads(home, "run", "clicks", "2024-01-01")
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
-    take_requests(settings_of(home), now=datetime.now(UTC), asked=[])
+    catalog = Catalog.load(home / "tables")
+    collect_requests(settings_of(home), catalog, now=datetime.now(UTC), accepted=[])
     shown = reloads(home, "status").stdout
     ended, open_ = (line.split() for line in shown.splitlines())
     assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]

@@ -13,7 +13,7 @@ from reloads.errors import OperatorError
 from reloads.outcome import Outcome
 from reloads.requests import archive
 from reloads.requests.archive import archive_done
-from reloads.requests.drop_folder import take_files
+from reloads.requests.drop_folder import process_files
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import parse_request
@@ -24,11 +24,11 @@ OCTOBER = datetime(2026, 10, 5, 12, tzinfo=UTC)
 SEPTEMBER = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
 
 
-def done(queue: Queue, number: int, at: datetime, **more: object) -> Record:
+def done(queue: Queue, number: int, at: datetime, *, file: str | None = None) -> Record:
     """A request for one day that was done at ``at``."""
     day = date(2024, 1, 1) + timedelta(days=number)
     request = parse_request({"table": "sales", "start_date": str(day), "reason": "nächtlich\u2028"})
-    record = new_record(request, "sales", mode="landing", origin=f"drop {number}", now=at, **more)
+    record = new_record(request, "sales", mode="landing", origin=f"drop {number}", now=at, file=file)
     queue.file_away(record.with_outcome(Outcome(published=record.days), run="run", now=at))
     return record
 
@@ -78,7 +78,7 @@ def test_a_crash_before_the_single_files_are_removed_doubles_nothing(
 
     records = [done(queue, number, OCTOBER) for number in range(3)]
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "_remove", crash)
+        patch.setattr(archive, "_remove_files", crash)
         with pytest.raises(KeyboardInterrupt):
             archive_done(queue, now=NOW, older_than_days=30)
     assert singles(queue) == {record.id for record in records}
@@ -101,7 +101,7 @@ def test_a_full_disk_keeps_every_single_file_and_the_old_archive(queue: Queue, m
     assert [line["id"] for line in archived(queue, "2026-10")] == [first.id]
 
 
-def test_the_record_of_a_file_that_still_lies_there_stays_where_it_is_found(queue: Queue) -> None:
+def test_the_record_of_a_file_that_still_lies_there_stays_in_done(queue: Queue) -> None:
     (queue.landing / "stuck.json").write_text("{}")
     record = done(queue, 1, OCTOBER, file="stuck.json")
     assert archive_done(queue, now=NOW, older_than_days=30) == 0
@@ -112,8 +112,8 @@ def test_a_line_put_back_asks_again(queue: Queue, sales_tables: Path) -> None:
     record = done(queue, 1, OCTOBER)
     archive_done(queue, now=NOW, older_than_days=30)
     (queue.landing / "again.json").write_text(json.dumps(archived(queue, "2026-10")[0]))
-    taken = take_files(queue, catalog=Catalog.load(sales_tables), now=NOW, today=NOW.date(), stable_seconds=1)
-    assert [again.days for again in taken.accepted] == [record.days]
+    files = process_files(queue, catalog=Catalog.load(sales_tables), now=NOW, today=NOW.date(), stable_seconds=1)
+    assert [again.days for again in files.accepted] == [record.days]
 
 
 def test_what_may_be_asked_for_once_more_by_itself_is_too_young(queue: Queue) -> None:

@@ -1,4 +1,4 @@
-"""Steering: cancel gives up what is left, retry asks for what is missing, a knock has it looked at now."""
+"""Control: cancel gives up what is outstanding, retry asks for what is missing, a knock has it announced at once."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import pytest
 
 from reloads.errors import RequestError
 from reloads.requests.control import cancel_request, find_records, retry_request
-from reloads.requests.intake import take_requests
+from reloads.requests.intake import collect_requests
 from reloads.requests.queue import KNOCK, knock
 from reloads.requests.record import Record
+from reloads.tables.catalog import Catalog
 from tests.support.chain import NOW, Chain
 
 TWO_BAD = "select day, if(amount in (2, 4), error('bad row'), amount) as amount from raw"
 
 
-def take(chain: Chain) -> list[Record]:
-    """What lies in the drop folder is accepted."""
-    taken = take_requests(chain.settings, now=NOW, asked=[]).files
-    assert taken.rejected == {}
-    return list(taken.accepted)
+def accept_files(chain: Chain) -> list[Record]:
+    """Accept what lies in the drop folder."""
+    files = collect_requests(chain.settings, Catalog.load(chain.settings.tables), now=NOW, accepted=[]).files
+    assert files.rejected == {}
+    return files.accepted
 
 
-def drop(chain: Chain, file: str, table: str | list[str], first: str, last: str, **more: object) -> list[Record]:
-    fields = {"table": table, "start_date": first, "end_date": last, **more}
+def drop(chain: Chain, file: str, table: str | list[str], first: str, last: str, **options: object) -> list[Record]:
+    fields = {"table": table, "start_date": first, "end_date": last, **options}
     (chain.settings.landing / file).write_text(json.dumps(fields))
-    return take(chain)
+    return accept_files(chain)
 
 
 # finding
@@ -37,8 +38,8 @@ def drop(chain: Chain, file: str, table: str | list[str], first: str, last: str,
 def test_a_request_is_found_by_its_id_and_by_the_name_of_its_file(chain: Chain) -> None:
     [a, b] = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02")
     assert find_records(chain.queue, a.id) == [a]
-    assert [one.id for one in find_records(chain.queue, "both.json")] == sorted([a.id, b.id])
-    with pytest.raises(RequestError, match="'c' is no request; reloads status lists them"):
+    assert [record.id for record in find_records(chain.queue, "both.json")] == sorted([a.id, b.id])
+    with pytest.raises(RequestError, match="'c' is not a request; reloads status lists them"):
         find_records(chain.queue, "c")
 
 
@@ -49,9 +50,9 @@ def test_a_cancelled_request_gives_up_what_is_left_and_keeps_what_is_done(chain:
     chain.define("a", "select day, amount from raw", "partitions_per_run = 2")
     record = chain.ask("a", "2025-01-01", "2025-01-05", cascade=False)
     chain.run("a")
-    [after] = cancel_request(chain.queue, record.id, now=NOW)
-    assert (str(after.published), str(after.cancelled)) == ("2025-01-04..2025-01-05", "2025-01-01..2025-01-03")
-    assert chain.the(record.id) == ("cancelled", after)
+    [cancelled] = cancel_request(chain.queue, record.id, now=NOW)
+    assert (str(cancelled.published), str(cancelled.cancelled)) == ("2025-01-04..2025-01-05", "2025-01-01..2025-01-03")
+    assert chain.the(record.id) == ("cancelled", cancelled)
     assert chain.work_off("a") == []
     assert list(chain.files()) == ["a 2025-01-04", "a 2025-01-05"]
 
@@ -59,7 +60,7 @@ def test_a_cancelled_request_gives_up_what_is_left_and_keeps_what_is_done(chain:
 def test_a_file_is_cancelled_with_all_its_tables_that_are_still_open(chain: Chain) -> None:
     a, b = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02", cascade=False)
     chain.run("a")
-    assert [one.table for one in cancel_request(chain.queue, "both.json", now=NOW)] == ["b"]
+    assert [record.table for record in cancel_request(chain.queue, "both.json", now=NOW)] == ["b"]
     assert (chain.the(a.id)[0], chain.the(b.id)[0]) == ("done", "cancelled")
 
 
@@ -96,10 +97,14 @@ def test_a_failed_request_is_asked_again_for_the_days_that_failed(chain: Chain) 
 
     [name] = retry_request(chain.queue, failed.id)
     assert name == f"retry-{failed.id}.json"
-    [again] = take(chain)
-    assert (again.days.texts(), again.reason, again.cascade) == (["2025-01-02", "2025-01-04"], "late rows", False)
+    [repeated] = accept_files(chain)
+    assert (repeated.days.texts(), repeated.reason, repeated.cascade) == (
+        ["2025-01-02", "2025-01-04"],
+        "late rows",
+        False,
+    )
     chain.run("a")
-    assert chain.the(again.id)[0] == "done"
+    assert chain.the(repeated.id)[0] == "done"
     assert {name: file for name, file in chain.files().items() if name in before} == before
 
 
@@ -107,19 +112,19 @@ def test_a_cancelled_request_is_asked_again_for_the_days_given_up(chain: Chain) 
     record = chain.ask("a", "2025-01-01", "2025-01-05")
     cancel_request(chain.queue, record.id, now=NOW)
     retry_request(chain.queue, record.id)
-    [again] = take(chain)
-    assert again.days == record.days
+    [repeated] = accept_files(chain)
+    assert repeated.days == record.days
 
 
 def test_what_was_asked_for_in_particular_is_asked_for_again(chain: Chain) -> None:
     query = "select day, shop, getvariable('factor') as factor, amount from raw, (values ('n'), ('s')) as s(shop)"
     chain.define("a", query, "keys = ['shop']\n[parameters.factor]\ntype = 'integer'\ndefault = 1\n")
-    wanted: dict[str, Any] = {"keys": {"shop": ["n"]}, "parameters": {"factor": 5}, "only": "missing", "cascade": False}
-    record = chain.ask("a", "2025-01-01", **wanted)
+    choice: dict[str, Any] = {"keys": {"shop": ["n"]}, "parameters": {"factor": 5}, "only": "missing", "cascade": False}
+    record = chain.ask("a", "2025-01-01", **choice)
     cancel_request(chain.queue, record.id, now=NOW)
     retry_request(chain.queue, record.id)
-    [again] = take(chain)
-    assert {name: json.loads(again.to_json())[name] for name in wanted} == wanted
+    [repeated] = accept_files(chain)
+    assert {name: json.loads(repeated.to_json())[name] for name in choice} == choice
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
@@ -137,7 +142,7 @@ def test_a_day_of_a_wave_that_was_never_loaded_is_loaded_when_it_is_tried_again(
 
     chain.define("b", good)
     retry_request(chain.queue, follower.id)
-    take(chain)
+    accept_files(chain)
     chain.run("b")
     assert "b 2025-01-01" in chain.files()
 
@@ -165,15 +170,15 @@ def test_what_did_not_fail_is_not_tried_again(chain: Chain) -> None:
 
 
 def test_whoever_knocks_has_the_requests_announced_at_the_next_look(chain: Chain) -> None:
-    record, other = chain.ask("a", "2025-01-01"), chain.ask("b", "2025-01-01")
-    chain.queue.attend([record, other])
+    record, attended = chain.ask("a", "2025-01-01"), chain.ask("b", "2025-01-01")
+    chain.queue.attend([record, attended])
     knock(chain.queue, [record])
     now = record.accepted_at + timedelta(seconds=1)
-    assert [one.id for one in chain.queue.neglected(now=now, after=timedelta(days=9999))] == [record.id]
+    assert [record.id for record in chain.queue.neglected(now=now, after=timedelta(days=9999))] == [record.id]
     assert (chain.settings.landing / KNOCK).exists()
 
 
-def test_a_knock_is_no_request_file(chain: Chain) -> None:
+def test_a_knock_is_not_a_request_file(chain: Chain) -> None:
     knock(chain.queue, [])
-    assert take(chain) == []
+    assert accept_files(chain) == []
     assert (chain.settings.landing / KNOCK).exists()

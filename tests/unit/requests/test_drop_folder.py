@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import TakenFiles, list_request_files, read_requests, take_files
+from reloads.requests.drop_folder import ProcessedFiles, list_request_files, process_files, read_requests
 from reloads.requests.queue import Queue
 from reloads.tables.catalog import Catalog
 
@@ -29,7 +29,7 @@ GOOD = json.dumps(REQUEST).encode()
 JANUARY = Days.between(date(2024, 1, 1), date(2024, 1, 31))
 LONGEST_NAME = "x" * 250 + ".json"
 
-Take = Callable[..., TakenFiles]
+Process = Callable[..., ProcessedFiles]
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def landing(queue: Queue) -> Path:
 
 
 @pytest.fixture
-def take(queue: Queue, catalog: Catalog) -> Take:
-    """Take all files; ``seconds`` have passed since they were dropped."""
+def process(queue: Queue, catalog: Catalog) -> Process:
+    """Process all files; ``seconds`` have passed since they were dropped."""
 
-    def take(*, seconds: float = 60) -> TakenFiles:
+    def process(*, seconds: float = 60) -> ProcessedFiles:
         now = datetime.now(UTC) + timedelta(seconds=seconds)
-        return take_files(queue, catalog=catalog, now=now, today=TODAY, stable_seconds=5)
+        return process_files(queue, catalog=catalog, now=now, today=TODAY, stable_seconds=5)
 
-    return take
+    return process
 
 
 def names_in(folder: Path) -> list[str]:
@@ -59,12 +59,12 @@ def dropped_names(landing: Path) -> list[str]:
 # what is a candidate
 
 
-def test_hidden_and_other_files_are_left_alone(landing: Path, take: Take) -> None:
-    others = [".hidden.json", "note.txt", "a.JSON", "b.json.part", "json", ".json"]
-    for name in others:
+def test_hidden_and_other_files_are_left_alone(landing: Path, process: Process) -> None:
+    names = [".hidden.json", "note.txt", "a.JSON", "b.json.part", "json", ".json"]
+    for name in names:
         (landing / name).write_bytes(GOOD)
-    assert take() == TakenFiles()
-    assert names_in(landing) == sorted(others)
+    assert process() == ProcessedFiles()
+    assert names_in(landing) == sorted(names)
 
 
 def test_a_missing_drop_folder_is_the_operators_to_mend(tmp_path: Path) -> None:
@@ -76,45 +76,47 @@ def test_a_missing_drop_folder_is_the_operators_to_mend(tmp_path: Path) -> None:
 
 
 def test_a_good_file_leaves_the_folder_and_its_content_stays_in_the_record(
-    landing: Path, take: Take, queue: Queue
+    landing: Path, process: Process, queue: Queue
 ) -> None:
     (landing / "june.json").write_bytes(GOOD)
-    [record] = take().accepted
+    [record] = process().accepted
     assert (record.table, record.days, record.mode, record.file) == ("flights", JANUARY, "landing", "june.json")
     assert record.dropped == REQUEST
     assert queue.records("accepted") == [record]
     assert dropped_names(landing) == []
 
 
-def test_a_good_file_is_taken_at_once(landing: Path, take: Take) -> None:
+def test_a_good_file_is_taken_at_once(landing: Path, process: Process) -> None:
     (landing / "june.json").write_bytes(GOOD)
-    assert len(take(seconds=0).accepted) == 1
+    assert len(process(seconds=0).accepted) == 1
 
 
-def test_a_file_for_two_tables_and_a_list_become_a_record_each(landing: Path, take: Take) -> None:
+def test_a_file_for_two_tables_and_a_list_become_a_record_each(landing: Path, process: Process) -> None:
     (landing / "a.json").write_text(json.dumps([REQUEST | {"table": ["flights", "events"]}, REQUEST]))
-    accepted = take().accepted
+    accepted = process().accepted
     assert [record.table for record in accepted] == ["flights", "events", "flights"]
     assert len({record.id for record in accepted}) == 3
 
 
-def test_one_bad_request_of_a_list_rejects_all_of_it_and_is_numbered(landing: Path, take: Take, queue: Queue) -> None:
+def test_one_bad_request_of_a_list_rejects_all_of_it_and_is_numbered(
+    landing: Path, process: Process, queue: Queue
+) -> None:
     (landing / "a.json").write_text(json.dumps([REQUEST, REQUEST | {"table": "x"}, REQUEST]))
-    assert "a.json: request 2 of 3: table 'x' is unknown" in take().rejected["a.json"]
+    assert "a.json: request 2 of 3: table 'x' is unknown" in process().rejected["a.json"]
     assert queue.records("accepted") == []
 
 
-def test_the_same_name_dropped_twice_makes_two_requests(landing: Path, take: Take, queue: Queue) -> None:
+def test_the_same_name_dropped_twice_makes_two_requests(landing: Path, process: Process, queue: Queue) -> None:
     for _ in range(2):
         (landing / "a.json").write_bytes(GOOD)
-        assert len(take().accepted) == 1
+        assert len(process().accepted) == 1
     assert len(queue.records("accepted")) == 2
 
 
-def test_two_files_of_one_content_make_two_requests(landing: Path, take: Take) -> None:
+def test_two_files_of_one_content_make_two_requests(landing: Path, process: Process) -> None:
     (landing / "a.json").write_bytes(GOOD)
     (landing / "b.json").write_bytes(GOOD)
-    assert len({record.id for record in take().accepted}) == 2
+    assert len({record.id for record in process().accepted}) == 2
 
 
 # bad files
@@ -129,11 +131,11 @@ BAD = {
     "half a character for a field": (rb'{"\ud83d": 1}', ["half of a surrogate pair", "write whole characters"]),
     "duplicate keys": (GOOD[:-1] + b', "table": "events"}', ['"table"', "twice", "keep one of them"]),
     "not a number": (GOOD[:-1] + b', "reason": NaN}', ["NaN is not JSON", "write a text"]),
-    "huge number": (b"9" * 5000, ["is no request", "4300 digits", "write it like {"]),
-    "deep nesting": (b"[" * 100_000, ["is no request", "write it like {"]),
-    "a text": (b'"flights"', ['"flights" is no request', "write an object like {"]),
+    "huge number": (b"9" * 5000, ["is not a request", "4300 digits", "write it like {"]),
+    "deep nesting": (b"[" * 100_000, ["is not a request", "write it like {"]),
+    "a text": (b'"flights"', ['"flights" is not a request', "write an object like {"]),
     "empty list": (b"[]", ["list is empty", "write an object like {"]),
-    "list in a list": (b"[[]]", ["[] is no request", "write an object like {"]),
+    "list in a list": (b"[[]]", ["[] is not a request", "write an object like {"]),
     "unknown field": (REQUEST | {"tabel": 1}, ['unknown field "tabel"', "known are table, start_date"]),
     "no such choice": (REQUEST | {"only": "new"}, ['only "new"', "not valid", "'all', 'missing' or 'stale'"]),
     "unknown table": (REQUEST | {"table": "fligths"}, ["'fligths' is unknown", "known tables are flights, "]),
@@ -158,7 +160,7 @@ BAD = {
     "5 MB": (GOOD.ljust(5 * 10**6), ["more than 1048576 bytes", "split it"]),
     "record of a wrong mode": (
         {"id": "a", "mode": "x", "accepted_at": "2024-01-01T00:00:00Z", "days": ["2024-01-01"], "table": "flights"},
-        ["looks like a record but is none", "mode", "write a request like {"],
+        ["looks like a record but is not one", "mode", "write a request like {"],
     ),
     "record of no days": (
         {"id": "a", "mode": "daily", "accepted_at": "2024-01-01T00:00:00Z", "days": [], "table": "flights"},
@@ -174,14 +176,14 @@ BAD = {
 
 @pytest.mark.parametrize(("content", "words"), BAD.values(), ids=BAD)
 def test_bad_content_is_rejected_with_a_sentence_and_the_good_file_beside_it_is_accepted(
-    landing: Path, take: Take, content: bytes | dict[str, Any], words: list[str]
+    landing: Path, process: Process, content: bytes | dict[str, Any], words: list[str]
 ) -> None:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     (landing / "bad.json").write_bytes(raw)
     (landing / "good.json").write_bytes(GOOD)
-    taken = take()
-    assert [record.file for record in taken.accepted] == ["good.json"]
-    sentence = taken.rejected["bad.json"]
+    files = process()
+    assert [record.file for record in files.accepted] == ["good.json"]
+    sentence = files.rejected["bad.json"]
     assert sentence.startswith("bad.json: ")
     assert [word for word in words if word not in sentence] == []
     assert sentence.isprintable()
@@ -211,8 +213,8 @@ def make_socket(path: Path) -> None:
     ("make", "words"),
     [
         pytest.param(make_folder, "it is a folder; drop the request files themselves", id="folder"),
-        pytest.param(os.mkfifo, "it is no regular file; drop the request files themselves", id="FIFO"),
-        pytest.param(make_socket, "it is no regular file; drop a file", id="socket"),
+        pytest.param(os.mkfifo, "it is not a regular file; drop the request files themselves", id="FIFO"),
+        pytest.param(make_socket, "it is not a regular file; drop a file", id="socket"),
         pytest.param(lambda path: path.symlink_to("/etc/passwd"), LINK, id="link out"),
         pytest.param(lambda path: path.symlink_to("good.json"), LINK, id="link inside"),
         pytest.param(lambda path: path.symlink_to("nowhere"), LINK, id="dangling link"),
@@ -220,15 +222,15 @@ def make_socket(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("seconds", [0, 60], ids=["at once", "later"])
-def test_what_is_no_file_is_rejected_unopened(
-    landing: Path, take: Take, make: Callable[[Path], None], words: str, seconds: float
+def test_what_is_not_a_file_is_rejected_unopened(
+    landing: Path, process: Process, make: Callable[[Path], None], words: str, seconds: float
 ) -> None:
     make(landing / "bad.json")
     (landing / "good.json").write_bytes(GOOD)
     handles = names_in(Path("/proc/self/fd"))
-    taken = take(seconds=seconds)
-    assert words in taken.rejected["bad.json"]
-    assert [record.file for record in taken.accepted] == ["good.json"]
+    files = process(seconds=seconds)
+    assert words in files.rejected["bad.json"]
+    assert [record.file for record in files.accepted] == ["good.json"]
     assert names_in(landing / "rejected") == ["bad.error.txt", "bad.json"]
     assert names_in(Path("/proc/self/fd")) == handles
 
@@ -250,9 +252,9 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_good_file_of_any_name_is_accepted(landing: Path, take: Take, queue: Queue, name: str) -> None:
+def test_a_good_file_of_any_name_is_accepted(landing: Path, process: Process, queue: Queue, name: str) -> None:
     (landing / name).write_bytes(GOOD)
-    [record] = take().accepted
+    [record] = process().accepted
     assert record.file is not None
     assert record.file.isprintable()
     assert queue.records("accepted") == [record]
@@ -260,9 +262,9 @@ def test_a_good_file_of_any_name_is_accepted(landing: Path, take: Take, queue: Q
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_bad_file_of_any_name_is_rejected_and_not_lost(landing: Path, take: Take, name: str) -> None:
+def test_a_bad_file_of_any_name_is_rejected_and_not_lost(landing: Path, process: Process, name: str) -> None:
     (landing / name).write_bytes(b"bad " + os.fsencode(name))
-    [sentence] = take().rejected.values()
+    [sentence] = process().rejected.values()
     assert sentence.isprintable()
     moved, note = sorted((landing / "rejected").iterdir(), key=lambda path: path.name.endswith(".txt"))
     assert moved.read_bytes() == b"bad " + os.fsencode(name)
@@ -272,21 +274,21 @@ def test_a_bad_file_of_any_name_is_rejected_and_not_lost(landing: Path, take: Ta
 
 
 @pytest.mark.parametrize("name", ["a.json", LONGEST_NAME], ids=["short", "255 bytes"])
-def test_a_name_rejected_twice_overwrites_nothing(landing: Path, take: Take, name: str) -> None:
+def test_a_name_rejected_twice_overwrites_nothing(landing: Path, process: Process, name: str) -> None:
     contents = {b"first", b"second", b"third"}
     for content in contents:
         (landing / name).write_bytes(content)
-        take()
+        process()
     rejected = landing / "rejected"
     assert {path.read_bytes() for path in rejected.glob("*.json")} == contents
     assert len(list(rejected.glob("*.error.txt"))) == 3
 
 
-def test_a_note_somebody_left_in_rejected_is_not_overwritten(landing: Path, take: Take) -> None:
+def test_a_note_somebody_left_in_rejected_is_not_overwritten(landing: Path, process: Process) -> None:
     (landing / "rejected").mkdir()
     (landing / "rejected" / "a.error.txt").write_text("mine")
     (landing / "a.json").write_bytes(b"bad")
-    take()
+    process()
     assert names_in(landing / "rejected") == ["a-2.error.txt", "a-2.json", "a.error.txt"]
     assert (landing / "rejected" / "a.error.txt").read_text() == "mine"
 
@@ -294,33 +296,35 @@ def test_a_note_somebody_left_in_rejected_is_not_overwritten(landing: Path, take
 # files that are not there yet
 
 
-def test_an_incomplete_file_is_left_until_it_rests(landing: Path, take: Take) -> None:
+def test_an_incomplete_file_is_left_until_it_rests(landing: Path, process: Process) -> None:
     (landing / "a.json").write_bytes(GOOD[:20])
     (landing / "b.json").write_bytes(GOOD)
-    young = take(seconds=1)
+    young = process(seconds=1)
     assert "a.json may still be being written" in young.waiting["a.json"]
     assert (len(young.accepted), young.rejected) == (1, {})
     assert dropped_names(landing) == ["a.json"]
     with (landing / "a.json").open("ab") as writer:
         writer.write(GOOD[20:])
-    assert take(seconds=1).accepted[0].days == JANUARY
+    assert process(seconds=1).accepted[0].days == JANUARY
 
 
-def test_an_incomplete_file_that_rests_is_rejected(landing: Path, take: Take) -> None:
+def test_an_incomplete_file_that_rests_is_rejected(landing: Path, process: Process) -> None:
     (landing / "a.json").write_bytes(GOOD[:20])
-    assert "a.json" in take(seconds=10).rejected
+    assert "a.json" in process(seconds=10).rejected
 
 
 @pytest.mark.parametrize("year", [1990, 2099])
-def test_a_time_that_a_copy_brought_along_does_not_count(landing: Path, take: Take, year: int) -> None:
+def test_a_time_that_a_copy_brought_along_does_not_count(landing: Path, process: Process, year: int) -> None:
     (landing / "a.json").write_bytes(b"bad")
     brought = datetime(year, 1, 1, tzinfo=UTC).timestamp()
     os.utime(landing / "a.json", (brought, brought))
-    assert "a.json" in take(seconds=1).waiting
-    assert "a.json" in take(seconds=10).rejected
+    assert "a.json" in process(seconds=1).waiting
+    assert "a.json" in process(seconds=10).rejected
 
 
-def test_a_file_that_replaced_the_one_taken_stays(landing: Path, take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_replaced_the_one_taken_stays(
+    landing: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     second = json.dumps(REQUEST | {"table": "events"}).encode()
     sync = os.fsync
 
@@ -334,20 +338,20 @@ def test_a_file_that_replaced_the_one_taken_stays(landing: Path, take: Take, mon
     (landing / "a.json").write_bytes(GOOD)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", replace_meanwhile)
-        assert [record.table for record in take().accepted] == ["flights"]
+        assert [record.table for record in process().accepted] == ["flights"]
     assert (landing / "a.json").read_bytes() == second
-    assert [record.table for record in take().accepted] == ["events"]
+    assert [record.table for record in process().accepted] == ["events"]
 
 
 # files that cannot be read or moved
 
 # Root may read everything, so somebody else has to; the folders above may be closed to them, so paths are relative.
-TAKE_AS_NOBODY = """
+PROCESS_AS_NOBODY = """
 import json, os, sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from reloads.tables.catalog import Catalog
-from reloads.requests.drop_folder import take_files
+from reloads.requests.drop_folder import process_files
 from reloads.requests.queue import Queue
 
 os.chdir(sys.argv[1])
@@ -358,74 +362,74 @@ if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 now = datetime.now(UTC) + timedelta(minutes=1)
-taken = take_files(Queue(Path("landing")), catalog=catalog, now=now, today=date(2024, 7, 1), stable_seconds=5)
-print(json.dumps([[record.file for record in taken.accepted], taken.rejected, taken.waiting]))
+files = process_files(Queue(Path("landing")), catalog=catalog, now=now, today=date(2024, 7, 1), stable_seconds=5)
+print(json.dumps([[record.file for record in files.accepted], files.rejected, files.waiting]))
 """
 
 
 @pytest.fixture
-def take_as_nobody(tmp_path: Path, landing: Path) -> Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]:
+def process_as_nobody(tmp_path: Path, landing: Path) -> Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]:
     tmp_path.chmod(0o755)
     landing.chmod(0o777)
 
-    def take() -> tuple[list[str], dict[str, str], dict[str, str]]:
-        command = [sys.executable, "-c", TAKE_AS_NOBODY, str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        accepted, rejected, waiting = json.loads(done.stdout)
+    def process() -> tuple[list[str], dict[str, str], dict[str, str]]:
+        command = [sys.executable, "-c", PROCESS_AS_NOBODY, str(tmp_path)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        accepted, rejected, waiting = json.loads(ended.stdout)
         return accepted, rejected, waiting
 
-    return take
+    return process
 
 
 SALES = json.dumps(REQUEST | {"table": "sales"}).encode()
 
 
 def test_a_file_without_read_permission_is_reported_and_accepted_once_it_can_be_read(
-    landing: Path, take_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
+    landing: Path, process_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
 ) -> None:
     (landing / "closed.json").write_bytes(SALES)
     (landing / "closed.json").chmod(0)
     (landing / "open.json").write_bytes(SALES)
-    accepted, rejected, waiting = take_as_nobody()
+    accepted, rejected, waiting = process_as_nobody()
     assert (accepted, rejected) == (["open.json"], {})
     assert "closed.json cannot be read or moved (Permission denied); grant access to it" in waiting["closed.json"]
     assert (landing / "closed.error.txt").read_text().strip() == waiting["closed.json"]
 
-    assert take_as_nobody() == ([], {}, waiting)
+    assert process_as_nobody() == ([], {}, waiting)
     assert names_in(landing) == ["accepted", "closed.error.txt", "closed.json"]
 
     (landing / "closed.json").chmod(0o644)
-    assert take_as_nobody() == (["closed.json"], {}, {})
+    assert process_as_nobody() == (["closed.json"], {}, {})
     assert names_in(landing) == ["accepted"]
 
 
 def test_what_cannot_be_moved_does_not_hold_up_the_others(
-    landing: Path, take_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
+    landing: Path, process_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
 ) -> None:
     (landing / "a.json").mkdir(mode=0o555)
     (landing / "b.json").write_bytes(SALES)
     for accepted in (["b.json"], []):
-        found, rejected, waiting = take_as_nobody()
-        assert (found, rejected) == (accepted, {})
+        names, rejected, waiting = process_as_nobody()
+        assert (names, rejected) == (accepted, {})
         assert "a.json cannot be read or moved (Permission denied)" in waiting["a.json"]
     assert names_in(landing / "rejected") == []
 
 
 def test_files_that_cannot_leave_are_accepted_once_and_hold_up_no_other(
-    landing: Path, queue: Queue, take_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
+    landing: Path, queue: Queue, process_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
 ) -> None:
     for name in ("a.json", "b.json"):
         (landing / name).write_bytes(SALES)
     queue.folder("accepted").chmod(0o777)
     landing.chmod(0o555)
     try:
-        found, _, waiting = take_as_nobody()
-        assert (found, sorted(waiting)) == (["a.json", "b.json"], ["a.json", "b.json"])
-        assert take_as_nobody() == ([], {}, waiting)
+        accepted, _, waiting = process_as_nobody()
+        assert (accepted, sorted(waiting)) == (["a.json", "b.json"], ["a.json", "b.json"])
+        assert process_as_nobody() == ([], {}, waiting)
     finally:
         landing.chmod(0o777)
-    assert take_as_nobody() == ([], {}, {})
+    assert process_as_nobody() == ([], {}, {})
     assert names_in(landing) == ["accepted"]
 
 
@@ -437,7 +441,7 @@ class Crash(BaseException):
 
 
 def test_a_crash_before_the_file_is_removed_makes_no_second_request(
-    landing: Path, take: Take, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    landing: Path, process: Process, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(_path: Path, **_more: bool) -> None:
         raise Crash
@@ -446,29 +450,29 @@ def test_a_crash_before_the_file_is_removed_makes_no_second_request(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", crash)
         with pytest.raises(Crash):
-            take()
+            process()
     assert dropped_names(landing) == ["a.json"]
     assert len(queue.records("accepted")) == 1
-    assert take().accepted == []
+    assert process().accepted == []
     assert len(queue.records("accepted")) == 1
     assert dropped_names(landing) == []
 
 
 def test_a_crash_before_the_file_is_removed_makes_no_second_request_when_the_first_is_done_already(
-    landing: Path, take: Take, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    landing: Path, process: Process, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (landing / "a.json").write_bytes(GOOD)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", lambda *_args, **_more: None)
-        [record] = take().accepted
+        [record] = process().accepted
     queue.settle(record.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
-    assert take() == TakenFiles()
+    assert process() == ProcessedFiles()
     assert names_in(landing) == [".lock", "accepted", "done"]
     assert names_in(landing / "accepted") == []
 
 
 def test_a_crash_between_two_records_of_a_file_is_made_up_for(
-    landing: Path, take: Take, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    landing: Path, process: Process, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = Path.replace
 
@@ -481,14 +485,14 @@ def test_a_crash_between_two_records_of_a_file_is_made_up_for(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", crash_at_the_second)
         with pytest.raises(Crash):
-            take()
+            process()
     assert len(queue.records("accepted")) == 1
-    assert [record.table for record in take().accepted] == ["events"]
+    assert [record.table for record in process().accepted] == ["events"]
     assert len(queue.records("accepted")) == 2
 
 
 def test_a_crash_while_rejecting_loses_neither_file_nor_sentence(
-    landing: Path, take: Take, monkeypatch: pytest.MonkeyPatch
+    landing: Path, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(_path: Path, _target: Path) -> None:
         raise Crash
@@ -497,8 +501,8 @@ def test_a_crash_while_rejecting_loses_neither_file_nor_sentence(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", crash)
         with pytest.raises(Crash):
-            take()
-    take()
+            process()
+    process()
     [rejected] = (landing / "rejected").glob("*.json")
     assert rejected.read_bytes() == b"bad"
     assert rejected.with_name(rejected.stem + ".error.txt").exists()
@@ -507,36 +511,38 @@ def test_a_crash_while_rejecting_loses_neither_file_nor_sentence(
 # records put back
 
 
-def test_a_done_record_put_back_asks_for_all_its_days_again(landing: Path, take: Take, queue: Queue) -> None:
+def test_a_done_record_put_back_asks_for_all_its_days_again(landing: Path, process: Process, queue: Queue) -> None:
     (landing / "a.json").write_bytes(GOOD)
-    [first] = take().accepted
+    [first] = process().accepted
     queue.settle(first.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
     (landing / "done" / f"{first.id}.json").rename(landing / f"{first.id}.json")
-    [again] = take().accepted
-    assert (again.days, again.published) == (JANUARY, Days())
-    assert again.id != first.id
-    assert again.dropped is not None
-    assert again.dropped["runs"] == ["run"]
+    [repeated] = process().accepted
+    assert (repeated.days, repeated.published) == (JANUARY, Days())
+    assert repeated.id != first.id
+    assert repeated.dropped is not None
+    assert repeated.dropped["runs"] == ["run"]
 
 
-def test_a_failed_record_put_back_asks_for_the_unpublished_days_only(landing: Path, take: Take, queue: Queue) -> None:
+def test_a_failed_record_put_back_asks_for_the_unpublished_days_only(
+    landing: Path, process: Process, queue: Queue
+) -> None:
     (landing / "a.json").write_bytes(GOOD)
-    [first] = take().accepted
+    [first] = process().accepted
     bad = Days.parse(["2024-01-03", "2024-01-10..2024-01-12"])
     outcome = Outcome(published=JANUARY - bad, failed=(Failure(days=bad, error="bad row"),))
     queue.settle(first.id, outcome, run="run", now=datetime.now(UTC))
     (landing / "failed" / f"{first.id}.json").rename(landing / f"{first.id}.json")
-    [again] = take().accepted
-    assert again.days == bad
+    [repeated] = process().accepted
+    assert repeated.days == bad
 
 
-def test_a_record_copied_back_twice_asks_twice(landing: Path, take: Take, queue: Queue) -> None:
+def test_a_record_copied_back_twice_asks_twice(landing: Path, process: Process, queue: Queue) -> None:
     (landing / "a.json").write_bytes(GOOD)
-    [first] = take().accepted
+    [first] = process().accepted
     queue.settle(first.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
     for _ in range(2):
         (landing / "again.json").write_bytes((landing / "done" / f"{first.id}.json").read_bytes())
-        assert len(take().accepted) == 1
+        assert len(process().accepted) == 1
     assert len(queue.records("accepted")) == 2
 
 

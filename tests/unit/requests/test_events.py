@@ -1,4 +1,4 @@
-"""Events on ``requested/<table>``: ours only wake, anybody else's becomes a request once."""
+"""Events on ``requested/<table>``: those of this pipeline only wake, a foreign one becomes a request once."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from reloads.requests.intake import request_by_hand
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -32,22 +33,26 @@ def event(extra: dict[str, Any], *, at: datetime = NOW, number: int = 1) -> Requ
 
 
 def accept(settings: Settings, *events: RequestEvent) -> list[Record]:
-    return accept_foreign_events(settings, "sales", events, now=NOW)
+    return accept_foreign_events(settings, Catalog.load(settings.tables), "sales", events, now=NOW)
+
+
+def send_form(settings: Settings, fields: dict[str, Any]) -> list[Record]:
+    return request_by_hand(settings, Catalog.load(settings.tables), fields, now=NOW, origin="run")
 
 
 def notes(queue: Queue) -> list[str]:
     return sorted(path.read_text() for path in (queue.landing / "rejected").glob("*"))
 
 
-def test_an_event_of_somebody_else_becomes_a_request(sales_settings: Settings, queue: Queue) -> None:
+def test_a_foreign_event_becomes_a_request(sales_settings: Settings, queue: Queue) -> None:
     [record] = accept(sales_settings, event(JUNE | {"reason": "rates came late", "team": "finance"}))
     assert (record.mode, record.table, record.reason) == ("event", "sales", "rates came late")
     assert record.days == Days.between(date(2024, 6, 1), date(2024, 6, 30))
     assert queue.outstanding("sales") == [record]
 
 
-def test_an_event_of_ours_only_wakes(sales_settings: Settings, queue: Queue) -> None:
-    [record] = request_by_hand(sales_settings, {"table": "sales"} | JUNE, now=NOW, origin="run")
+def test_an_event_of_this_pipeline_only_wakes(sales_settings: Settings, queue: Queue) -> None:
+    [record] = send_form(sales_settings, {"table": "sales"} | JUNE)
     assert accept(sales_settings, event(announcement_extra(record))) == []
     assert queue.outstanding("sales") == [record]
 
@@ -105,7 +110,7 @@ def test_a_bad_event_seen_twice_is_rejected_once(sales_settings: Settings, queue
     assert len(notes(queue)) == 1
 
 
-def test_two_bad_events_of_one_moment_are_both_told(sales_settings: Settings, queue: Queue) -> None:
+def test_two_bad_events_of_one_moment_are_both_rejected(sales_settings: Settings, queue: Queue) -> None:
     accept(sales_settings, event({}, number=1), event({}, number=2))
     assert len(notes(queue)) == 2
 
@@ -125,12 +130,12 @@ def test_before_the_first_event_a_day_is_looked_through(sales_settings: Settings
     assert unseen_since(sales_settings, "sales", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
 
 
-def test_our_own_events_move_the_bookmark_too(sales_settings: Settings) -> None:
+def test_events_of_this_pipeline_move_the_watermark_too(sales_settings: Settings) -> None:
     accept(sales_settings, event({"request": "r"}, at=NOW - 5 * MINUTE))
     assert unseen_since(sales_settings, "sales", now=NOW) == NOW - 5 * MINUTE - LOOK_BACK
 
 
-def test_the_bookmark_never_moves_back(sales_settings: Settings) -> None:
+def test_the_watermark_never_moves_back(sales_settings: Settings) -> None:
     accept(sales_settings, event(JUNE, at=NOW))
     accept(sales_settings, event(JUNE, at=NOW - 5 * MINUTE, number=2))
     assert unseen_since(sales_settings, "sales", now=NOW) == NOW - LOOK_BACK
@@ -141,12 +146,12 @@ def test_tables_are_followed_apart(sales_settings: Settings) -> None:
     assert unseen_since(sales_settings, "visits", now=NOW) == NOW - timedelta(days=1) - LOOK_BACK
 
 
-# what our events say
+# what this pipeline's events say
 
 
 def test_an_announcement_spans_the_days_asked_for(sales_settings: Settings) -> None:
     form = {"table": "sales", **JUNE, "exclude_dates": ["2024-06-15"], "reason": "late"}
-    [record] = request_by_hand(sales_settings, form, now=NOW, origin="run")
+    [record] = send_form(sales_settings, form)
     assert announcement_extra(record) == JUNE | {
         "table": "sales",
         "mode": "manual",

@@ -25,8 +25,8 @@ WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))
 MINUTE = timedelta(minutes=1)
 
 
-def record(name: str = "r", *, accepted_at: datetime = NOW, **more: Any) -> Record:
-    fields = {"mode": "landing", "table": "sales", "days": WEEK} | more
+def record(name: str = "r", *, accepted_at: datetime = NOW, **changes: Any) -> Record:
+    fields = {"mode": "landing", "table": "sales", "days": WEEK} | changes
     return Record(id=name, accepted_at=accepted_at, **fields)
 
 
@@ -35,8 +35,8 @@ def failing(*texts: str) -> Outcome:
 
 
 def state_of(queue: Queue, name: str = "r") -> State | None:
-    found = queue.find(name)
-    return found[0] if found else None
+    location = queue.find(name)
+    return location.state if location else None
 
 
 # accepting
@@ -61,8 +61,8 @@ def test_requests_are_listed_oldest_first_and_by_table(queue: Queue) -> None:
     queue.add(record("a", accepted_at=NOW + MINUTE))
     queue.add(record("b"))
     queue.add(record("c", accepted_at=NOW - MINUTE, table="visits"))
-    assert [one.id for one in queue.records("accepted")] == ["c", "b", "a"]
-    assert [one.id for one in queue.outstanding("sales")] == ["b", "a"]
+    assert [listed.id for listed in queue.records("accepted")] == ["c", "b", "a"]
+    assert [listed.id for listed in queue.outstanding("sales")] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_record_that_moved_on_is_told_from_one_that_is_corrupt(queue: Queue) -
 
 def test_a_folder_that_cannot_be_made_is_the_operators_to_mend(tmp_path: Path) -> None:
     (tmp_path / "landing").touch()
-    with pytest.raises(OperatorError, match=r"accepted cannot be made \(.*\); grant access to"):
+    with pytest.raises(OperatorError, match=r"accepted cannot be written \(.*\); make room or grant access"):
         Queue(tmp_path / "landing").add(record())
 
 
@@ -129,17 +129,17 @@ def test_a_folder_that_cannot_be_made_is_the_operators_to_mend(tmp_path: Path) -
 )
 def test_a_request_moves_on_once_nothing_of_it_is_outstanding(queue: Queue, outcome: Outcome, state: State) -> None:
     queue.add(record())
-    after = queue.settle("r", outcome, run="run", now=NOW + MINUTE)
+    changed = queue.settle("r", outcome, run="run", now=NOW + MINUTE)
     assert state_of(queue) == state
-    assert queue.records(state) == [after]
+    assert queue.records(state) == [changed]
     assert len(list(queue.landing.rglob("*.json"))) == 1
 
 
 def test_progress_of_days_nobody_asked_for_is_not_recorded(queue: Queue) -> None:
     queue.add(record())
     before = (queue.landing / "accepted" / "r.json").read_bytes()
-    other = Outcome(published=Days.parse(["2024-05-31"]), rows={"2024-05-31": 5}) + failing("2024-06-08")
-    queue.settle("r", other, run="run", now=NOW)
+    outcome = Outcome(published=Days.parse(["2024-05-31"]), rows={"2024-05-31": 5}) + failing("2024-06-08")
+    queue.settle("r", outcome, run="run", now=NOW)
     assert (queue.landing / "accepted" / "r.json").read_bytes() == before
 
 
@@ -148,8 +148,8 @@ def test_several_runs_finish_a_request(queue: Queue) -> None:
     for number, text in enumerate(["2024-06-05..2024-06-07", "2024-06-03..2024-06-04", "2024-06-01..2024-06-02"]):
         assert state_of(queue) == "accepted"
         queue.settle("r", Outcome(published=Days.parse([text])), run=f"run {number}", now=NOW)
-    [done] = queue.records("done")
-    assert (done.published, done.runs) == (WEEK, ("run 0", "run 1", "run 2"))
+    [done_record] = queue.records("done")
+    assert (done_record.published, done_record.runs) == (WEEK, ("run 0", "run 1", "run 2"))
 
 
 def test_a_failed_request_whose_task_was_cleared_and_succeeded_is_done(queue: Queue) -> None:
@@ -182,8 +182,8 @@ def test_a_crash_between_recording_and_moving_is_made_up_for(queue: Queue, monke
             queue.settle("r", Outcome(published=WEEK, rows={"2024-06-01": 5}), run="run", now=NOW)
     assert state_of(queue) == "accepted"
     queue.settle("r", Outcome(published=WEEK, rows={"2024-06-01": 5}), run="run", now=NOW)
-    [done] = queue.records("done")
-    assert done.rows == 5
+    [done_record] = queue.records("done")
+    assert done_record.rows == 5
 
 
 def test_a_full_disk_keeps_the_progress_recorded_before(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,19 +213,19 @@ def plan(queue: Queue, planned: dict[str, list[str]], skipped: dict[str, list[st
 
 def test_a_plan_is_written_into_the_record(queue: Queue) -> None:
     queue.add(record())
-    after = plan(queue, {STALE: ["2024-06-01"]}, {"it is there": ["2024-06-02..2024-06-06"]})
-    assert queue.records("accepted") == [after]
-    assert after
-    assert after.outstanding == Days.parse(["2024-06-01", "2024-06-07"])
+    changed = plan(queue, {STALE: ["2024-06-01"]}, {"it is there": ["2024-06-02..2024-06-06"]})
+    assert queue.records("accepted") == [changed]
+    assert changed
+    assert changed.outstanding == Days.parse(["2024-06-01", "2024-06-07"])
 
 
 def test_a_request_that_needs_nothing_is_done_when_it_is_planned(queue: Queue) -> None:
     queue.add(record())
-    after = plan(queue, {}, {"it is there": ["2024-06-01..2024-06-07"]})
+    changed = plan(queue, {}, {"it is there": ["2024-06-01..2024-06-07"]})
     assert state_of(queue) == "done"
-    assert queue.records("done") == [after]
-    assert after
-    assert after.finished_at == NOW + MINUTE
+    assert queue.records("done") == [changed]
+    assert changed
+    assert changed.finished_at == NOW + MINUTE
 
 
 def test_a_plan_that_says_nothing_new_writes_nothing(queue: Queue) -> None:
@@ -243,10 +243,10 @@ def test_a_plan_that_says_nothing_new_writes_nothing(queue: Queue) -> None:
 def test_what_is_left_of_a_request_is_given_up(queue: Queue) -> None:
     queue.add(record())
     queue.settle("r", Outcome(published=Days.parse(["2024-06-07"])), run="run", now=NOW)
-    after = queue.cancel("r", now=NOW + MINUTE)
-    assert (state_of(queue), queue.records("cancelled")) == ("cancelled", [after])
-    assert after
-    assert (after.cancelled.texts(), after.finished_at) == (["2024-06-01..2024-06-06"], NOW + MINUTE)
+    changed = queue.cancel("r", now=NOW + MINUTE)
+    assert (state_of(queue), queue.records("cancelled")) == ("cancelled", [changed])
+    assert changed
+    assert (changed.cancelled.texts(), changed.finished_at) == (["2024-06-01..2024-06-06"], NOW + MINUTE)
 
 
 def test_a_request_of_which_a_day_failed_is_failed_even_if_the_rest_is_given_up(queue: Queue) -> None:
@@ -276,10 +276,10 @@ def test_what_is_not_accepted_any_more_cannot_be_cancelled(queue: Queue, state: 
 def test_what_was_under_way_when_it_was_cancelled_is_written_down(queue: Queue, outcome: Outcome, state: State) -> None:
     queue.add(record())
     queue.cancel("r", now=NOW)
-    after = queue.settle("r", outcome, run="run", now=NOW + MINUTE)
-    assert (state_of(queue), queue.records(state)) == (state, [after])
-    assert after
-    assert (after.published, after.cancelled, after.failed) == (outcome.published, WEEK - outcome.published, ())
+    changed = queue.settle("r", outcome, run="run", now=NOW + MINUTE)
+    assert (state_of(queue), queue.records(state)) == (state, [changed])
+    assert changed
+    assert (changed.published, changed.cancelled, changed.failed) == (outcome.published, WEEK - outcome.published, ())
 
 
 # children
@@ -295,8 +295,8 @@ def test_what_follows_from_a_request_is_noted_wherever_it_is_and_once(queue: Que
     (queue.folder(state) / "r.json").write_text(record(**ended.get(state, {})).to_json())
     for children in (["b"], ["b", "c"], ["c"]):
         queue.note_children("r", children)
-    [after] = queue.records(state)
-    assert (after.children, state_of(queue)) == (("b", "c"), state)
+    [changed] = queue.records(state)
+    assert (changed.children, state_of(queue)) == (("b", "c"), state)
 
 
 def test_children_of_a_request_that_is_gone_are_noted_nowhere(queue: Queue) -> None:
@@ -344,18 +344,18 @@ def test_two_processes_that_change_one_record_at_once_lose_nothing(queue: Queue)
         for worker in (june, july):
             worker.communicate(timeout=60)
             assert worker.returncode == 0
-    [after] = queue.records("cancelled")
-    assert after.published.texts() == ["2024-06-01..2024-06-20", "2024-07-01..2024-07-20"]
-    assert after.cancelled.texts() == ["2024-06-21..2024-06-30", "2024-07-21..2024-07-31"]
-    assert (after.rows, after.seconds, len(after.children)) == (40, 40, 40)
+    [changed] = queue.records("cancelled")
+    assert changed.published.texts() == ["2024-06-01..2024-06-20", "2024-07-01..2024-07-20"]
+    assert changed.cancelled.texts() == ["2024-06-21..2024-06-30", "2024-07-21..2024-07-31"]
+    assert (changed.rows, changed.seconds, len(changed.children)) == (40, 40, 40)
 
 
 @pytest.mark.parametrize(("outcome", "state"), [(Outcome(published=WEEK), "done"), (failing("2024-06-01"), "failed")])
 def test_a_request_run_elsewhere_is_filed_away(queue: Queue, outcome: Outcome, state: State) -> None:
-    one = record().with_outcome(outcome, run="here", now=NOW)
-    path = queue.file_away(one)
+    finished = record().with_outcome(outcome, run="here", now=NOW)
+    path = queue.file_away(finished)
     assert path.parent.name == state
-    assert read_record(path) == one
+    assert read_record(path) == finished
     assert json.loads(path.read_text())["days"] == ["2024-06-01..2024-06-07"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reloads.days import Days
-from reloads.errors import OperatorError, QueryError, RequestError
+from reloads.errors import RequestError
 from reloads.outcome import Failure, Outcome
 from reloads.requests.record import Record, new_record, request_from_record
 from reloads.requests.request import parse_request
@@ -22,8 +22,8 @@ NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))
 
 
-def record(days: Days = WEEK, **more: Any) -> Record:
-    return Record(id="r", mode="landing", table="sales", days=days, accepted_at=NOW, **more)
+def record(days: Days = WEEK, **fields: Any) -> Record:
+    return Record(id="r", mode="landing", table="sales", days=days, accepted_at=NOW, **fields)
 
 
 def days(*texts: str) -> Days:
@@ -79,9 +79,9 @@ def test_every_day_asked_for_is_outstanding_published_or_failed_and_no_other(dat
             rows={str(day): 1 for day in published},
         )
         after = before.with_outcome(outcome, run=f"run {number}", now=NOW)
-        given_up = Days.of(day for one in after.failed for day in one.days)
-        assert after.outstanding | after.published | given_up == after.days == before.days
-        assert len(after.outstanding) + len(after.published) + len(given_up) == len(after.days)
+        failed_days = Days.union(failure.days for failure in after.failed)
+        assert after.outstanding | after.published | failed_days == after.days == before.days
+        assert len(after.outstanding) + len(after.published) + len(failed_days) == len(after.days)
         assert after.published == before.published | (Days.of(published) & before.days)
         assert after.rows == len(after.published)
         assert bool(after.finished_at) == (not after.outstanding)
@@ -97,9 +97,23 @@ def test_an_outcome_recorded_twice_counts_once() -> None:
     assert once.with_outcome(outcome, run="run", now=NOW + timedelta(hours=1)) == once
 
 
+def test_the_time_of_a_record_is_that_of_all_batches_of_its_runs() -> None:
+    first = Outcome(published=days("2024-06-01"), seconds=2) + Outcome(published=days("2024-05-31"), seconds=3)
+    once = record().with_outcome(first, run="1", now=NOW)
+    assert once.seconds == 5
+    assert once.with_outcome(Outcome(published=days("2024-05-30"), seconds=7), run="2", now=NOW).seconds == 5
+
+
+def test_progress_is_told_in_a_few_words() -> None:
+    part = record(published=days("2024-06-01"), cancelled=days("2024-06-02"), failed=(failure("2024-06-03"),))
+    assert part.progress() == "r has 4 days left: 1 of 7 days published, 1 failed, 1 cancelled"
+    assert record(published=WEEK).progress() == "r is done: 7 of 7 days published, 0 failed"
+    assert record(failed=(failure("2024-06-01..2024-06-07"),)).progress() == "r failed: 0 of 7 days published, 7 failed"
+
+
 def test_an_outcome_of_other_days_changes_nothing() -> None:
-    other = Outcome(published=days("2024-05-01"), failed=(failure("2024-05-02"),), seconds=1)
-    assert record().with_outcome(other, run="run", now=NOW) == record()
+    outcome = Outcome(published=days("2024-05-01"), failed=(failure("2024-05-02"),), seconds=1)
+    assert record().with_outcome(outcome, run="run", now=NOW) == record()
 
 
 def test_a_failed_day_that_is_published_later_has_not_failed() -> None:
@@ -112,8 +126,8 @@ def test_a_failed_day_that_is_published_later_has_not_failed() -> None:
 
 
 def test_a_published_day_does_not_fail_afterwards() -> None:
-    done = record().with_outcome(Outcome(published=WEEK), run="1", now=NOW)
-    assert done.with_outcome(Outcome(failed=(failure("2024-06-03"),)), run="2", now=NOW) == done
+    published = record().with_outcome(Outcome(published=WEEK), run="1", now=NOW)
+    assert published.with_outcome(Outcome(failed=(failure("2024-06-03"),)), run="2", now=NOW) == published
 
 
 def test_the_file_of_a_record_holds_all_of_it() -> None:
@@ -136,39 +150,17 @@ def test_the_file_of_a_record_holds_all_of_it() -> None:
         pytest.param({"mode": "yearly"}, "mode", id="unknown mode"),
     ],
 )
-def test_what_is_no_record_is_refused_by_field(change: dict[str, object], field: str) -> None:
+def test_what_is_not_a_record_is_refused_by_field(change: dict[str, object], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Record.model_validate_json(json.dumps(json.loads(record().to_json()) | change))
     assert refused.value.errors()[0]["loc"] == (field,)
 
 
-# failures
+# a record put back
 
 
-@pytest.mark.parametrize(
-    ("transient", "kind"), [(True, OperatorError), (False, QueryError)], ids=["environment", "query"]
-)
-def test_failures_are_raised_with_days_and_reason(transient: bool, kind: type[Exception]) -> None:  # noqa: FBT001
-    failed = Failure(days=days("2024-06-02", "2024-06-05"), error="no rate for SEK", transient=transient)
-    with pytest.raises(kind, match="2024-06-02, 2024-06-05 kept the published files: no rate for SEK"):
-        Outcome(failed=(failed,)).raise_failures()
-
-
-def test_a_failure_that_may_pass_is_raised_before_one_that_will_not() -> None:
-    full = Failure(days=days("2024-06-05"), error="disk full", transient=True)
-    with pytest.raises(OperatorError, match=r"disk full \(and 2 more days failed\)"):
-        Outcome(failed=(failure("2024-06-01..2024-06-02"), full)).raise_failures()
-
-
-def test_without_failures_nothing_is_raised() -> None:
-    Outcome(published=WEEK).raise_failures()
-
-
-# asked again
-
-
-def put_back(one: Record) -> Days:
-    fields = request_from_record(json.loads(one.to_json()))
+def put_back(record: Record) -> Days:
+    fields = request_from_record(json.loads(record.to_json()))
     assert fields is not None
     return parse_request(fields).days
 
@@ -189,13 +181,13 @@ def test_who_asked_and_why_is_kept() -> None:
     assert (fields["reason"], fields["requested_by"]) == ("late files", "Ada")
 
 
-def test_a_request_is_no_record() -> None:
+def test_a_request_is_not_a_record() -> None:
     assert request_from_record({"table": "sales", "start_date": "2024-06-01"}) is None
 
 
 @pytest.mark.parametrize(
     "empty", [record(Days()), record(published=WEEK, failed=(failure("2024-06-01"),))], ids=["no days", "all published"]
 )
-def test_a_record_that_wants_nothing_is_refused(empty: Record) -> None:
+def test_a_record_that_asks_for_no_days_is_refused(empty: Record) -> None:
     with pytest.raises(RequestError, match="asks for no days; write a request with a start_date"):
         request_from_record(json.loads(empty.to_json()))

@@ -64,10 +64,10 @@ def test_a_request_before_the_first_day_is_rejected(catalog: Catalog) -> None:
 
 
 def test_a_request_for_two_tables_must_suit_both(catalog: Catalog) -> None:
-    both = GOOD | {"table": ["flights", "events"]}
-    [request] = ask(json.dumps(both).encode(), catalog)
+    fields = GOOD | {"table": ["flights", "events"]}
+    [request] = ask(json.dumps(fields).encode(), catalog)
     assert request.tables == ("flights", "events")
-    assert "first day of 'events'; begin at 2020-01-01" in refusal(both | {"start_date": "2019-12-31"}, catalog)
+    assert "first day of 'events'; begin at 2020-01-01" in refusal(fields | {"start_date": "2019-12-31"}, catalog)
 
 
 def test_a_table_named_twice_is_asked_for_once(catalog: Catalog) -> None:
@@ -104,14 +104,16 @@ def test_excluded_days_stay_as_they_are(catalog: Catalog) -> None:
             "exclude_dates leaves no day of 2024-01-01; exclude fewer days",
             id="nothing left",
         ),
-        pytest.param({"exclude_dates": "2024-01-02"}, 'exclude_dates "2024-01-02" is no list; write', id="no list"),
-        pytest.param({"exclude_dates": None}, "exclude_dates null is no list; write a list of days", id="null list"),
+        pytest.param({"exclude_dates": "2024-01-02"}, 'exclude_dates "2024-01-02" is not a list; write', id="no list"),
+        pytest.param({"exclude_dates": None}, "exclude_dates null is not a list; write a list of days", id="null list"),
         pytest.param({"exclude_dates": ["2.1."]}, "exclude_dates '2.1.' is not a day of the form", id="no day"),
         pytest.param({"table": []}, "table [] names no table; write at least one name", id="no table"),
-        pytest.param({"table": ["flights", 1]}, 'table ["flights", 1] is no name; write', id="number in the names"),
-        pytest.param({"table": ["flights", 1, 2, 3]}, "is no name; write a table's name or a list", id="many numbers"),
-        pytest.param({"table": {}}, "table {} is no name; write a table's name", id="object for a name"),
-        pytest.param({"table": None}, "table null is no name; write a table's name", id="null for a name"),
+        pytest.param({"table": ["flights", 1]}, 'table ["flights", 1] is not a name; write', id="number in the names"),
+        pytest.param(
+            {"table": ["flights", 1, 2, 3]}, "is not a name; write a table's name or a list", id="many numbers"
+        ),
+        pytest.param({"table": {}}, "table {} is not a name; write a table's name", id="object for a name"),
+        pytest.param({"table": None}, "table null is not a name; write a table's name", id="null for a name"),
         pytest.param({"table": ""}, "table '' is unknown; known tables are", id="empty name"),
         pytest.param({"table": "../flights"}, "table '../flights' is unknown; known tables are flights", id="path"),
         pytest.param({"table": "flights; drop"}, "table 'flights; drop' is unknown", id="SQL"),
@@ -119,9 +121,11 @@ def test_excluded_days_stay_as_they_are(catalog: Catalog) -> None:
         pytest.param({"reason": 5}, "reason 5 is not valid: Input should be a valid string", id="reason"),
         pytest.param({"reason": "x" * 1001}, "should have at most 1000 characters", id="long reason"),
         pytest.param({"priority": 1}, 'unknown field "priority"; known are table, start_date,', id="unknown field"),
-        pytest.param({"keys": ["EWR"]}, 'keys ["EWR"] is no object of lists; write it like', id="keys"),
+        pytest.param({"keys": ["EWR"]}, 'keys ["EWR"] is not an object of lists; write it like', id="keys"),
         pytest.param({"keys": {"origin": []}}, 'keys names 0 values of "origin"; write one to 1000', id="no values"),
-        pytest.param({"keys": {"origin": [None]}}, 'keys: null is no value of "origin"; write a text', id="null key"),
+        pytest.param(
+            {"keys": {"origin": [None]}}, 'keys: null is not a value of "origin"; write a text', id="null key"
+        ),
         pytest.param({"keys": {"origin": ["EWR"]}}, 'has no key "origin"; it has none, leave keys out', id="stranger"),
         pytest.param({"only": "new"}, 'only "new" is not valid: ', id="only"),
         pytest.param({"cascade": "no"}, 'cascade "no" is not valid: ', id="cascade"),
@@ -132,6 +136,24 @@ def test_a_wrong_field_is_refused_with_value_rule_and_cure(
     change: dict[str, object], words: str, catalog: Catalog
 ) -> None:
     assert words in refusal(GOOD | change, catalog)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({"table": ()}, r"table \[\] names no table", id="no table"),
+        pytest.param({"end_date": date(2023, 12, 31)}, "end_date 2023-12-31 is before start_date", id="inverted"),
+        pytest.param({"exclude_dates": (date(2024, 2, 1),)}, "exclude_dates 2024-02-01 is outside", id="outside"),
+        pytest.param(
+            {"end_date": date(2024, 1, 1), "exclude_dates": (date(2024, 1, 1),)},
+            "exclude_dates leaves no day of 2024-01-01",
+            id="nothing left",
+        ),
+    ],
+)
+def test_an_instance_that_exists_names_a_table_and_asks_for_a_day(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        ReloadRequest.model_validate(GOOD | change)
 
 
 @pytest.mark.parametrize("missing", ["table", "start_date"])

@@ -99,35 +99,10 @@ def test_a_month_is_not_worth_two_tasks(queue: Queue, run: Run) -> None:
     assert planned(run.plan()) == [days("2025-01-01..2025-01-31")]
 
 
-def test_a_batch_survives_xcom(queue: Queue, run: Run) -> None:
+def test_a_batch_names_the_requests_that_it_serves(queue: Queue, run: Run) -> None:
     record = accept(queue, "2025-01-01")
     [batch] = run.plan()
-    assert batch == {
-        "label": "2025-01-01",
-        "days": ["2025-01-01"],
-        "partition_filter": {"key_filters": [], "slice_number": 0, "slice_count": 1},
-        "parameters": {},
-        "requests": {record.id: ["2025-01-01"]},
-        "no_cascade_days": [],
-        "number": 0,
-        "batch_count": 1,
-    }
-    assert json.loads(json.dumps(batch)) == batch
-    assert Batch.from_json(batch).to_json() == batch
-
-
-@pytest.mark.parametrize(
-    ("ranges", "text"),
-    [
-        (["2025-01-01"], "2025-01-01"),
-        (["2025-01-01..2025-01-31"], "2025-01-01..2025-01-31 (31 days)"),
-        (["2025-01-01", "2025-01-03"], "2025-01-01, 2025-01-03 (2 days)"),
-        ([f"2025-01-0{n}" for n in (1, 3, 5, 7)], "2025-01-01, 2025-01-03, 2025-01-05, … (4 days)"),
-    ],
-    ids=["a day", "a range", "two days", "many"],
-)
-def test_a_label_names_the_days(ranges: list[str], text: str) -> None:
-    assert Batch(Days.parse(ranges)).label == text
+    assert batch["requests"] == {record.id: ["2025-01-01"]}
 
 
 def test_a_run_takes_daily_days_first_and_leaves_the_rest_to_the_next(

@@ -1,4 +1,4 @@
-"""The catalog: good tables stay good beside broken ones, and a name nobody knows is answered with names."""
+"""The catalog: good tables stay good beside broken ones, and an unknown name is answered with the names there are."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def test_a_broken_table_cannot_be_asked_for_and_says_why(sales_tables: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "known"), [("sale", "sales, visits"), ("visit", "visits, sales"), ("../sales", "sales, visits")]
+    ("name", "nearest"), [("sale", "sales, visits"), ("visit", "visits, sales"), ("../sales", "sales, visits")]
 )
 def test_an_unknown_table_is_answered_with_the_known_ones_nearest_first(
-    sales_tables: Path, name: str, known: str
+    sales_tables: Path, name: str, nearest: str
 ) -> None:
-    with pytest.raises(RequestError, match=f"table '{name}' is unknown; known tables are {known}$"):
+    with pytest.raises(RequestError, match=f"table '{name}' is unknown; known tables are {nearest}$"):
         Catalog.load(sales_tables)[name]
 
 

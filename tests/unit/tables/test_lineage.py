@@ -1,4 +1,4 @@
-"""Lineage: who reads whom by DuckDB's own scope of names, and which days go where."""
+"""Lineage: which table reads which by DuckDB's own scope of names, and which days depend on which."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import TableError
-from reloads.tables.lineage import Lineage, dependent_days, input_days, names_read, parse_window
+from reloads.tables.lineage import Lineage, dependent_days, find_input_names, input_days, parse_window
 
 # --- who reads whom -------------------------------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ from reloads.tables.lineage import Lineage, dependent_days, input_days, names_re
     ],
 )
 def test_all_that_a_query_reads_is_named_in_lower_case(query: str, names: str) -> None:
-    assert names_read(query) == set(names.split())
+    assert find_input_names(query) == set(names.split())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_all_that_a_query_reads_is_named_in_lower_case(query: str, names: str) -
     ],
 )
 def test_a_cte_hides_a_table_where_it_is_in_sight(query: str, names: str) -> None:
-    assert names_read(query) == set(names.split())
+    assert find_input_names(query) == set(names.split())
 
 
 TABLES = ("a", "b", "c")
@@ -128,7 +128,7 @@ def binds(query: str, tables: set[str]) -> bool:
 
 @given(queries)
 def test_the_names_are_what_duckdb_needs_to_run_the_query(query: str) -> None:
-    names = names_read(query)
+    names = find_input_names(query)
     assert {table for table in TABLES if not binds(query, set(TABLES) - {table})} == names
     assert binds(query, set(names))
 
@@ -136,8 +136,8 @@ def test_the_names_are_what_duckdb_needs_to_run_the_query(query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        pytest.param("pivot a on n using sum(m)", "it is no plain SELECT; list the values of a pivot", id="pivot"),
-        pytest.param("with t as (pivot a on n using sum(m)) from t", "it is no plain SELECT", id="pivot in a CTE"),
+        pytest.param("pivot a on n using sum(m)", "it is not a plain SELECT; list the values of a pivot", id="pivot"),
+        pytest.param("with t as (pivot a on n using sum(m)) from t", "it is not a plain SELECT", id="pivot in a CTE"),
         pytest.param(
             "from query('from ' || 'a')", r"query\(\) finds its tables in a text; name them in from", id="query"
         ),
@@ -146,23 +146,23 @@ def test_the_names_are_what_duckdb_needs_to_run_the_query(query: str) -> None:
         pytest.param("select " + "1 + " * 900 + "1", "it is nested too deep; cut its longest expression", id="depth"),
     ],
 )
-def test_a_query_that_does_not_tell_is_refused(query: str, reason: str) -> None:
-    with pytest.raises(TableError, match=f"^who it reads cannot be told: {reason}"):
-        names_read(query)
+def test_a_query_whose_inputs_cannot_be_found_is_refused(query: str, reason: str) -> None:
+    with pytest.raises(TableError, match=f"^the tables that it reads cannot be found: {reason}"):
+        find_input_names(query)
 
 
 @pytest.mark.parametrize(
     "cure", ["pivot a on n in (1, 2) using sum(n)", "select sum(n) filter (n = 1), sum(n) filter (n = 2) from a"]
 )
 def test_the_cures_of_a_pivot_cure_it(cure: str) -> None:
-    assert names_read(cure) == {"a"}
+    assert find_input_names(cure) == {"a"}
     assert binds(cure, {"a"})
 
 
 def test_several_threads_may_ask_at_once() -> None:
     texts = [f"with t as (from a{n}) from t" for n in range(200)]
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(names_read, texts)) == [{f"a{n}"} for n in range(200)]
+        assert list(threads.map(find_input_names, texts)) == [{f"a{n}"} for n in range(200)]
 
 
 # --- windows --------------------------------------------------------------------------------------------------------
@@ -231,16 +231,16 @@ SHOP = Lineage(
 DAY = Days.parse(["2024-03-10"])
 
 
-def texts(found: dict[str, Days]) -> dict[str, str]:
-    return {name: str(days) for name, days in found.items()}
+def texts(days_by_table: dict[str, Days]) -> dict[str, str]:
+    return {name: str(days) for name, days in days_by_table.items()}
 
 
-def test_readers_and_inputs_are_the_direct_ones_by_name() -> None:
+def test_downstream_tables_and_inputs_are_the_direct_ones_by_name() -> None:
     assert list(SHOP.downstream("sales").items()) == [("trend", 1), ("week", 7)]
     assert list(SHOP.inputs_of("report").items()) == [("visits", 1), ("week", 1)]
 
 
-def test_inputs_come_before_their_readers_else_the_name_decides() -> None:
+def test_inputs_come_before_their_downstream_tables_else_the_name_decides() -> None:
     assert SHOP.load_order() == ("alone", "sales", "visits", "week", "report", "trend")
 
 
@@ -338,40 +338,42 @@ def day_by_day(
     start: str, days: frozenset[date], step: Callable[[str], dict[str, int]], sign: int
 ) -> dict[str, set[date]]:
     """The same one day at a time: everything that can be walked to."""
-    found: dict[str, set[date]] = {}
+    days_by_table: dict[str, set[date]] = {}
     for following, window in step(start).items():
         moved = frozenset(day + sign * timedelta(days=n) for day in days for n in range(window))
-        found.setdefault(following, set()).update(moved)
-        for name, more in day_by_day(following, moved, step, sign).items():
-            found.setdefault(name, set()).update(more)
-    return found
+        days_by_table.setdefault(following, set()).update(moved)
+        for name, further_days in day_by_day(following, moved, step, sign).items():
+            days_by_table.setdefault(name, set()).update(further_days)
+    return days_by_table
 
 
 @given(acyclic(), st.sampled_from(NAMES), near_days)
 def test_ranges_give_what_single_days_give(lineage: Lineage, table: str, days: frozenset[date]) -> None:
     behind, ahead = lineage.upstream_days(table, Days.of(days)), lineage.downstream_days(table, Days.of(days))
-    assert {name: set(found) for name, found in behind.items()} == day_by_day(table, days, lineage.inputs_of, -1)
-    assert {name: set(found) for name, found in ahead.items()} == day_by_day(table, days, lineage.downstream, 1)
+    assert {name: set(ranges) for name, ranges in behind.items()} == day_by_day(table, days, lineage.inputs_of, -1)
+    assert {name: set(ranges) for name, ranges in ahead.items()} == day_by_day(table, days, lineage.downstream, 1)
 
 
 @given(acyclic(), st.integers(0, 50))
 def test_what_lies_behind_lies_ahead_the_other_way(lineage: Lineage, gap: int) -> None:
     early, late = FIRST, FIRST + timedelta(days=gap)
-    for reader in NAMES:
-        for name, needed in lineage.upstream_days(reader, Days.of([late])).items():
-            assert (early in needed) == (late in lineage.downstream_days(name, Days.of([early]))[reader])
+    for table in NAMES:
+        for name, needed in lineage.upstream_days(table, Days.of([late])).items():
+            assert (early in needed) == (late in lineage.downstream_days(name, Days.of([early]))[table])
 
 
 @given(acyclic())
 def test_an_order_holds_every_table_once_behind_its_inputs(lineage: Lineage) -> None:
     order = lineage.load_order()
     assert sorted(order) == sorted(NAMES)
-    assert all(order.index(name) < order.index(reader) for reader in NAMES for name in lineage.inputs_of(reader))
+    for table in NAMES:
+        assert all(order.index(name) < order.index(table) for name in lineage.inputs_of(table))
     assert lineage.cycles() == {}
 
 
 @given(acyclic(), st.sampled_from(NAMES))
 def test_behind_and_ahead_come_in_an_order_to_load_them(lineage: Lineage, table: str) -> None:
-    for found in (list(lineage.upstream_days(table, DAY)), list(lineage.downstream_days(table, DAY))):
-        within = [(name, reader) for reader in found for name in lineage.inputs_of(reader) if name in found]
-        assert all(found.index(name) < found.index(reader) for name, reader in within)
+    for order in (list(lineage.upstream_days(table, DAY)), list(lineage.downstream_days(table, DAY))):
+        for name in order:
+            inputs = [input_name for input_name in lineage.inputs_of(name) if input_name in order]
+            assert all(order.index(input_name) < order.index(name) for input_name in inputs)

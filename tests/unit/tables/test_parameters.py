@@ -26,8 +26,8 @@ DECLARED = {
 }
 
 
-def parse(**given: Any) -> dict[str, Any]:
-    return parse_parameters(given, DECLARED, table="sales")
+def parse(**values: Any) -> dict[str, Any]:
+    return parse_parameters(values, DECLARED, table="sales")
 
 
 # declaring
@@ -38,8 +38,8 @@ def parse(**given: Any) -> dict[str, Any]:
     [
         pytest.param("type = 'integer'", "Field required", id="no default"),
         pytest.param("type = 'int'\ndefault = 1", "Input should be 'integer'", id="unknown type"),
-        pytest.param("type = 'integer'\ndefault = 'x'", "the default 'x' is no integer; write one", id="other type"),
-        pytest.param("type = 'integer'\ndefault = true", "the default True is no integer", id="boolean is no integer"),
+        pytest.param("type = 'integer'\ndefault = 'x'", "the default 'x' is not an integer; write one", id="text"),
+        pytest.param("type = 'integer'\ndefault = true", "default True is not an integer; write", id="boolean"),
         pytest.param(
             "type = 'integer'\ndefault = 0\nmin = 1", "the default 0 is less than 1; write 1 or", id="too low"
         ),
@@ -47,9 +47,9 @@ def parse(**given: Any) -> dict[str, Any]:
             "type = 'integer'\ndefault = 3\nmax = 2", "the default 3 is more than 2; write 2 or", id="too high"
         ),
         pytest.param("type = 'text'\ndefault = 'z'\nchoices = ['x']", "the default 'z' is none of x", id="no choice"),
-        pytest.param("type = 'text'\ndefault = 'z'\nmin = 1", "the bound 1 is no text; write one or", id="text bound"),
+        pytest.param("type = 'text'\ndefault = 'z'\nmin = 1", "the bound 1 is not a text; write one", id="text bound"),
         pytest.param("type = 'integer'\ndefault = 1\nmin = 2025-01-01", "the bound datetime.date", id="day as a bound"),
-        pytest.param("type = 'boolean'\ndefault = true\nmax = 1", "the bound 1 is no boolean", id="boolean bound"),
+        pytest.param("type = 'boolean'\ndefault = true\nmax = 1", "the bound 1 is not a boolean", id="boolean bound"),
         pytest.param("type = 'integer'\ndefault = 1\nunit = 's'", "Extra inputs are not permitted", id="stranger"),
     ],
 )
@@ -78,35 +78,35 @@ def test_a_good_declaration_is_kept(toml: str) -> None:
 
 
 def test_a_value_is_taken_as_it_is_and_a_date_from_its_text() -> None:
-    given: dict[str, Any] = {"size": 5, "share": 1, "name": "y", "exact": True, "since": "2025-06-01"}
-    assert parse(**given) == given | {"since": date(2025, 6, 1)}
+    values: dict[str, Any] = {"size": 5, "share": 1, "name": "y", "exact": True, "since": "2025-06-01"}
+    assert parse(**values) == values | {"since": date(2025, 6, 1)}
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("values", "sentence"),
     [
         ({"size": 0}, "the parameter 'size' 0 is less than 1; write 1 or more"),
         ({"size": 101}, "the parameter 'size' 101 is more than 100; write 100 or less"),
-        ({"size": 5.0}, "the parameter 'size' 5.0 is no integer; write one"),
-        ({"size": "5"}, "the parameter 'size' '5' is no integer; write one"),
-        ({"size": True}, "the parameter 'size' True is no integer; write one"),
-        ({"size": None}, "the parameter 'size' None is no integer; write one"),
-        ({"size": 2**63}, f"the parameter 'size' {2**63} is no integer; write one"),
-        ({"share": float("nan")}, "the parameter 'share' nan is no number; write one"),
-        ({"share": float("inf")}, "the parameter 'share' inf is no number; write one"),
-        ({"share": [1]}, "the parameter 'share' [1] is no number; write one"),
+        ({"size": 5.0}, "the parameter 'size' 5.0 is not an integer; write one"),
+        ({"size": "5"}, "the parameter 'size' '5' is not an integer; write one"),
+        ({"size": True}, "the parameter 'size' True is not an integer; write one"),
+        ({"size": None}, "the parameter 'size' None is not an integer; write one"),
+        ({"size": 2**63}, f"the parameter 'size' {2**63} is not an integer; write one"),
+        ({"share": float("nan")}, "the parameter 'share' nan is not a number; write one"),
+        ({"share": float("inf")}, "the parameter 'share' inf is not a number; write one"),
+        ({"share": [1]}, "the parameter 'share' [1] is not a number; write one"),
         ({"name": "z"}, "the parameter 'name' 'z' is none of x, y; write one of them"),
-        ({"exact": 1}, "the parameter 'exact' 1 is no boolean; write one"),
+        ({"exact": 1}, "the parameter 'exact' 1 is not a boolean; write one"),
         ({"since": "1.6.2025"}, "the parameter 'since' '1.6.2025' is not a day of the form YYYY-MM-DD"),
         ({"since": "2023-12-31"}, "the parameter 'since' '2023-12-31' is less than 2024-01-01"),
-        ({"since": 20250101}, "the parameter 'since' 20250101 is no date; write one"),
+        ({"since": 20250101}, "the parameter 'since' 20250101 is not a date; write one"),
         ({"colour": 1}, "'sales' has no parameter 'colour'; it declares size, share, name, exact, since"),
         ({"name": "z" * 10**6}, "is none of x, y; write one of them"),
     ],
 )
-def test_a_wrong_value_is_refused_with_value_rule_and_cure(given: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_value_is_refused_with_value_rule_and_cure(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RequestError) as refused:
-        parse(**given)
+        parse(**values)
     assert sentence in str(refused.value)
     assert len(str(refused.value)) < 300
 

@@ -32,7 +32,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.requests.control import cancel_request
-from reloads.requests.intake import take_requests
+from reloads.requests.intake import collect_requests
 from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
 from reloads.runs.plan_step import plan_batches
@@ -124,8 +124,8 @@ class World:
     def drop(self, requests: list[dict[str, object]]) -> None:
         (self.settings.landing / f"drop-{next(self.number)}.json").write_text(json.dumps(requests))
 
-    def take_requests(self) -> None:
-        assert not take_requests(self.settings, now=self.later(), asked=[]).files.rejected
+    def collect_requests(self) -> None:
+        assert not collect_requests(self.settings, self.catalog, now=self.later(), accepted=[]).files.rejected
 
     def plan(self, table: str) -> None:
         self.runs.pop(table, None)
@@ -158,7 +158,7 @@ class World:
 
     def drain(self) -> None:
         """Work until nothing is outstanding. A table without a request does not run."""
-        self.take_requests()
+        self.collect_requests()
         for _ in range(60):
             waiting = {record.table for record in self.queue.records("accepted")}
             if not waiting | self.runs.keys():
@@ -305,8 +305,8 @@ class Whole(RuleBasedStateMachine):
             request["keys"] = {"k": keys}
         self.world.drop([request])
         self.is_excused |= not cascade
-        if not self.step(self.world.take_requests, kill):
-            self.world.take_requests()
+        if not self.step(self.world.collect_requests, kill):
+            self.world.collect_requests()
 
     @rule(table=tables, kill=kills)
     def plan(self, table: str, kill: int | None) -> None:
