@@ -60,7 +60,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                     request_by_hand(settings, catalog, {"table": table, **params}, now=now, origin=origin_of(dag_run))
                 events = inlet_events[request_asset(table)].after(unseen_since(settings, table, now=now))
                 accept_foreign_events(settings, catalog, table, map(request_event, events), now=now)
-                return [batch.to_json() for batch in plan_batches(settings, table, now=now)]
+                return [batch.to_json() for batch in plan_batches(settings, catalog, table, now=now)]
 
         @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
         def rewrite(table, batch, *, ti=None, run_id=None, **context):

@@ -16,6 +16,7 @@ from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 JANUARY = Days.between(date(2025, 1, 1), date(2025, 1, 31))
@@ -87,7 +88,9 @@ class Chain:
 
     def plan(self, table: str) -> list[JsonBatch]:
         """The batches of the next run."""
-        return [batch.to_json() for batch in plan_batches(self.settings, table, now=NOW)]
+        return [
+            batch.to_json() for batch in plan_batches(self.settings, Catalog.load(self.settings.tables), table, now=NOW)
+        ]
 
     def rewrite(self, table: str, batches: list[JsonBatch], *, run: str | None = None) -> list[JsonBatch]:
         """The outcome of each batch, in a run of their own unless it is named."""

@@ -111,5 +111,5 @@ def test_every_setting_is_described() -> None:
 
 
 def test_an_old_name_of_a_setting_is_an_error_that_names_the_new_one() -> None:
-    with pytest.raises(OperatorError, match=r"^RELOADS_STABLE_SECONDS is called RELOADS_STABLE_SECONDS now"):
-        Settings.from_environment({"RELOADS_STABLE_SECONDS": "5"})
+    with pytest.raises(OperatorError, match=r"^RELOADS_SETTLE_SECONDS is called RELOADS_STABLE_SECONDS now"):
+        Settings.from_environment({"RELOADS_SETTLE_SECONDS": "5"})

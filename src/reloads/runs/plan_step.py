@@ -25,9 +25,8 @@ from reloads.warehouse.staging import remove_abandoned_folders
 log = logging.getLogger(__name__)
 
 
-def plan_batches(settings: Settings, table: str, *, now: datetime) -> list[Batch]:
+def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Batch]:
     """The batches of the next run of ``table``, from all its outstanding requests; empty if there is nothing to do."""
-    catalog = Catalog.load(settings.tables)
     definition = catalog.definition(table)
     queue = Queue(settings.landing)
     remove_abandoned_folders(settings.warehouse)

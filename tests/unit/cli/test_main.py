@@ -52,7 +52,7 @@ def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
     collect_requests(settings, Catalog.load(settings.tables), now=now, accepted=[])
-    batches = [batch.to_json() for batch in plan_batches(settings, "clicks", now=now)]
+    batches = [batch.to_json() for batch in plan_batches(settings, Catalog.load(settings.tables), "clicks", now=now)]
     outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
 

@@ -18,6 +18,7 @@ from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.staging import staging_folder
 
@@ -33,7 +34,10 @@ class Run:
         self.settings, self.table, self.run = settings, table, run
 
     def plan(self) -> list[JsonBatch]:
-        return [batch.to_json() for batch in plan_batches(self.settings, self.table, now=NOW)]
+        return [
+            batch.to_json()
+            for batch in plan_batches(self.settings, Catalog.load(self.settings.tables), self.table, now=NOW)
+        ]
 
     def rewrite(self, batch: JsonBatch) -> JsonBatch:
         return run_batch(self.settings, self.table, batch, run=self.run, now=NOW).to_json()

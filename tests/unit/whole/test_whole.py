@@ -129,7 +129,10 @@ class World:
 
     def plan(self, table: str) -> None:
         self.runs.pop(table, None)
-        batches = [batch.to_json() for batch in plan_batches(self.settings, table, now=self.later())]
+        batches = [
+            batch.to_json()
+            for batch in plan_batches(self.settings, Catalog.load(self.settings.tables), table, now=self.later())
+        ]
         self.runs[table] = Run(f"run/{next(self.number)}", json.loads(json.dumps(batches)))
 
     def rewrite(self, table: str) -> bool:
