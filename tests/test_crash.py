@@ -146,13 +146,13 @@ def misremembered(home: Home) -> list[str]:
     entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
     known = {name: entry.file for name, entry in entries.items() if entry.file}
     there = {name: identity(path) for name, path in published.items()}
-    return sorted({name for name, _ in known.items() ^ there.items()})
+    return sorted({str(name) for name, _ in known.items() ^ there.items()})
 
 
 def misattributed(home: Home) -> list[str]:
     entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
     runs = {name: pyarrow.parquet.read_metadata(path).metadata[b"reloads.run"] for name, path in published.items()}
-    return [name for name, run in runs.items() if name in entries and entries[name].run != run.decode()]
+    return [str(name) for name, run in runs.items() if name in entries and entries[name].run != run.decode()]
 
 
 def still_to_do(home: Home, case: Case) -> list[str]:

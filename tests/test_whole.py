@@ -206,7 +206,8 @@ class World:
         return [record for state in STATES for record in self.queue.records(state)]
 
     def published(self, table: str) -> dict[str, Path]:
-        return folder_of(self.settings.warehouse, self.catalog[table]).published()
+        published = folder_of(self.settings.warehouse, self.catalog[table]).published()
+        return {str(name): file for name, file in published.items()}
 
     def days(self, table: str) -> Days:
         return folder_of(self.settings.warehouse, self.catalog[table]).days()

@@ -21,8 +21,10 @@ from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
 from reloads.tables.parameters import with_defaults
 from reloads.warehouse.fingerprint import digest, identity
+from reloads.warehouse.layout import DATA_FILE
 from reloads.warehouse.ledger import read_ledger, table_lock
 from reloads.warehouse.parquet import relation
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ def take_snapshots(
     return found
 
 
-def _link(source: TableFolder, partition: str, folder: Path) -> tuple[str, Path] | None:
-    link = folder / source.table / partition / "data.parquet"
+def _link(source: TableFolder, partition: PartitionName, folder: Path) -> tuple[PartitionName, Path] | None:
+    link = folder / source.table / str(partition) / DATA_FILE
     try:
         link.parent.mkdir(parents=True)
         link_or_copy(source.file(partition), link)

@@ -75,12 +75,12 @@ def _downstream_request(reader: str, days: Days, cause: Cause, origin: str, now:
 
 
 def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) -> Record | None:
-    """Ask for the partitions of ``table`` that have the old columns, if its ledger says that they are owed the new."""
-    owed = read_ledger(settings.warehouse, table.name).owed
-    if not owed:
+    """Ask for the partitions of ``table`` that have the old columns, if its ledger says that they need the new."""
+    backfill = read_ledger(settings.warehouse, table.name).schema_backfill
+    if not backfill:
         return None
     record = Record(
-        id=f"schema-{table.name}-{sha256(owed.encode()).hexdigest()[:12]}",
+        id=f"schema-{table.name}-{sha256(backfill.encode()).hexdigest()[:12]}",
         mode="schema",
         table=table.name,
         days=folder_of(settings.warehouse, table).days(),
@@ -90,6 +90,6 @@ def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) 
     is_new = Queue(settings.landing).add(record)
     with table_lock(settings.warehouse, table.name):
         ledger = read_ledger(settings.warehouse, table.name)
-        if ledger.owed == owed:
-            write_ledger(settings.warehouse, table.name, replace(ledger, owed=""))
+        if ledger.schema_backfill == backfill:
+            write_ledger(settings.warehouse, table.name, replace(ledger, schema_backfill=""))
     return record if is_new else None

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reloads.requests.queue import STATES
-from reloads.rewriting.validation import FAILED
 from reloads.settings import Settings
 from reloads.tables.definition import load_table
 from reloads.warehouse.history import History
+from reloads.warehouse.layout import failed_folder, hidden_folders, history_folder
 from reloads.warehouse.ledger import table_lock
 
 UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
@@ -23,13 +23,13 @@ UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
 def remove_expired(settings: Settings, table: str, *, now: datetime) -> int:
     """Remove what is older than the table's ``history_days``; returns the number of partitions removed."""
     days = load_table(settings.tables, table).settings.history_days
-    if not (settings.warehouse / ".history" / table).is_dir():
+    if not history_folder(settings.warehouse, table).is_dir():
         removed = 0
     else:
         with table_lock(settings.warehouse, table):
             removed = History(settings.warehouse, table).expire(now=now, days=days)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
-    for folder in (settings.warehouse / FAILED / table).glob("*/"):
+    for folder in failed_folder(settings.warehouse, table).glob("*/"):
         with suppress(FileNotFoundError):  # a batch puts newer rows there
             if all(path.stat().st_mtime < oldest for path in (folder, *folder.rglob("*"))):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -43,7 +43,7 @@ def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     Only in folders that nobody but this software writes to.
     """
     oldest = (now - timedelta(days=1)).timestamp()
-    folders = [path for path in settings.warehouse.glob(".*") if path != settings.environments]
+    folders = [path for path in hidden_folders(settings.warehouse) if path != settings.environments]
     folders += [settings.landing / name for name in STATES]
     removed = 0
     # A walk that passes over what vanishes meanwhile.

@@ -35,6 +35,7 @@ from reloads.warehouse.change_notices import read_notices
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.history import History
 from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.staging import remove_abandoned_folders
 
@@ -335,11 +336,10 @@ def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: Home, defi
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     outcome = home.rewrite(WEEK)
     assert outcome.published == home.published() == WEEK
-    assert home.folder.names_of(date(2025, 1, 3)) == [f"day=2025-01-03/origin={name}" for name in ("EWR", "JFK", "LGA")]
+    names = home.folder.names_of(date(2025, 1, 3))
+    assert [str(name) for name in names] == [f"day=2025-01-03/origin={origin}" for origin in ("EWR", "JFK", "LGA")]
     assert outcome.rows == {str(day): 9 for day in WEEK}
-    assert outcome.bytes["2025-01-03"] == sum(
-        home.folder.file(n).stat().st_size for n in home.folder.names_of(date(2025, 1, 3))
-    )
+    assert outcome.bytes["2025-01-03"] == sum(home.folder.file(name).stat().st_size for name in names)
     assert home.query("select origin, count(*) from sales group by all order by all") == [
         ("EWR", 21),
         ("JFK", 21),
@@ -356,7 +356,7 @@ def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Hom
     assert outcome.published == MIDWEEK
     assert outcome.rows == outcome.rows_before == {"2025-01-05": 3, "2025-01-06": 3, "2025-01-07": 3}
     after = home.state()
-    names = [f"day=2025-01-0{day}/origin=EWR" for day in (5, 6, 7)]
+    names = [PartitionName.of("day", day, {"origin": "EWR"}) for day in MIDWEEK]
     assert {path for path in after if after[path] != before.get(path)} == {home.folder.file(name) for name in names}
     assert after.keys() == before.keys()
 
@@ -368,7 +368,7 @@ def test_a_value_without_rows_loses_its_file_and_nothing_else(
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
     before = home.state()
-    gone = "day=2025-01-06/origin=EWR"
+    gone = PartitionName.of("day", date(2025, 1, 6), {"origin": "EWR"})
     define(
         "sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where not (day = '2025-01-06' and origin = 'EWR')", KEYS
     )
@@ -503,7 +503,7 @@ def test_parameters_reach_the_query_and_the_footer(
     assert home.query("select sum(amount) from sales") == [(total,)]
     footer = pyarrow.parquet.ParquetFile(home.file(date(2025, 1, 5))).metadata.metadata
     assert json.loads(footer.get(b"reloads.parameters", b"{}")) == given
-    assert read_ledger(home.warehouse, "sales").entries["day=2025-01-05"].parameters == given
+    assert read_ledger(home.warehouse, "sales").entries[PartitionName("day", date(2025, 1, 5))].parameters == given
 
 
 def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: Home, define: DefineTable) -> None:

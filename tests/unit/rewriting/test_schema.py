@@ -21,6 +21,7 @@ from reloads.outcome import Outcome
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.settings import Settings
 from reloads.warehouse.ledger import Ledger, read_ledger, write_ledger
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from tests.chain import Chain
 from tests.unit.rewriting.test_rewrite import MONTH, DefineTable, Home, days, of_each_day
@@ -208,8 +209,8 @@ def test_where_no_file_can_be_read_whatever_comes_fits(target: TableFolder, db: 
 
 def test_in_a_table_with_keys_the_newest_file_counts_as_well(tmp_path: Path, db: duckdb.DuckDBPyConnection) -> None:
     target = TableFolder(tmp_path, "sales", "day", ("shop",))
-    write(target.file("day=2025-01-01/shop=b"), [pa.field("n", pa.int64())], newer=2)
-    write(target.file("day=2025-01-02/shop=a"), [pa.field("n", pa.int32())], newer=1)
+    write(target.file(PartitionName.parse("day=2025-01-01/shop=b")), [pa.field("n", pa.int64())], newer=2)
+    write(target.file(PartitionName.parse("day=2025-01-02/shop=a")), [pa.field("n", pa.int32())], newer=1)
     assert published_columns(db, Ledger(), target) == {"n": "BIGINT"}
 
 
@@ -289,7 +290,7 @@ def test_a_column_that_append_lets_in_is_null_in_the_days_of_before(home: Home, 
     assert home.state()[home.file(date(2025, 1, 1))] == before[home.file(date(2025, 1, 1))]
     ledger = read_ledger(home.warehouse, "sales")
     assert ledger.columns == {"n": "BIGINT", "amount": "INTEGER", "note": "VARCHAR"}
-    assert ledger.owed == ""
+    assert ledger.schema_backfill == ""
 
 
 def test_a_column_that_append_let_in_may_not_go_again(home: Home, define: DefineTable) -> None:

@@ -45,7 +45,7 @@ def stage_of(
 
 def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **more: object) -> dict[str, Staged]:
     with stage_of(home, query, toml, **more) as stage:  # type: ignore[arg-type]
-        return stage.write(wanted)
+        return {str(name): file for name, file in stage.write(wanted).items()}
 
 
 def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:

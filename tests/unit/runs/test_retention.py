@@ -95,7 +95,7 @@ def test_a_request_whose_record_is_gone_too_is_unknown_then(loaded: Chain) -> No
     request = corrected(loaded)
     (loaded.settings.landing / "done" / f"{request.id}.json").unlink()
     remove_expired(loaded.settings, "a", now=after(8))
-    with pytest.raises(RequestError, match=f"'{request.id}' is no request; reloads status lists them"):
+    with pytest.raises(RequestError, match=f"'{request.id}' is not a request; reloads status lists them"):
         undone(loaded, request)
 
 

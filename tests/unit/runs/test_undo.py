@@ -282,7 +282,7 @@ def test_the_ledger_says_again_what_it_said_before(loaded: Chain, table: str) ->
     before = read_ledger(loaded.settings.warehouse, table).entries
     undone(loaded, corrected(loaded, table))
     after = read_ledger(loaded.settings.warehouse, table).entries
-    both = [{name: one for name, one in found.items() if name[:14] in CORRECTED} for found in (before, after)]
+    both = [{name: one for name, one in found.items() if str(name)[:14] in CORRECTED} for found in (before, after)]
     assert both[0] == both[1]
     assert after.keys() == before.keys()
 
@@ -454,7 +454,7 @@ def test_a_request_that_changed_nothing_says_so(loaded: Chain) -> None:
 
 
 def test_an_unknown_request_says_so(loaded: Chain) -> None:
-    with pytest.raises(RequestError, match=r"^'nobody' is no request; reloads status lists them$"):
+    with pytest.raises(RequestError, match=r"^'nobody' is not a request; reloads status lists them$"):
         undone(loaded, "nobody")
 
 
