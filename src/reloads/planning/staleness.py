@@ -54,16 +54,20 @@ class TableState:
         if not self.folder.keys:
             return self._why_partition(self.folder.day_name(day))
         names = [name for name in self.folder.names_of(day) if self.is_selected(name, key_filter or {})]
-        if not self.folder.has_day(day):
-            return MISSING
-        if key_filter and not (names if is_partly_enough else _has_all_values(names, key_filter)):
+        if self._is_missing(day, names, key_filter, is_partly_enough=is_partly_enough):
             return MISSING
         why = self._why_first(names)
-        if why or key_filter:
-            return why
-        if self._entered_partitions.get(self.folder.day_name(day), set()).difference(names):
-            return GONE
-        return self._why_day(day)
+        return why if why or key_filter else self._why_day(day, names)
+
+    def _is_missing(
+        self, day: date, names: Sequence[PartitionName], key_filter: KeyFilter | None, *, is_partly_enough: bool
+    ) -> bool:
+        """Whether the day was never published, or values of the filter have no partition among ``names``."""
+        if not self.folder.has_day(day):
+            return True
+        if not key_filter:
+            return False
+        return not names if is_partly_enough else not _has_all_values(names, key_filter)
 
     def is_selected(self, name: PartitionName, key_filter: KeyFilter) -> bool:
         """Whether the partition has values of the keys that ``key_filter`` takes."""
@@ -97,8 +101,10 @@ class TableState:
             return UNKNOWN
         return self._why_entry(name.day, entry)
 
-    def _why_day(self, day: date) -> str | None:
+    def _why_day(self, day: date, published: Sequence[PartitionName]) -> str | None:
         """As of the last time that all keys of the day were rewritten, at once or slice by slice."""
+        if self._entered_partitions.get(self.folder.day_name(day), set()).difference(published):
+            return GONE
         day_entry = self.ledger.entries.get(self.folder.day_name(day))
         if day_entry and not self._why_entry(day, day_entry):
             return None

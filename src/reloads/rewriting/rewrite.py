@@ -147,7 +147,7 @@ def _count_rows_before(context: BatchContext, days: Days) -> dict[PartitionName,
     published: list[PartitionName] = []
     for day in days:
         published += context.target.names_of(day)
-    names = sorted(context.select_partitions(published))
+    names = sorted(context.select_partitions(published), key=str)
     counts = row_counts(context.db, [context.target.file(name) for name in names])
     return {name: counts.get(context.target.file(name)) for name in names}
 

@@ -168,7 +168,7 @@ def _build_publication(plan: UndoPlan, staged: Mapping[PartitionName, Path | Non
         cascade_days=days,
         dropped_entries=(staged.keys() | plan.entered) - plan.entries.keys(),
         is_restoring=True,
-        expected={name: plan.now[name] for name in staged},
+        expected={name: plan.identities[name] for name in staged},
     )
 
 
@@ -183,10 +183,10 @@ def _remove_days(folder: TableFolder, plan: UndoPlan) -> None:
 
 def _count_rows(settings: Settings, table: str, plan: UndoPlan) -> dict[str, int]:
     """The rows of the partitions before the undo and after it, as far as the ledger knows them."""
-    now, then = read_ledger(settings.warehouse, table).entries, plan.entries
+    entries_after, entries_before = plan.entries, read_ledger(settings.warehouse, table).entries
     return {
-        "rows": sum(then[name].rows for name in plan.back if name in then),
-        "rows_before": sum(now[name].rows for name in plan.back if name in now),
+        "rows": sum(entries_after[name].rows for name in plan.back if name in entries_after),
+        "rows_before": sum(entries_before[name].rows for name in plan.back if name in entries_before),
     }
 
 

@@ -108,7 +108,7 @@ class History:
                 with suppress(ValueError):  # somebody put a file of another name there
                     name = PartitionName.parse(unquote(partition))
                     kept_files.append(Kept(name, int(stamp), path if kind == "parquet" else None))
-        return sorted(kept_files, key=lambda kept: (kept.stamp, kept.partition))
+        return sorted(kept_files, key=lambda kept: (kept.stamp, str(kept.partition)))
 
     def replaced_by(self, run: str, *, days: Container[date]) -> set[PartitionName]:
         """The partitions of these days that acts of that run replaced, or began to."""

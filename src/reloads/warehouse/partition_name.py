@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote, unquote
 
+from reloads.days import parse_day
+from reloads.errors import RequestError
 
-@dataclass(frozen=True, order=True)
+
+@dataclass(frozen=True)
 class PartitionName:
     """The name of one partition; without keys, of the folder of a day."""
 
@@ -38,15 +41,17 @@ class PartitionName:
         """The inverse of ``str(name)``; raises ``ValueError`` for any other text."""
         day_folder, *folders = text.split("/")
         day_column, _, day_text = day_folder.partition("=")
-        day = date.fromisoformat(day_text)
+        try:
+            day = parse_day(day_text)
+        except RequestError as error:
+            raise ValueError(f"{text!r} is not the name of a partition") from error
         key_folders: list[tuple[str, str]] = []
         for folder in folders:
-            key, _, value = folder.partition("=")
+            key, equals, value = folder.partition("=")
+            if not equals:
+                raise ValueError(f"{text!r} is not the name of a partition")
             key_folders.append((key, value))
-        name = cls(day_column, day, tuple(key_folders))
-        if str(name) != text:  # fromisoformat takes 20250101 and 2025-W01-1 as well
-            raise ValueError(f"{text!r} is not the name of a partition")
-        return name
+        return cls(day_column, day, tuple(key_folders))
 
     def __str__(self) -> str:
         text = f"{self.day_column}={self.day}"
@@ -75,7 +80,7 @@ class PartitionName:
         return not self.key_folders
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class SliceName:
     """The name of a slice of the keys of a day."""
 
@@ -114,5 +119,5 @@ LedgerName = PartitionName | SliceName
 def parse_ledger_name(text: str) -> LedgerName:
     """The inverse of ``str(name)``; raises ``ValueError`` for any other text."""
     # Only before the first slash: the value of a key may hold a "#" where another program wrote the folder.
-    is_slice = "#" in text.partition("/")[0]
+    is_slice = "#" in text and "#" in text.partition("/")[0]
     return SliceName.parse(text) if is_slice else PartitionName.parse(text)

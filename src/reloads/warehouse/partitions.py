@@ -61,11 +61,11 @@ class TableFolder:
 
     def names_of(self, day: date) -> list[PartitionName]:
         """The published partitions of a day."""
-        return sorted(name for name, _ in self._partitions(str(day)))
+        return sorted((name for name, _ in self._partitions(str(day))), key=str)
 
     def published(self) -> dict[PartitionName, Path]:
         """All published partitions by name; folders whose name is not a date are ignored."""
-        return dict(sorted(self._partitions(ANY_DAY)))
+        return dict(sorted(self._partitions(ANY_DAY), key=lambda item: str(item[0])))
 
     def newest_first(self) -> list[Path]:
         """The files of all published partitions, the one published last first."""
@@ -122,9 +122,9 @@ def _visible_names(folder: Path) -> list[str]:
         return []
 
 
-def _refuse(folder: Path, strangers: list[str], ours: str) -> None:
+def _refuse(folder: Path, strangers: list[str], expected: str) -> None:
     if strangers:
-        raise QueryError(f"{folder} holds {strangers[0]} besides {ours} and readers would see both; move it away")
+        raise QueryError(f"{folder} holds {strangers[0]} besides {expected} and readers would see both; move it away")
 
 
 def folder_of(warehouse: Path, table: Table) -> TableFolder:

@@ -172,24 +172,37 @@ def _updated_ledger(
     folder: TableFolder, publication: Publication, ledger: Ledger, refused: Collection[LedgerName], stamp: int
 ) -> Ledger:
     """The ledger after the publication of all but the refused partitions."""
+    return Ledger(
+        _updated_entries(folder, publication, ledger, refused),
+        # Files that are restored may have other columns: those are looked up when they are needed.
+        columns={} if publication.is_restoring else publication.columns or ledger.columns,
+        keys=publication.keys or ledger.keys,
+        schema_backfill=_stamped(publication.schema_backfill, stamp) or ledger.schema_backfill,
+    )
+
+
+def _updated_entries(
+    folder: TableFolder, publication: Publication, ledger: Ledger, refused: Collection[LedgerName]
+) -> dict[LedgerName, Entry]:
     removed = {name for name, file in publication.staged.items() if file is None and name not in refused}
     dropped = removed.union(publication.dropped_entries)
     entries = {name: entry for name, entry in ledger.entries.items() if name not in dropped}
     for name, entry in publication.entries.items():
         if name not in refused:
             # Entries that are restored keep the identity they had: of the files that are back, or of others.
-            entries[name] = entry if publication.is_restoring else _identified(folder, name, entry)
-    columns = publication.columns or ledger.columns
-    if publication.is_restoring:
-        columns = {}  # the files may have other columns: they are looked up when they are needed
-    backfill = f"{publication.schema_backfill}/{stamp}" if publication.schema_backfill else ledger.schema_backfill
-    return Ledger(entries, columns, publication.keys or ledger.keys, backfill)
+            entries[name] = entry if publication.is_restoring else _with_identity(folder, name, entry)
+    return entries
 
 
-def _identified(folder: TableFolder, name: LedgerName, entry: Entry) -> Entry:
+def _with_identity(folder: TableFolder, name: LedgerName, entry: Entry) -> Entry:
     """The entry with the identity of the partition's file; a slice has none."""
     file = folder.file(name) if isinstance(name, PartitionName) else None
     return replace(entry, file=identity_or_none(file) or "")
+
+
+def _stamped(version: str, stamp: int) -> str:
+    """The version with the stamp of its publication, because a table can come back to an earlier version."""
+    return f"{version}/{stamp}" if version else ""
 
 
 def _refusal(error: OSError, warehouse: Path, place: Path | None = None) -> OperatorError:

@@ -1,4 +1,4 @@
-"""What an undo of a request puts back: the states of its partitions, told from the files and the history.
+"""What an undo of a request puts back: the states of its partitions, read from the files and the history.
 
 A partition went through states, one act after the other. The request made some of the steps; if the last state that it
 made still stands, the one before it can be put back.
@@ -33,8 +33,8 @@ class UndoPlan:
     acts: Mapping[int, Act]
     is_back: bool
     """Whether some of what the request replaced is back already."""
-    now: Mapping[PartitionName, str | None]
-    """The identities of the partitions at this moment; None where there is no file."""
+    identities: Mapping[PartitionName, str | None]
+    """Of the files that are published now; None where there is no file."""
 
     @cached_property
     def entries(self) -> dict[LedgerName, Entry]:
@@ -97,30 +97,33 @@ def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) ->
     ledger = read_ledger(settings.warehouse, table.name)
     back: dict[PartitionName, Kept] = {}
     later: dict[PartitionName, str] = {}
-    now: dict[PartitionName, str | None] = {}
+    identities: dict[PartitionName, str | None] = {}
     is_back = False
     for partition, steps in _steps_by_partition(folder, acts, request).items():
-        now[partition] = identity_or_none(folder.file(partition))
+        identities[partition] = identity_or_none(folder.file(partition))
         entry = ledger.entries.get(partition)
-        first_step, verdict = _judge_partition(steps, request, now[partition], entry)
+        first_step, verdict = _judge_partition(steps, request, identities[partition], entry)
         if verdict.later_request and not force:
             later[partition] = verdict.later_request
         elif verdict.is_back and not force:
             is_back = True
         else:
             back[partition] = first_step.kept
-    return UndoPlan(back, later, acts, is_back, now)
+    return UndoPlan(back, later, acts, is_back, identities)
 
 
 def _judge_partition(
-    steps: Sequence[_Step], request: str, now: str | None, entry: Entry | None
+    steps: Sequence[_Step], request: str, published: str | None, entry: Entry | None
 ) -> tuple[_Step, _Verdict]:
-    """The step before which the partition goes back, and whether something speaks against that."""
+    """The step before which the partition goes back, and whether something speaks against that.
+
+    ``published`` is the identity of the file that is published now.
+    """
     first, last = _last_block([request in step.requests for step in steps])
-    if steps[first].before == now:
+    if steps[first].before == published:
         # Where the ledger says otherwise, an undo was killed before the ledger knew of it.
-        return steps[first], _Verdict(is_back=(entry.file if entry else None) == now)
-    if now != steps[last].after or _is_foreign(steps[last]):
+        return steps[first], _Verdict(is_back=(entry.file if entry else None) == published)
+    if published != steps[last].after or _is_foreign(steps[last]):
         return steps[first], _Verdict(later_request=_last_requests(steps[last:]))
     return steps[first], _Verdict()
 
@@ -142,13 +145,13 @@ def _steps_by_partition(folder: TableFolder, acts: Mapping[int, Act], request: s
     return steps_by_partition
 
 
-def _steps(kept_files: Sequence[Kept], acts: Mapping[int, Act], now: str | None) -> list[_Step]:
+def _steps(kept_files: Sequence[Kept], acts: Mapping[int, Act], published: str | None) -> list[_Step]:
     """What changed one partition, oldest first.
 
     An act that noted a partition and did not come to replace it, as it was killed or refused, changed nothing.
     """
     steps: list[_Step] = []
-    after = now
+    after = published
     for kept in reversed(kept_files):
         before = identity_or_none(kept.file)
         if before != after:
