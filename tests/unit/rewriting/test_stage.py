@@ -22,7 +22,7 @@ from reloads.rewriting.stage import LONGEST_NAME, Stage, Staged
 from reloads.sql import quote_text
 from reloads.tables.definition import load_table
 from tests.conftest import define_table
-from tests.unit.rewriting.test_rewrite import days, of_each_day
+from tests.support.sales_home import days, of_each_day
 
 FIFTH = date(2025, 1, 5)
 ASKED = days("2025-01-05..2025-01-07")

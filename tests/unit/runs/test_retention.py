@@ -13,7 +13,7 @@ from reloads.requests.record import Record
 from reloads.runs.retention import remove_expired, remove_unfinished
 from reloads.warehouse.history import History
 from tests.chain import Chain
-from tests.unit.runs.test_undo import AMOUNTS, corrected, loaded, published, undone
+from tests.support.undo_history import AMOUNTS, corrected, loaded, published, undone
 
 __all__ = ["loaded"]
 
