@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from reloads.days import Days
+from reloads.partition_filter import KeyFilter
 from reloads.planning.selection import select_record_days
 from reloads.planning.staleness import TableState
 from reloads.requests.record import Record, new_record
@@ -37,62 +38,68 @@ def preview(settings: Settings, request: ReloadRequest, *, now: datetime) -> lis
     catalog = Catalog.load(settings.tables)
     records = {name: new_record(request, name, mode="command", origin="preview", now=now) for name in request.tables}
     lines: list[PlanLine] = []
-    changing: dict[str, Days] = {}
+    changing_days: dict[str, Days] = {}
     for table in catalog.lineage.load_order():
+        table_lines: list[PlanLine] = []
         if table in records:
-            mine, changing[table] = _asked(settings, catalog, records[table])
+            table_lines, changing_days[table] = _preview_request(settings, catalog, records[table])
         elif request.cascade and table in catalog.tables:
-            mine, changing[table] = _following(settings, catalog, table, changing, now)
-        else:
-            mine = []
-        lines += mine
+            table_lines, changing_days[table] = _preview_cascade(settings, catalog, table, changing_days, now)
+        lines += sorted(table_lines, key=lambda line: line.partition)
     return lines
 
 
-def _asked(settings: Settings, catalog: Catalog, record: Record) -> tuple[list[PlanLine], Days]:
-    look = _look(settings, catalog, record.table, record.days)
-    planned, skipped = select_record_days(record, look)
-    lines = [
-        line
-        for is_planned, whys in ((True, planned), (False, skipped))
-        for why, days in whys.items()
-        for day in days
-        for line in _lines(look, day, record, is_planned=is_planned, why=why)
-    ]
-    return sorted(lines, key=lambda line: line.partition), record.days - Days.union(skipped.values())
+def _preview_request(settings: Settings, catalog: Catalog, record: Record) -> tuple[list[PlanLine], Days]:
+    """The partitions that the request names, and the days that it would rewrite."""
+    state = _look_at(settings, catalog, record.table, record.days)
+    planned, skipped = select_record_days(record, state)
+    lines: list[PlanLine] = []
+    for why, days in planned.items():
+        for day in days:
+            lines += _day_lines(state, day, record.keys, is_planned=True, why=why)
+    for why, days in skipped.items():
+        for day in days:
+            lines += _day_lines(state, day, record.keys, is_planned=False, why=why)
+    return lines, record.days - Days.union(skipped.values())
 
 
-def _following(
-    settings: Settings, catalog: Catalog, table: str, changing: dict[str, Days], now: datetime
+def _preview_cascade(
+    settings: Settings, catalog: Catalog, table: str, changing_days: dict[str, Days], now: datetime
 ) -> tuple[list[PlanLine], Days]:
-    """The days of a reader that would be rewritten because its inputs change."""
+    """The partitions of a downstream table that would be rewritten because its inputs change, and their days."""
     first, today = catalog[table].settings.first_day, settings.day_of(now)
-    lines, taken = [], Days()
+    lines: list[PlanLine] = []
+    planned_days = Days()
     for name, window in catalog[table].inputs.items():
-        days = dependent_days(changing.get(name, Days()), window) & Days.between(first, max(first, today))
+        input_days = changing_days.get(name, Days())
+        days = dependent_days(input_days, window) & Days.between(first, max(first, today))
         if not days:
-            # One that nothing reaches need not even be readable.
+            # An input that no change reaches need not even be readable.
             continue
-        look = _look(settings, catalog, table, days)
-        new = Days.of(day for day in days - taken if day in changing[name] or look.folder.has_day(day))
-        taken |= new
-        lines += [line for day in new for line in _lines(look, day, None, is_planned=True, why=f"{name} changes")]
-    return sorted(lines, key=lambda line: line.partition), taken
+        state = _look_at(settings, catalog, table, days)
+        for day in days - planned_days:
+            # As a plan does: a day that was never loaded is not stale, unless the change itself loads it.
+            if day in input_days or state.folder.has_day(day):
+                planned_days |= Days.of([day])
+                lines += _day_lines(state, day, {}, is_planned=True, why=f"{name} changes")
+    return lines, planned_days
 
 
-def _look(settings: Settings, catalog: Catalog, table: str, days: Days) -> TableState:
+def _look_at(settings: Settings, catalog: Catalog, table: str, days: Days) -> TableState:
     definition = catalog[table]
     inputs = all_inputs(settings.tables, definition)
     return TableState.at(definition, days, warehouse=settings.warehouse, inputs=inputs)
 
 
-def _lines(look: TableState, day: date, record: Record | None, *, is_planned: bool, why: str) -> Iterator[PlanLine]:
-    folder = look.folder
-    names = [name for name in folder.names_of(day) if record is None or look.is_chosen(name, record.keys)]
-    for name in names or [folder.day_name(day)]:
-        rows, size = None, None
-        if names:
-            entry, file = look.ledger.entries.get(name), folder.file(name)
-            size = file.stat().st_size
-            rows = entry.rows if entry and entry.file == identity(file) else None
-        yield PlanLine(look.table.name, name, is_planned, why, rows, size)
+def _day_lines(
+    state: TableState, day: date, key_filter: KeyFilter, *, is_planned: bool, why: str
+) -> Iterator[PlanLine]:
+    """A line for each published partition of the day that passes, or one for the day."""
+    folder = state.folder
+    names = [name for name in folder.names_of(day) if state.is_selected(name, key_filter)]
+    if not names:
+        yield PlanLine(state.table.name, str(folder.day_name(day)), is_planned, why, rows=None, bytes=None)
+    for name in names:
+        file, entry = folder.file(name), state.ledger.entries.get(name)
+        rows = entry.rows if entry and entry.file == identity(file) else None
+        yield PlanLine(state.table.name, str(name), is_planned, why, rows, file.stat().st_size)

@@ -1,15 +1,14 @@
-"""The index: what lies in the landing folder and the warehouse as two views, for questions asked in SQL.
+"""Two SQL views of the landing folder and the warehouse.
 
 requests      one row a request: accepted, cancelled, failed, done (archived too), and one a rejected file
 partitions    one row a published partition: what its file holds, who asked for it, whether its query is today's
 
-``requests`` reads the folders each time it is asked; ``partitions`` is as the warehouse was when it was opened.
+``requests`` reads the folders at each query; ``partitions`` shows the warehouse as it was when the views were opened.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reloads.errors import RequestError
+from reloads.halving import attempt_by_halves
 from reloads.rewriting.engine import message
 from reloads.settings import Settings
 from reloads.sql import quote_text
@@ -24,13 +24,14 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.parquet import pattern
 from reloads.warehouse.partitions import folder_of
 
 if TYPE_CHECKING:
     import duckdb
 
-LOOKS = 5
-"""So often are the folders looked at while records move between them."""
+ATTEMPTS = 5
+"""So often is a query tried while records move between the folders that it reads."""
 
 RECORD = """struct(
     id varchar, mode varchar, "table" varchar, days varchar[], accepted_at timestamptz, finished_at timestamptz,
@@ -43,11 +44,11 @@ RECORD = """struct(
     checks struct("check" varchar, severity varchar, days varchar[], "rows" bigint, found varchar, expected varchar)[],
     children varchar[], runs varchar[]
 )"""
-"""The type of a record. What an old record lacks is NULL; what is not named here is passed over."""
+"""The type of a record. A field that an old record lacks is NULL; a field that is not named here is left out."""
 
-# read_blob and not read_json, which ends at the first file that is no JSON and where there is none. As in the queue,
-# only a file with the name of its id is a record. The folders are listed in the order in which records move, so that
-# one that moves meanwhile is met at least once; it counts where it was met last.
+# read_blob and not read_json, which fails at the first file that is not JSON, and where there is no file. As in the
+# queue, only a file with the name of its id is a record. The folders are listed in the order in which records move, so
+# that a record that moves meanwhile is met at least once; it counts where it was met last.
 REQUESTS = """
 create view requests as
 with files as (
@@ -72,8 +73,8 @@ select 'rejected' as state, regexp_replace(parse_filename(filename), '[.]error[.
 from read_blob({rejected})
 """
 
-FOUND = """
-create table held.found as select unnest(cast(cast($1 as json) as struct(
+PUBLISHED = """
+create table held.published as select unnest(cast(cast($1 as json) as struct(
     "table" varchar, "partition" varchar, day date, keys json, bytes bigint, published_at timestamptz,
     checked_at varchar, is_current boolean, file varchar
 )[]), recursive := true)
@@ -104,29 +105,29 @@ select "table", "partition", day, keys, "rows", bytes, published_at,
     try_cast(try_cast(requests as json) as varchar[]) as requests, run,
     try_cast(written_at as timestamptz) as written_at, query_version, try_cast(parameters as json) as parameters,
     try_cast(checked_at as timestamptz) as checked_at, is_current, file
-from held.found left join held.footers using (file)
+from held.published left join held.footers using (file)
 """
 
 
 def open_views(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A database in memory with the views ``requests`` and ``partitions``; times are shown in UTC.
 
-    What cannot be read does not hide the rest: a file that holds no record is left out, and a partition whose file is
-    broken has no ``rows``. Tables whose folder is broken have no partitions here.
+    What cannot be read does not hide the rest: a file that does not hold a record is left out, and a partition whose
+    file is broken has no ``rows``. Tables whose folder is broken have no partitions here.
     """
     import duckdb
 
-    partitions = [
-        part for table in Catalog.load(settings.tables).tables.values() for part in _partitions(settings, table)
-    ]
+    partitions: list[dict[str, Any]] = []
+    for table in Catalog.load(settings.tables).tables.values():
+        partitions += _published_partitions(settings, table)
     db = duckdb.connect(":memory:")
     try:
         db.execute("set timezone = 'UTC'")
         db.execute("create schema held")
-        db.execute(_requests(settings.landing))
-        db.execute(FOUND, [json.dumps(partitions)])
+        db.execute(_requests_view(settings.landing))
+        db.execute(PUBLISHED, [json.dumps(partitions)])
         db.execute(FOOTERS)
-        _read_footers(db, [part["file"] for part in partitions])
+        _read_footers(db, [partition["file"] for partition in partitions])
         db.execute(PARTITIONS)
     except BaseException:
         db.close()
@@ -142,9 +143,9 @@ def query_views(db: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBP
     import duckdb
 
     try:
-        kinds = [found.type for found in duckdb.extract_statements(statement)]
+        kinds = [parsed.type for parsed in duckdb.extract_statements(statement)]
         if kinds != [duckdb.StatementType.SELECT]:
-            raise RequestError("the index answers exactly one SELECT; write one like: from requests")
+            raise RequestError("the views answer exactly one SELECT; write one like: from requests")
         return _answer(db, statement)
     except duckdb.Error as error:
         raise RequestError(f"the query fails: {message(error)}; mend it, or ask again") from error
@@ -158,10 +159,10 @@ def _answer(db: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRel
 
 
 def look_again(look: Callable[[], object]) -> object:
-    """Do it, and again where a file was gone between being listed and being read: its record may have moved on."""
+    """Look, and look again where a file was gone between being listed and being read: its record may have moved on."""
     import duckdb
 
-    for _ in range(LOOKS - 1):
+    for _ in range(ATTEMPTS - 1):
         try:
             return look()
         except duckdb.IOException:
@@ -169,32 +170,31 @@ def look_again(look: Callable[[], object]) -> object:
     return look()
 
 
-def _requests(landing: Path) -> str:
-    folder = re.sub(r"[*?\[]", r"[\g<0>]", str(landing))
+def _requests_view(landing: Path) -> str:
+    folder = pattern(landing)
     patterns = {state: f"{folder}/{state}/*.json" for state in ("accepted", "cancelled", "failed", "done")}
     patterns |= {"archive": f"{folder}/done/archive/*.jsonl", "rejected": f"{folder}/rejected/*.error.txt"}
-    return REQUESTS.format(record=RECORD, **{name: quote_text(pattern) for name, pattern in patterns.items()})
+    return REQUESTS.format(record=RECORD, **{name: quote_text(text) for name, text in patterns.items()})
 
 
-def _partitions(settings: Settings, table: Table) -> Iterator[dict[str, Any]]:
-    """What the file system and the ledger know of each published partition of a table."""
-    folder = folder_of(settings.warehouse, table)
+def _published_partitions(settings: Settings, table: Table) -> Iterator[dict[str, Any]]:
+    """What the file system and the ledger say of each published partition of a table."""
     entries = read_ledger(settings.warehouse, table.name).entries
-    for name, file in folder.published().items():
+    for name, file in folder_of(settings.warehouse, table).published().items():
         try:
-            day, status, known = folder.day_of(name), file.stat(), identity(file)
+            status, file_identity = file.stat(), identity(file)
         except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
             continue
         entry = entries.get(name)
         yield {
             "table": table.name,
-            "partition": name,
-            "day": str(day),
-            "keys": dict(zip(table.settings.keys, folder.key_values(name), strict=True)),
+            "partition": str(name),
+            "day": str(name.day),
+            "keys": name.key_values,
             "bytes": status.st_size,
             "published_at": datetime.fromtimestamp(status.st_mtime, UTC).isoformat(),
             "checked_at": entry.checked_at if entry else None,
-            "is_current": entry is not None and (entry.version, entry.file) == (table.version, known),
+            "is_current": entry is not None and (entry.version, entry.file) == (table.version, file_identity),
             "file": str(file),
         }
 
@@ -203,11 +203,7 @@ def _read_footers(db: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
     """Read the footers of all files in as few statements as the broken ones among them allow."""
     import duckdb
 
-    if not files:
-        return
-    try:
-        db.execute(READ_FOOTERS, [files])
-    except duckdb.Error:
-        half = len(files) // 2
-        for part in (files[:half], files[half:]) if half else ():
-            _read_footers(db, part)
+    def read(some_files: Sequence[str]) -> None:
+        db.execute(READ_FOOTERS, [some_files])
+
+    attempt_by_halves(files, read, retry_on=duckdb.Error, give_up=lambda _file, _error: None)

@@ -6,7 +6,7 @@ another than the one that was read, or if it is not known what it was made from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -19,7 +19,8 @@ from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
 from reloads.warehouse.fingerprint import digest, identities, identity
 from reloads.warehouse.ledger import Entry, Ledger, read_ledger
-from reloads.warehouse.partitions import TableFolder, day_part, folder_of, is_of_day
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder, folder_of
 
 MISSING = "it is missing"
 UNKNOWN = "it is not known what it was made from"
@@ -29,7 +30,7 @@ GONE = "a partition of it is gone"
 
 @dataclass(frozen=True)
 class TableState:
-    """What is published of a table now, and what is known of it."""
+    """What is published of a table now, and what its ledger says."""
 
     table: Table
     folder: TableFolder
@@ -40,70 +41,84 @@ class TableState:
     @classmethod
     def at(cls, table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table]) -> TableState:
         """Look at these days of the table and at what they depend on."""
-        now = {
-            name: identities(folder_of(warehouse, inputs[name]), input_days(days, window))
-            for name, window in table.inputs.items()
-        }
-        return cls(table, folder_of(warehouse, table), read_ledger(warehouse, table.name), now)
+        input_identities: dict[str, Mapping[date, tuple[str, ...]]] = {}
+        for name, window in table.inputs.items():
+            input_identities[name] = identities(folder_of(warehouse, inputs[name]), input_days(days, window))
+        return cls(table, folder_of(warehouse, table), read_ledger(warehouse, table.name), input_identities)
 
-    def why(self, day: date, choice: KeyFilter | None = None, *, is_partly_enough: bool = False) -> str | None:
-        """Why the day, or what ``choice`` names of it, is to be rewritten; None if it is as it should be.
+    def why(self, day: date, key_filter: KeyFilter | None = None, *, is_partly_enough: bool = False) -> str | None:
+        """Why the day, or what ``key_filter`` takes of it, is to be rewritten; None if it is as it should be.
 
-        A choice of which a value has no partition is missing, unless some of it is enough.
+        It is missing if a value of the filter has no partition; where some of it is enough, if no value has one.
         """
         if not self.folder.keys:
-            return self._why_file(day, self.folder.day_name(day))
-        names = [name for name in self.folder.names_of(day) if self.is_chosen(name, choice or {})]
-        is_all = not choice or (bool(names) if is_partly_enough else _has_all(self.folder, names, choice))
-        if not self.folder.has_day(day) or not is_all:
+            return self._why_partition(self.folder.day_name(day))
+        names = [name for name in self.folder.names_of(day) if self.is_selected(name, key_filter or {})]
+        if self._is_missing(day, names, key_filter, is_partly_enough=is_partly_enough):
             return MISSING
-        whys = [self._why_file(day, name) for name in names]
-        if not choice:
-            is_gone = bool(self._entered.get(self.folder.day_name(day), set()).difference(names))
-            whys += [GONE if is_gone else None, self._why_day(day)]
-        return next((why for why in whys if why), None)
+        why = self._why_first(names)
+        return why if why or key_filter else self._why_day(day, names)
 
-    @cached_property
-    def _entered(self) -> Mapping[str, set[str]]:
-        """The partitions in the ledger, by the name of their day."""
-        found: dict[str, set[str]] = {}
-        for name in self.ledger.entries:
-            if "/" in name and not is_of_day(name):
-                found.setdefault(day_part(name), set()).add(name)
-        return found
+    def _is_missing(
+        self, day: date, names: Sequence[PartitionName], key_filter: KeyFilter | None, *, is_partly_enough: bool
+    ) -> bool:
+        """Whether the day was never published, or values of the filter have no partition among ``names``."""
+        if not self.folder.has_day(day):
+            return True
+        if not key_filter:
+            return False
+        return not names if is_partly_enough else not _has_all_values(names, key_filter)
 
-    def is_chosen(self, name: str, choice: KeyFilter) -> bool:
-        """Whether the partition has values of the keys that ``choice`` wants."""
-        values = dict(zip(self.folder.keys, self.folder.key_values(name), strict=True))
-        return all(values[key] in wanted for key, wanted in choice.items())
+    def is_selected(self, name: PartitionName, key_filter: KeyFilter) -> bool:
+        """Whether the partition has values of the keys that ``key_filter`` takes."""
+        key_values = name.key_values
+        return all(key_values[key] in values for key, values in key_filter.items())
 
     def parameters(self, day: date) -> Mapping[str, Any]:
         """The parameters with which the day was written; none if it is missing."""
-        name = self.folder.day_name(day)
-        entries = (self.ledger.entries.get(one) for one in (name, *self.folder.names_of(day)))
-        found = next((entry.parameters for entry in entries if entry), {})
-        return {name: value for name, value in found.items() if name in self.table.settings.parameters}
+        for name in (self.folder.day_name(day), *self.folder.names_of(day)):
+            entry = self.ledger.entries.get(name)
+            if entry:
+                declared = self.table.settings.parameters
+                return {key: value for key, value in entry.parameters.items() if key in declared}
+        return {}
 
-    def _why_file(self, day: date, name: str) -> str | None:
+    def _why_first(self, names: Sequence[PartitionName]) -> str | None:
+        """The first reason that one of these partitions gives."""
+        for name in names:
+            why = self._why_partition(name)
+            if why:
+                return why
+        return None
+
+    def _why_partition(self, name: PartitionName) -> str | None:
         try:
-            now = identity(self.folder.file(name))
+            published = identity(self.folder.file(name))
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
         entry = self.ledger.entries.get(name)
-        return UNKNOWN if entry is None or entry.file != now else self._why_entry(day, entry)
+        if entry is None or entry.file != published:
+            return UNKNOWN
+        return self._why_entry(name.day, entry)
 
-    def _why_day(self, day: date) -> str | None:
-        """As of the last time that all keys of the day were rewritten."""
-        whole, parts = self.ledger.entries.get(self.folder.day_name(day)), list(self._parts(day))
-        if whole and not self._why_entry(day, whole):
+    def _why_day(self, day: date, published: Sequence[PartitionName]) -> str | None:
+        """As of the last time that all keys of the day were rewritten, at once or slice by slice."""
+        if self._entered_partitions.get(self.folder.day_name(day), set()).difference(published):
+            return GONE
+        day_entry = self.ledger.entries.get(self.folder.day_name(day))
+        if day_entry and not self._why_entry(day, day_entry):
             return None
-        found = [self._why_entry(day, part) if part else UNKNOWN for part in parts or [whole]]
-        return next((why for why in found if why), None)
+        for entry in list(self._slice_entries(day)) or [day_entry]:
+            why = self._why_entry(day, entry) if entry else UNKNOWN
+            if why:
+                return why
+        return None
 
-    def _parts(self, day: date) -> Iterator[Entry | None]:
-        of = self.table.settings.key_slices
-        if of > 1:
-            yield from (self.ledger.entries.get(f"{self.folder.day_name(day)}#{part}/{of}") for part in range(of))
+    def _slice_entries(self, day: date) -> Iterator[Entry | None]:
+        slice_count = self.table.settings.key_slices
+        if slice_count > 1:
+            for number in range(slice_count):
+                yield self.ledger.entries.get(self.folder.slice_name(day, number, slice_count))
 
     def _why_entry(self, day: date, entry: Entry) -> str | None:
         if entry.version != self.table.version:
@@ -116,11 +131,24 @@ class TableState:
         return None
 
     @cached_property
+    def _entered_partitions(self) -> Mapping[PartitionName, set[PartitionName]]:
+        """The partitions in the ledger of a table with keys, by the name of their day."""
+        partitions: dict[PartitionName, set[PartitionName]] = {}
+        for name in self.ledger.entries:
+            if isinstance(name, PartitionName) and not name.is_of_day:
+                partitions.setdefault(name.day_name, set()).add(name)
+        return partitions
+
+    @cached_property
     def _digests(self) -> dict[tuple[str, date], str]:
         """Of the inputs, for each day; a day of a table with keys is asked for once for each of them."""
         return {}
 
 
-def _has_all(folder: TableFolder, names: list[str], choice: KeyFilter) -> bool:
-    there = [dict(zip(folder.keys, folder.key_values(name), strict=True)) for name in names]
-    return all(any(values[key] == value for values in there) for key, wanted in choice.items() for value in wanted)
+def _has_all_values(names: Sequence[PartitionName], key_filter: KeyFilter) -> bool:
+    """Whether each value of each key has a partition."""
+    for key, values in key_filter.items():
+        published_values = {name.key_values[key] for name in names}
+        if not published_values.issuperset(values):
+            return False
+    return True

@@ -1,9 +1,9 @@
-"""The work of one batch: what it is to do, for whom and where, and what its steps share."""
+"""The context of one batch: what to rewrite, for whom and where, and what the steps share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from reloads.rewriting.inputs import Snapshot
 from reloads.rewriting.stage import Stage
 from reloads.tables.definition import Table
 from reloads.warehouse.ledger import Entry
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 
 if TYPE_CHECKING:
@@ -57,26 +58,32 @@ class BatchContext:
         """The database of the batch, with its inputs and parameters."""
         return self.stage.db
 
-    def entry(self, name: str, rows: int) -> Entry:
-        """What the ledger is to say of a partition."""
-        day = self.target.day_of(name)
+    def select_partitions(self, names: Iterable[PartitionName]) -> set[PartitionName]:
+        """Those of these partitions that pass the partition filter of the batch."""
+        names_by_text = {str(name): name for name in names}
+        key_values = {text: tuple(name.key_values.values()) for text, name in names_by_text.items()}
+        passing = self.batch.partition_filter.select(self.db, key_values, self.table.settings.keys)
+        return {names_by_text[text] for text in passing}
+
+    def build_entry(self, day: date, rows: int) -> Entry:
+        """The ledger's entry of a partition, or of a whole day or a slice of it, that was rewritten now."""
         return Entry(
             version=self.table.version,
-            inputs=self._inputs_of(day),
+            inputs=self._input_digests(day),
             checked_at=self.provenance.written_at.isoformat(timespec="seconds"),
             rows=rows,
             parameters=json.loads(json.dumps(self.batch.parameters, default=str)),
             run=self.provenance.run,
         )
 
-    def _inputs_of(self, day: date) -> dict[str, str]:
+    def _input_digests(self, day: date) -> dict[str, str]:
         if day not in self._digests:
-            self._digests[day] = {input_: snapshot.digest(day) for input_, snapshot in self.snapshots.items()}
+            self._digests[day] = {name: snapshot.digest(day) for name, snapshot in self.snapshots.items()}
         return self._digests[day]
 
     @cached_property
     def _digests(self) -> dict[date, dict[str, str]]:
-        """Of the inputs, for each day, which may have many partitions."""
+        """Of the inputs, by day: computed once a day, which may have thousands of partitions."""
         return {}
 
 

@@ -22,8 +22,10 @@ from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
 from reloads.tables.parameters import with_defaults
 from reloads.warehouse.fingerprint import digest, identity
+from reloads.warehouse.layout import DATA_FILE
 from reloads.warehouse.ledger import read_ledger, table_lock
 from reloads.warehouse.parquet import relation
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 
 if TYPE_CHECKING:
@@ -65,11 +67,11 @@ def take_snapshots(
     return snapshots
 
 
-def _link_day(source: TableFolder, day: date, folder: Path) -> list[tuple[str, Path]]:
+def _link_day(source: TableFolder, day: date, folder: Path) -> list[tuple[PartitionName, Path]]:
     """Link the partitions of the day; the name and the link of each one that has a file."""
-    links: list[tuple[str, Path]] = []
+    links: list[tuple[PartitionName, Path]] = []
     for partition in source.names_of(day):
-        link = folder / source.table / partition / "data.parquet"
+        link = folder / source.table / str(partition) / DATA_FILE
         try:
             link.parent.mkdir(parents=True)
             link_or_copy(source.file(partition), link)

@@ -1,4 +1,4 @@
-"""Rewriting a batch: staged, compared, checked, and what is good and new published.
+"""Rewriting a batch: its partitions are written, validated and compared, and those that changed are published.
 
 If the query fails, the batch is halved until the failing days are known; the others are published, and the failing ones
 keep their files.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError
+from reloads.halving import attempt_by_halves
 from reloads.outcome import Failure, Outcome
-from reloads.rewriting.compare import find_unchanged
+from reloads.rewriting.compare import Pair, find_unchanged
 from reloads.rewriting.context import BatchContext, Locations, Provenance, build_footer
 from reloads.rewriting.engine import Engine, Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters, take_snapshots
@@ -26,40 +28,75 @@ from reloads.rewriting.validation import SchemaFit, check_schema, validate_rows
 from reloads.tables.definition import Table
 from reloads.warehouse.fingerprint import identity_or_none
 from reloads.warehouse.history import Act, History
-from reloads.warehouse.ledger import Ledger, read_ledger
+from reloads.warehouse.ledger import Entry, Ledger, read_ledger
 from reloads.warehouse.parquet import footers, row_counts
-from reloads.warehouse.partitions import day_part, folder_of
+from reloads.warehouse.partition_name import LedgerName, PartitionName
+from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.publish import Publication, publish
 from reloads.warehouse.staging import staging_folder
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The partitions of the days that passed validation: what was written, and what is published there."""
+
+    days: Days
+    staged: Mapping[PartitionName, Staged]
+    rows_before: Mapping[PartitionName, int | None]
+    """Of the published partitions; None where the file cannot be read."""
+    unchanged: Mapping[PartitionName, str | None]
+    """The partitions that came out as they are published, with the identity of the file that was compared."""
+    unchanged_runs: Mapping[PartitionName, str]
+    """The runs that published them."""
+
+    @property
+    def changes(self) -> dict[PartitionName, Path | None]:
+        """By partition, the file that replaces the published one; None where the partition has no rows any more."""
+        changes: dict[PartitionName, Path | None] = {}
+        for name, staged in self.staged.items():
+            if name not in self.unchanged:
+                changes[name] = staged.path
+        for name in self.rows_before:
+            if name not in self.staged:
+                changes[name] = None
+        return changes
+
+
 def rewrite_batch(batch: Batch, *, table: Table, place: Locations, share: Share, provenance: Provenance) -> Outcome:
-    """Rewrite the partitions of the work and publish those that changed.
+    """Rewrite the partitions of the batch and publish those that changed.
 
     Never raises for what a query, data or a disk can do: that stands in the outcome. An error of the environment fails
     the days not yet published and may be ``transient``.
     """
     begun = time.monotonic()
+
+    def attempt(days: Sequence[date]) -> Outcome:
+        return _rewrite_in_own_staging(replace(batch, days=Days.of(days)), table, place, share, provenance)
+
+    # An input that cannot be read fails the days that depend on it, not the others.
+    outcomes = attempt_by_halves(list(batch.days), attempt, retry_on=InputError, give_up=_fail_day)
+    outcome = sum(outcomes, start=Outcome())
+    seconds = round(time.monotonic() - begun, 3)
+    return outcome.model_copy(update={"seconds": seconds, "failed": _merge_failures(outcome.failed)})
+
+
+def _rewrite_in_own_staging(
+    batch: Batch, table: Table, place: Locations, share: Share, provenance: Provenance
+) -> Outcome:
+    """Rewrite these days with a staging folder and a database of their own; raises ``InputError`` only."""
     try:
         with (
             staging_folder(place.warehouse, table.name) as folder,
             connect(table, source=place.source, spill=folder / "spill", share=share) as engine,
         ):
-            outcome = _rewrite(_open(batch, table, place, provenance, engine, folder), batch.days)
-    except InputError as error:
-        outcome = _failed(batch.days, error)
-        if len(batch.days) > 1:
-            outcome = Outcome()
-            for half in batch.days.split(2):
-                outcome += rewrite_batch(
-                    replace(batch, days=half), table=table, place=place, share=share, provenance=provenance
-                )
+            return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder))
+    except InputError:
+        raise
     except ReloadsError as error:
-        outcome = _failed(batch.days, error)
-    return outcome.model_copy(update={"seconds": round(time.monotonic() - begun, 3), "failed": _merged(outcome.failed)})
+        return _fail(batch.days, error)
 
 
-def _open(
+def _open_context(
     batch: Batch, table: Table, place: Locations, provenance: Provenance, engine: Engine, folder: Path
 ) -> BatchContext:
     """The batch with its inputs linked, its parameters set and its columns looked at."""
@@ -70,151 +107,187 @@ def _open(
     set_parameters(engine.db, table, batch.parameters)
     types = query_columns(engine, table)
     stage = Stage(table, batch.partition_filter, build_footer(table, batch, provenance), engine.db, folder)
-    keys = {key: types[key] for key in table.settings.keys}
-    return BatchContext(table, batch, place, provenance, stage, folder_of(place.warehouse, table), snapshots, keys)
+    key_types = {key: types[key] for key in table.settings.keys}
+    target = folder_of(place.warehouse, table)
+    return BatchContext(table, batch, place, provenance, stage, target, snapshots, key_types)
 
 
-def _rewrite(context: BatchContext, days: Days) -> Outcome:
+def _rewrite_by_halves(context: BatchContext) -> Outcome:
+    def attempt(days: Sequence[date]) -> Outcome:
+        return _rewrite_days(context, Days.of(days))
+
+    outcomes = attempt_by_halves(list(context.batch.days), attempt, retry_on=QueryError, give_up=_fail_day)
+    return sum(outcomes, start=Outcome())
+
+
+def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
+    """Write, validate, compare and publish; raises ``QueryError`` where fewer days may do better."""
     try:
         staged = context.stage.write(days)
-        return _judge(context, days, staged)
+        fit = check_schema(context, staged)
+        rows_before = _count_rows_before(context, days)
+        readable = [name for name, rows in rows_before.items() if rows is not None]
+        check_results, refused = validate_rows(context, days, staged, readable)
+        valid_days = days - Days.union(failure.days for failure in refused)
+        comparison = _compare(context, valid_days, staged, rows_before)
+        # The ledger's entry of an unchanged partition is true of the file that was compared, and of no other.
+        kept = publish(context.target, _build_publication(context, comparison, fit))
+        outcome = _build_outcome(context, comparison, kept)
+        return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": check_results})
     except (OperatorError, FitError) as error:
-        return _failed(days, error)
-    except QueryError as error:
-        if len(days) == 1:
-            return _failed(days, error)
+        return _fail(days, error)
+    except QueryError:
+        # What a failed COPY wrote fills the disk while the halves are written.
         shutil.rmtree(context.stage.place(days), ignore_errors=True)
-        first, second = days.split(2)
-        return _rewrite(context, first) + _rewrite(context, second)
+        raise
 
 
-def _judge(context: BatchContext, days: Days, staged: Mapping[str, Staged]) -> Outcome:
-    """Publish the days of the staged files that are good."""
-    fit = check_schema(context, staged)
-    before = _before(context, days)
-    found, refused = validate_rows(context, days, staged, [name for name, rows in before.items() if rows is not None])
-    good = days - Days.of(day for failure in refused for day in failure.days)
-    outcome = _publish(context, good, staged, before, fit)
-    return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": found})
-
-
-def _before(context: BatchContext, days: Days) -> dict[str, int | None]:
+def _count_rows_before(context: BatchContext, days: Days) -> dict[PartitionName, int | None]:
     """The published partitions that the batch replaces, with their rows; None where a file cannot be read."""
-    names = [name for day in days for name in context.target.names_of(day)]
-    if context.table.settings.keys:
-        values = {name: context.target.key_values(name) for name in names}
-        names = sorted(context.batch.partition_filter.select(context.db, values, context.table.settings.keys))
+    published: list[PartitionName] = []
+    for day in days:
+        published += context.target.names_of(day)
+    names = sorted(context.select_partitions(published), key=str)
     counts = row_counts(context.db, [context.target.file(name) for name in names])
     return {name: counts.get(context.target.file(name)) for name in names}
 
 
-def _publish(
+def _compare(
     context: BatchContext,
     days: Days,
-    staged: Mapping[str, Staged],
-    before: Mapping[str, int | None],
-    fit: SchemaFit,
-) -> Outcome:
-    """Publish the partitions of ``days`` whose content is another than before, and enter all of them."""
-    day_of = context.target.day_of
-    new = {name: one for name, one in staged.items() if day_of(name) in days}
-    old = {name: rows for name, rows in before.items() if day_of(name) in days}
-    readable = [name for name in new if old.get(name) is not None]
-    seen = {name: identity_or_none(context.target.file(name)) for name in readable}
-    same = find_unchanged(context.db, {name: (context.target.file(name), new[name].path) for name in readable})
-    changes: dict[str, Path | None] = {name: one.path for name, one in new.items() if name not in same}
-    changes |= dict.fromkeys(old.keys() - new.keys())
-    runs = _runs(context, same)
-    mine = {name for name, run in runs.items() if run == context.provenance.run} | _removed_before(context, days, new)
-    publication = _publication(context, days, new, changes, fit, runs)
-    # What the ledger is to say of an unchanged file is true of the file that was compared.
-    refused = publish(context.target, replace(publication, expected={name: seen[name] for name in same}))
-    failed_days = Days.of(map(day_of, refused))
-    # An earlier try of this run may have published some: the run did, although this try found them unchanged.
-    published = Days.of(map(day_of, {*changes, *mine})) - failed_days
-    done = [name for name in new if day_of(name) not in failed_days]
-    return Outcome(
-        published=published,
-        unchanged=days - published - failed_days,
-        failed=tuple(Failure(days=Days.of([day_of(name)]), error=e, transient=True) for name, e in refused.items()),
-        rows=_by_day(context, {name: new[name].rows for name in done}),
-        bytes=_by_day(context, {name: new[name].bytes for name in done}),
-        rows_before=_by_day(context, {name: rows or 0 for name, rows in old.items()}),
+    staged: Mapping[PartitionName, Staged],
+    rows_before: Mapping[PartitionName, int | None],
+) -> Comparison:
+    """Find the partitions of ``days`` that came out as they are published."""
+    staged = {name: file for name, file in staged.items() if name.day in days}
+    rows_before = {name: rows for name, rows in rows_before.items() if name.day in days}
+    identities: dict[PartitionName, str | None] = {}
+    pairs: dict[PartitionName, Pair] = {}
+    for name, file in staged.items():
+        if rows_before.get(name) is not None:
+            published_file = context.target.file(name)
+            # Looked at before the content is read: a file that is replaced meanwhile is found out when publishing.
+            identities[name] = identity_or_none(published_file)
+            pairs[name] = (published_file, file.path)
+    unchanged_names = find_unchanged(context.db, pairs)
+    return Comparison(
+        days=days,
+        staged=staged,
+        rows_before=rows_before,
+        unchanged={name: identities[name] for name in unchanged_names},
+        unchanged_runs=_read_runs(context, unchanged_names),
     )
 
 
-def _publication(
-    context: BatchContext,
-    days: Days,
-    new: Mapping[str, Staged],
-    changes: Mapping[str, Path | None],
-    fit: SchemaFit,
-    runs: Mapping[str, str],
-) -> Publication:
-    batch, settings = context.batch, context.table.settings
+def _read_runs(context: BatchContext, names: Collection[PartitionName]) -> dict[PartitionName, str]:
+    """Which run published each of these partitions, by their footers."""
+    runs = footers(context.db, [context.target.file(name) for name in names], "reloads.run")
+    return {name: runs.get(context.target.file(name), "") for name in names}
+
+
+def _build_publication(context: BatchContext, comparison: Comparison, fit: SchemaFit) -> Publication:
+    """What is to be published of the comparison, and entered into the ledger."""
+    settings, changes = context.table.settings, comparison.changes
     ledger = read_ledger(context.place.warehouse, context.table.name)
-    entries = {name: context.entry(name, one.rows) for name, one in new.items()}
-    entries |= {name: replace(entries[name], run=run) for name, run in runs.items()}
-    if settings.keys and not batch.partition_filter.key_filters:
-        # A day of which every key was rewritten, or every key of a slice: also one that came out without any.
-        part = (
-            f"#{batch.partition_filter.slice_number}/{batch.partition_filter.slice_count}"
-            if batch.partition_filter.slice_count > 1
-            else ""
-        )
-        entries |= {name: context.entry(name, 0) for name in (f"{context.target.day_name(day)}{part}" for day in days)}
-    # Nothing is owed where nothing was published: batches whose columns differ would owe one another for ever.
-    is_owed = fit.is_other and bool(changes) and settings.on_schema_change == "replace"
+    # Only where something is published: batches whose columns differ would ask one another to reload for ever.
+    needs_backfill = fit.is_changed and bool(changes) and settings.on_schema_change == "replace"
     return Publication(
         staged=changes,
-        entries=entries,
+        entries=_build_entries(context, comparison),
         act=Act(context.batch.requests, context.provenance.run),
-        told=batch.days - batch.no_cascade_days,
+        cascade_days=context.batch.days - context.batch.no_cascade_days,
         columns=fit.columns if changes or not ledger.columns else {},
         keys=context.key_types,
-        owed=context.table.version if is_owed else "",
-        forgotten=_vanished(context, days, ledger) - new.keys(),
+        schema_backfill=context.table.version if needs_backfill else "",
+        dropped_entries=_vanished_partitions(context, comparison.days, ledger) - comparison.staged.keys(),
+        expected=comparison.unchanged,
         is_history_kept=settings.history_days > 0,
     )
 
 
-def _runs(context: BatchContext, names: Collection[str]) -> dict[str, str]:
-    """Which run published each of these partitions, by their footers."""
-    found = footers(context.db, [context.target.file(name) for name in names], "reloads.run")
-    return {name: found.get(context.target.file(name), "") for name in names}
+def _build_entries(context: BatchContext, comparison: Comparison) -> dict[LedgerName, Entry]:
+    """The ledger's new entries: of each partition, and of the days or slices that were rewritten whole."""
+    entries: dict[LedgerName, Entry] = {}
+    for name, staged in comparison.staged.items():
+        entry = context.build_entry(name.day, staged.rows)
+        run = comparison.unchanged_runs.get(name)
+        entries[name] = entry if run is None else replace(entry, run=run)
+    partition_filter = context.batch.partition_filter
+    if context.table.settings.keys and not partition_filter.key_filters:
+        # Also a day that came out without any key.
+        for day in comparison.days:
+            name_of_whole: LedgerName = context.target.day_name(day)
+            if partition_filter.slice_count > 1:
+                slice_number, slice_count = partition_filter.slice_number, partition_filter.slice_count
+                name_of_whole = context.target.slice_name(day, slice_number, slice_count)
+            entries[name_of_whole] = context.build_entry(day, 0)
+    return entries
 
 
-def _removed_before(context: BatchContext, days: Days, new: Collection[str]) -> set[str]:
-    """The partitions that an earlier try of this run removed, as far as history is kept."""
-    if not context.table.settings.keys:
-        return set()
-    target, wanted = context.target, set(days)
+def _build_outcome(context: BatchContext, comparison: Comparison, kept: Mapping[PartitionName, str]) -> Outcome:
+    """The outcome after publishing, where the partitions ``kept`` could not be replaced."""
+    changed = {*comparison.changes, *_published_by_earlier_try(context, comparison)}
+    failed_days = Days.of(name.day for name in kept)
+    published = Days.of(name.day for name in changed) - failed_days
+    rows: dict[PartitionName, int] = {}
+    sizes: dict[PartitionName, int] = {}
+    for name, staged in comparison.staged.items():
+        if name.day not in failed_days:
+            rows[name] = staged.rows
+            sizes[name] = staged.bytes
+    failures: list[Failure] = []
+    for name, error in kept.items():
+        failures.append(Failure(days=Days.of([name.day]), error=error, transient=True))
+    return Outcome(
+        published=published,
+        unchanged=comparison.days - published - failed_days,
+        failed=tuple(failures),
+        rows=_sum_by_day(rows),
+        bytes=_sum_by_day(sizes),
+        rows_before=_sum_by_day({name: count or 0 for name, count in comparison.rows_before.items()}),
+    )
 
-    def is_gone(name: str) -> bool:
-        return name not in new and target.is_name(name) and target.day_of(name) in wanted
 
-    return History(target.warehouse, target.table).replaced_by(context.provenance.run, of=is_gone)
+def _published_by_earlier_try(context: BatchContext, comparison: Comparison) -> set[PartitionName]:
+    """The partitions that an earlier try of this run published or removed.
+
+    The run did so, although this try found them unchanged. What it removed is known as far as history is kept.
+    """
+    run, target = context.provenance.run, context.target
+    published = {name for name, publishing_run in comparison.unchanged_runs.items() if publishing_run == run}
+    if context.table.settings.keys:
+        history = History(target.warehouse, target.table)
+        for name in history.replaced_by(run, days=set(comparison.days)):
+            if name not in comparison.staged and target.has_form_of(name):
+                published.add(name)
+    return published
 
 
-def _vanished(context: BatchContext, days: Days, ledger: Ledger) -> set[str]:
-    """The partitions within the scope that an earlier try removed and did not come to forget."""
-    target, keys = context.target, context.table.settings.keys
-    wanted = {context.target.day_name(day) for day in days}
-    entered = [name for name, entry in ledger.entries.items() if entry.file and day_part(name) in wanted]
-    entered = [name for name in entered if target.is_name(name)]
-    gone = {name: target.key_values(name) for name in entered if not target.file(name).exists()}
-    return context.batch.partition_filter.select(context.db, gone, keys)
+def _vanished_partitions(context: BatchContext, days: Days, ledger: Ledger) -> set[PartitionName]:
+    """The partitions of the batch whose file an earlier try removed, but whose entry it did not come to drop."""
+    target, rewritten_days = context.target, set(days)
+    vanished: list[PartitionName] = []
+    for name, entry in ledger.entries.items():
+        if not isinstance(name, PartitionName) or name.day not in rewritten_days:
+            continue
+        if entry.file and target.has_form_of(name) and not target.file(name).exists():
+            vanished.append(name)
+    return context.select_partitions(vanished)
 
 
-def _by_day(context: BatchContext, counts: Mapping[str, int]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _sum_by_day(counts: Mapping[PartitionName, int]) -> dict[str, int]:
+    sums: dict[str, int] = {}
     for name, count in counts.items():
-        day = str(context.target.day_of(name))
-        found[day] = found.get(day, 0) + count
-    return found
+        day = str(name.day)
+        sums[day] = sums.get(day, 0) + count
+    return sums
 
 
-def _failed(days: Days, error: ReloadsError) -> Outcome:
+def _fail_day(day: date, error: Exception) -> Outcome:
+    return _fail(Days.of([day]), error)
+
+
+def _fail(days: Days, error: Exception) -> Outcome:
     import duckdb
 
     # A source that cannot be read now may be there in a minute; a query that is wrong stays wrong.
@@ -222,10 +295,13 @@ def _failed(days: Days, error: ReloadsError) -> Outcome:
     return Outcome(failed=(Failure(days=days, error=str(error), transient=transient),))
 
 
-def _merged(failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
+def _merge_failures(failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
     """One failure for each message, with all its days."""
-    by_error: dict[tuple[str, bool], Days] = {}
+    days_by_error: dict[tuple[str, bool], Days] = {}
     for failure in failures:
         key = (failure.error, failure.transient)
-        by_error[key] = by_error.get(key, Days()) | failure.days
-    return tuple(Failure(days=days, error=error, transient=t) for (error, t), days in by_error.items())
+        days_by_error[key] = days_by_error.get(key, Days()) | failure.days
+    merged: list[Failure] = []
+    for (error, transient), days in days_by_error.items():
+        merged.append(Failure(days=days, error=error, transient=transient))
+    return tuple(merged)

@@ -9,23 +9,25 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError, shorten
+from reloads.files import cannot_write
 from reloads.partition_filter import PartitionFilter
 from reloads.rewriting.engine import message
 from reloads.sql import quote_name, quote_text
 from reloads.tables.definition import Table
+from reloads.warehouse.layout import DATA_FILE
+from reloads.warehouse.partition_name import PartitionName
 
 if TYPE_CHECKING:
     import duckdb
 
 LONGEST_NAME = 220
-"""Of a partition, as its history writes it: a file name of 255 bytes also holds a time and an ending."""
+"""In bytes, of a name as the history writes it: a file name of 255 bytes also holds a time and an ending."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,26 @@ class Stage:
     db: duckdb.DuckDBPyConnection
     folder: Path
 
-    def write(self, days: Days) -> dict[str, Staged]:
+    def write(self, days: Days) -> dict[PartitionName, Staged]:
         """One file for each partition that the query has rows for and, without keys, an empty one for other days.
 
         The files lie in the Hive layout below a folder of their own, by the name of their partition.
         """
         settings, folder = self.table.settings, self.place(days)
-        by = [settings.day_column, *settings.keys]
+        partition_columns = ", ".join(map(quote_name, [settings.day_column, *settings.keys]))
         query, values = self._query(days)
-        written = self._copy(query, values, folder, f"partition_by ({', '.join(map(quote_name, by))}),")
-        staged: dict[str, Staged] = {}
-        for path, rows, size, _, _, keys, *_ in written:
-            name = str(Path(path).parent.relative_to(folder))
-            day = date.fromisoformat(keys[settings.day_column])
-            self._refuse_bad_key(name, day, [keys[key] for key in settings.keys])
-            if name in staged or day not in days:
+        staged: dict[PartitionName, Staged] = {}
+        for path, rows, size, _, _, key_values, *_ in self._copy(
+            query, values, folder, f"partition_by ({partition_columns}),"
+        ):
+            name = PartitionName.parse(str(Path(path).parent.relative_to(folder)))
+            self._refuse_bad_key(name, [key_values[key] for key in settings.keys])
+            if name in staged or name.day not in days:
                 raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
             staged[name] = Staged(Path(path), rows, size)
-        return staged if settings.keys else staged | self._write_empty(days, staged, folder)
+        if not settings.keys:
+            staged |= self._write_empty(days, staged, folder)
+        return staged
 
     def place(self, days: Days) -> Path:
         """The folder of the files of these days."""
@@ -73,48 +77,57 @@ class Stage:
     def _query(self, days: Days) -> tuple[str, list[Any]]:
         settings = self.table.settings
         column = quote_name(settings.day_column)
-        within, values = self.partition_filter.condition(settings.keys)
-        where = f"({' or '.join(f'{column} between ? and ?' for _ in days.ranges)}) and {within}"
-        query = f"select * from (\n{self.table.query}\n) where {where}"
+        ranges: list[str] = []
+        values: list[Any] = []
+        for date_range in days.ranges:
+            ranges.append(f"{column} between ? and ?")
+            values += [date_range.first, date_range.last]
+        key_condition, key_values = self.partition_filter.condition(settings.keys)
+        query = f"select * from (\n{self.table.query}\n) where ({' or '.join(ranges)}) and {key_condition}"
         if settings.order_by:
             # Threads that write side by side keep no order (seen in DuckDB 2.0); numbering the rows makes one stream.
             order = ", ".join(map(quote_name, [settings.day_column, *settings.keys, *settings.order_by]))
             number = quote_name("reloads row")
             query = f"select *, row_number() over () as {number} from (\n{query} order by {order}\n)"
             query = f"select * exclude ({number}) from (\n{query}\n) where {number} > 0"
-        return query, [*(day for r in days.ranges for day in (r.first, r.last)), *values]
+        return query, [*values, *key_values]
 
-    def _refuse_bad_key(self, name: str, day: date, values: list[str | None]) -> None:
+    def _refuse_bad_key(self, name: PartitionName, values: list[str | None]) -> None:
         # NULL and the name that Hive gives it make one folder, and an empty text one without a value.
         for key, value in zip(self.table.settings.keys, values, strict=True):
             if value is None or value in ("", "__HIVE_DEFAULT_PARTITION__"):
                 shown = "NULL" if value is None else repr(value)
-                raise QueryError(f"{self.table.name} has rows with {key} {shown} on {day}; give each row a value")
-        if len(quote(name, safe="=")) > LONGEST_NAME:
+                raise QueryError(f"{self.table.name} has rows with {key} {shown} on {name.day}; give each row a value")
+        if len(quote(str(name), safe="=")) > LONGEST_NAME:
             rule = f"is longer than {LONGEST_NAME} bytes"
-            raise QueryError(f"the name {shorten(name)} of a partition of {self.table.name} {rule}; shorten its keys")
+            shown = shorten(str(name))
+            raise QueryError(f"the name {shown} of a partition of {self.table.name} {rule}; shorten its keys")
 
-    def _write_empty(self, days: Days, staged: Mapping[str, Staged], folder: Path) -> dict[str, Staged]:
+    def _write_empty(
+        self, days: Days, staged: Mapping[PartitionName, Staged], folder: Path
+    ) -> dict[PartitionName, Staged]:
+        """An empty file for each day that is not staged, all of them copies of one."""
         column = self.table.settings.day_column
-        names = [name for day in days if (name := f"{column}={day}") not in staged]
-        if not names:
+        day_names = [PartitionName(column, day) for day in days]
+        missing = [name for name in day_names if name not in staged]
+        if not missing:
             return {}
         model = folder / "empty.parquet"
         query = f"select * exclude ({quote_name(column)}) from (\n{self.table.query}\n) where false"
         try:
             folder.mkdir(exist_ok=True)
             [(_, rows, size, *_)] = self._copy(query, [], model, "")
-            return {name: Staged(_copied(model, folder / name), rows, size) for name in names}
+            return {name: Staged(_copy_file(model, folder / str(name)), rows, size) for name in missing}
         except OSError as error:
-            raise OperatorError(f"{folder} cannot be written ({error.strerror}); make room or grant access") from error
+            raise cannot_write(folder, error) from error
 
     def _copy(self, query: str, values: list[Any], target: Path, options: str) -> list[tuple[Any, ...]]:
         import duckdb
 
         footer = ", ".join(f"{quote_text(key)}: ?" for key in self.footer)
-        # The target is no parameter: DuckDB before 2.0, which a table may ask for, takes none there.
-        how = f"format parquet, {options} kv_metadata {{{footer}}}, return_stats true"
-        statement = f"copy (\n{query}\n) to {quote_text(str(target))} ({how})"
+        # The target is not a parameter: DuckDB before 2.0, which a table may ask for, takes none there.
+        copy_options = f"format parquet, {options} kv_metadata {{{footer}}}, return_stats true"
+        statement = f"copy (\n{query}\n) to {quote_text(str(target))} ({copy_options})"
         try:
             return self.db.execute(statement, [*values, *self.footer.values()]).fetchall()
         except duckdb.Error as error:
@@ -134,6 +147,6 @@ def is_environment(error: duckdb.Error, staging: Path) -> bool:
     return isinstance(error, duckdb.IOException) and ("No space left" in text or str(staging) in text)
 
 
-def _copied(model: Path, folder: Path) -> Path:
+def _copy_file(model: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
-    return Path(shutil.copyfile(model, folder / "data.parquet"))
+    return Path(shutil.copyfile(model, folder / DATA_FILE))

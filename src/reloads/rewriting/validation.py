@@ -1,38 +1,38 @@
-"""Judging a batch's staged files before they are published: do their columns fit, and do the checks pass."""
+"""Validation of a batch's staged files before they are published: do their columns fit, and do the checks pass?"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from reloads.days import Days
-from reloads.errors import OperatorError
+from reloads.files import cannot_write
 from reloads.outcome import CheckResult, Failure
 from reloads.rewriting.context import BatchContext
 from reloads.rewriting.data_checks import run_checks
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.rewriting.stage import Staged
+from reloads.warehouse.layout import DATA_FILE, failed_folder
 from reloads.warehouse.ledger import read_ledger
-
-FAILED = ".failed"
+from reloads.warehouse.partition_name import PartitionName
 
 
 @dataclass(frozen=True)
 class SchemaFit:
-    """The columns of the table once the staged files are published, and whether those it has are others."""
+    """The columns of the table once the staged files are published, and whether that changes those it has."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    is_other: bool = False
+    is_changed: bool = False
 
 
-def check_schema(context: BatchContext, staged: Mapping[str, Staged]) -> SchemaFit:
+def check_schema(context: BatchContext, staged: Mapping[PartitionName, Staged]) -> SchemaFit:
     """Whether the columns of these files fit, keys included; raises ``FitError`` if they do not."""
     if not staged:
         return SchemaFit()
-    # One query wrote them all, so one speaks for all.
+    # One query wrote all files, so they have the same columns.
     new = columns_of(context.db, next(iter(staged.values())).path) | dict(context.key_types)
     ledger = read_ledger(context.place.warehouse, context.table.name)
     old = published_columns(context.db, ledger, context.target)
@@ -40,45 +40,47 @@ def check_schema(context: BatchContext, staged: Mapping[str, Staged]) -> SchemaF
     old |= {key: ledger.keys.get(key, kind) for key, kind in context.key_types.items()} if old else {}
     columns = merge_columns(context.table.name, new, old, policy=context.table.settings.on_schema_change)
     in_files = {name: kind for name, kind in columns.items() if name not in context.key_types}
-    return SchemaFit(in_files, is_other=bool(old) and columns != old)
+    return SchemaFit(in_files, is_changed=bool(old) and columns != old)
 
 
 def validate_rows(
-    context: BatchContext, days: Days, staged: Mapping[str, Staged], old: Iterable[str]
+    context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged], published: Iterable[PartitionName]
 ) -> tuple[tuple[CheckResult, ...], tuple[Failure, ...]]:
-    """What the checks found in these files and the published ones of the names ``old``, and the days they refuse."""
+    """What the checks say of the staged files beside the published ones, and the days that they refuse."""
     if not context.table.checks:
         return (), ()
-    hive = {context.table.settings.day_column: "date", **context.key_types}
-    files = [context.target.file(name) for name in old]
-    found = run_checks(context.db, context.table, new=[one.path for one in staged.values()], old=files, columns=hive)
-    return found, _refused(context, days, staged, found)
+    results = run_checks(
+        context.db,
+        context.table,
+        new=[file.path for file in staged.values()],
+        old=[context.target.file(name) for name in published],
+        columns={context.table.settings.day_column: "date", **context.key_types},
+    )
+    errors = [result for result in results if result.severity == "error"]
+    refused_days = Days.union(result.days for result in errors) & days
+    return results, tuple(_refuse_day(context, day, staged, errors) for day in refused_days)
 
 
-def _refused(
-    context: BatchContext, days: Days, staged: Mapping[str, Staged], found: Sequence[CheckResult]
-) -> tuple[Failure, ...]:
-    """The days that a check refuses; their files are kept for a look where the table says so."""
-    errors = [result for result in found if result.severity == "error"]
-    failures = []
-    for day in Days.of(day for result in errors for day in result.days) & days:
-        text = "; ".join(result.sentence() for result in errors if day in result.days)
-        if context.table.settings.keep_failed:
-            files = {name: one.path for name, one in staged.items() if context.target.day_of(name) == day}
-            text += f"; its rows are kept in {_keep(context, day, files)}"
-        failures.append(Failure(days=Days.of([day]), error=text))
-    return tuple(failures)
+def _refuse_day(
+    context: BatchContext, day: date, staged: Mapping[PartitionName, Staged], errors: Iterable[CheckResult]
+) -> Failure:
+    """The failure of a day that checks refuse; its files are kept for a look where the table says so."""
+    text = "; ".join(result.sentence() for result in errors if day in result.days)
+    if context.table.settings.keep_failed:
+        files = {name: file.path for name, file in staged.items() if name.day == day}
+        text += f"; its rows are kept in {_keep_failed_rows(context, day, files)}"
+    return Failure(days=Days.of([day]), error=text)
 
 
-def _keep(context: BatchContext, day: date, files: Mapping[str, Path]) -> Path:
+def _keep_failed_rows(context: BatchContext, day: date, files: Mapping[PartitionName, Path]) -> Path:
     """Move refused files to where somebody can look at them; those of an earlier attempt give way."""
-    folder = context.place.warehouse / FAILED / context.table.name
+    folder = failed_folder(context.place.warehouse, context.table.name)
     try:
         if context.batch.partition_filter.is_whole:
-            shutil.rmtree(folder / context.target.day_name(day), ignore_errors=True)
+            shutil.rmtree(folder / str(context.target.day_name(day)), ignore_errors=True)
         for name, file in files.items():
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            file.replace(folder / name / "data.parquet")
+            (folder / str(name)).mkdir(parents=True, exist_ok=True)
+            file.replace(folder / str(name) / DATA_FILE)
     except OSError as error:
-        raise OperatorError(f"{folder} cannot be written ({error.strerror}); make room or grant access") from error
+        raise cannot_write(folder, error) from error
     return folder

@@ -79,7 +79,7 @@ def remove_notices(notices: Sequence[Notice]) -> None:
 
 def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) -> Record | None:
     """Ask for the partitions of ``table`` that lack its new columns, if its ledger says so; None if nothing is new."""
-    backfill = read_ledger(settings.warehouse, table.name).owed
+    backfill = read_ledger(settings.warehouse, table.name).schema_backfill
     if not backfill:
         return None
     record = Record(
@@ -93,8 +93,8 @@ def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) 
     is_new = Queue(settings.landing).add(record)
     with table_lock(settings.warehouse, table.name):
         ledger = read_ledger(settings.warehouse, table.name)
-        if ledger.owed == backfill:
-            write_ledger(settings.warehouse, table.name, replace(ledger, owed=""))
+        if ledger.schema_backfill == backfill:
+            write_ledger(settings.warehouse, table.name, replace(ledger, schema_backfill=""))
     return record if is_new else None
 
 

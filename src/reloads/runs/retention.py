@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reloads.requests.queue import STATES
-from reloads.rewriting.validation import FAILED
 from reloads.settings import Settings
 from reloads.tables.definition import Table
 from reloads.warehouse.history import History
+from reloads.warehouse.layout import failed_folder, hidden_folders
 from reloads.warehouse.ledger import table_lock
 
 UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
@@ -30,7 +30,7 @@ def remove_expired(settings: Settings, table: Table, *, now: datetime) -> int:
         with table_lock(settings.warehouse, table.name):
             removed = history.expire(now=now, days=days)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
-    for folder in (settings.warehouse / FAILED / table.name).glob("*/"):
+    for folder in failed_folder(settings.warehouse, table.name).glob("*/"):
         with suppress(FileNotFoundError):  # a batch puts newer rows there
             if all(path.stat().st_mtime < oldest for path in (folder, *folder.rglob("*"))):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -44,7 +44,7 @@ def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     Only in folders that nobody but this software writes to.
     """
     oldest = (now - timedelta(days=1)).timestamp()
-    folders = [path for path in settings.warehouse.glob(".*") if path != settings.environments]
+    folders = [path for path in hidden_folders(settings.warehouse) if path != settings.environments]
     folders += [settings.landing / state for state in STATES]
     removed = 0
     for folder in folders:

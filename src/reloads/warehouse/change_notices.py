@@ -1,8 +1,8 @@
 """Notices of change: which days a publication changes, written before it does. ``warehouse/.changes/<table>/``.
 
-A notice is removed once the tables that read this one were asked to follow. So a crash between publishing and asking
-loses no wave: the next run of the table finds the notice. One whose publication never came about asks for nothing that
-is needed, and the plan of the other table finds that out.
+A notice is removed once the downstream tables were asked to follow. So a crash between publishing and asking loses no
+wave: the next run of the table finds the notice. A notice whose publication never came about asks for nothing that is
+needed, and the plan of the downstream table finds that out.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from pathlib import Path
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError, one_line
 from reloads.files import read_json, write_atomically
+from reloads.warehouse.layout import notices_folder
 from reloads.warehouse.ledger import table_lock
-
-FOLDER = ".changes"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Days of a table that changed, or may have, and the requests because of which, each with its days."""
+    """Days of a table that changed, or may have, and the requests that changed them, each with its days."""
 
     path: Path
     days: Days
@@ -31,31 +30,31 @@ class Notice:
 
     @property
     def id(self) -> str:
-        """What tells this notice from all others."""
+        """Unique among the notices of all tables."""
         return f"{self.path.parent.name}/{self.path.stem}"
 
 
 def write_notice(warehouse: Path, table: str, stamp: int, *, days: Days, requests: Mapping[str, Days]) -> None:
     """Leave a notice that ``days`` are about to change."""
-    folder = warehouse / FOLDER / table
+    folder = notices_folder(warehouse, table)
     folder.mkdir(parents=True, exist_ok=True)
     fields = {"days": days.texts(), "requests": {name: days.texts() for name, days in requests.items()}}
     write_atomically(folder / f"{stamp}.json", json.dumps(fields) + "\n")
 
 
 def read_notices(warehouse: Path, table: str) -> list[Notice]:
-    """The notices of a table that nobody has acted upon, of publications that came to an end, oldest first."""
-    folder = warehouse / FOLDER / table
+    """The notices of a table that nobody has acted upon, of publications that have ended, oldest first."""
+    folder = notices_folder(warehouse, table)
     if not any(folder.glob("*.json")):
         return []
     # A notice is there before its files are: who acted upon it now would find that nothing changed.
     with table_lock(warehouse, table):
         paths = sorted(folder.glob("*.json"))
-    found = []
+    notices: list[Notice] = []
     for path in paths:
-        with suppress(FileNotFoundError):  # somebody else acted upon it just now
-            found.append(_read(path))
-    return found
+        with suppress(FileNotFoundError):  # another run acted upon it just now
+            notices.append(_read(path))
+    return notices
 
 
 def _read(path: Path) -> Notice:
@@ -64,7 +63,7 @@ def _read(path: Path) -> Notice:
         requests = {name: Days.parse(texts) for name, texts in fields["requests"].items()}
         return Notice(path, Days.parse(fields["days"]), requests)
     except OperatorError:
-        path.stat()
+        path.stat()  # raises FileNotFoundError where the notice is gone
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RequestError) as error:
-        raise OperatorError(f"{path} is no notice ({one_line(error)}); restore the file, or remove it") from error
+        raise OperatorError(f"{path} is not a notice ({one_line(error)}); restore the file, or remove it") from error

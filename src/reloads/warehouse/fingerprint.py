@@ -14,20 +14,22 @@ from reloads.warehouse.partitions import TableFolder
 
 def identities(folder: TableFolder, days: Iterable[date]) -> dict[date, tuple[str, ...]]:
     """The partitions of these days that are published now, with the identity of each."""
-    found: dict[date, tuple[str, ...]] = {}
+    by_day: dict[date, tuple[str, ...]] = {}
     for day in days:
         for name in folder.names_of(day) if folder.keys else [folder.day_name(day)]:
             try:
-                found[day] = (*found.get(day, ()), f"{name}:{identity(folder.file(name))}")
+                by_day[day] = (*by_day.get(day, ()), f"{name}:{identity(folder.file(name))}")
             except (FileNotFoundError, NotADirectoryError):
                 continue
-    return found
+    return by_day
 
 
-def digest(found: Mapping[date, tuple[str, ...]], day: date, window: int) -> str:
+def digest(identities_by_day: Mapping[date, tuple[str, ...]], day: date, window: int) -> str:
     """A short digest of the files of the ``window`` days that end with ``day``."""
-    names = sorted(name for one in input_days(Days.of([day]), window) for name in found.get(one, ()))
-    return sha256("\n".join(names).encode()).hexdigest()[:16]
+    files: list[str] = []
+    for input_day in input_days(Days.of([day]), window):
+        files += identities_by_day.get(input_day, ())
+    return sha256("\n".join(sorted(files)).encode()).hexdigest()[:16]
 
 
 def identity(file: Path) -> str:

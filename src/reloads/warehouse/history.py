@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -21,8 +22,9 @@ from urllib.parse import quote, unquote
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.files import link_or_copy, read_json, write_atomically
+from reloads.warehouse.layout import history_folder
+from reloads.warehouse.partition_name import LedgerName, PartitionName, parse_ledger_name
 
-HISTORY = ".history"
 DAY_NS = 86_400 * 10**9
 
 
@@ -32,8 +34,8 @@ class Act:
 
     requests: Mapping[str, Days]
     run: str
-    before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    entered: tuple[str, ...] = ()
+    before: Mapping[LedgerName, Mapping[str, Any]] = field(default_factory=dict)
+    entered: tuple[LedgerName, ...] = ()
     """The names that it entered into the ledger."""
 
 
@@ -41,7 +43,7 @@ class Act:
 class Kept:
     """What one act replaced at one partition; ``file`` is None where nothing was there."""
 
-    partition: str
+    partition: PartitionName
     stamp: int
     file: Path | None
 
@@ -61,7 +63,7 @@ class History:
     @property
     def folder(self) -> Path:
         """Where it lies."""
-        return self.warehouse / HISTORY / self.table
+        return history_folder(self.warehouse, self.table)
 
     def next_stamp(self) -> int:
         """A stamp for an act of now, later than all before it whatever the clock does."""
@@ -71,13 +73,17 @@ class History:
     def begin(self, stamp: int, act: Act) -> None:
         """Write down an act before it replaces anything."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        requests = {name: days.texts() for name, days in act.requests.items()}
-        fields = {"requests": requests, "run": act.run, "before": dict(act.before), "entered": list(act.entered)}
+        fields = {
+            "requests": {request: days.texts() for request, days in act.requests.items()},
+            "run": act.run,
+            "before": {str(name): entry for name, entry in act.before.items()},
+            "entered": [str(name) for name in act.entered],
+        }
         write_atomically(self.folder / f"{stamp}.json", json.dumps(fields, separators=(",", ":")) + "\n")
 
-    def keep(self, stamp: int, partition: str, file: Path) -> None:
+    def keep(self, stamp: int, partition: PartitionName, file: Path) -> None:
         """Keep the file that the act is about to replace at that partition; if there is none, note that."""
-        name = f"{stamp}.{quote(partition, safe='=')}"
+        name = f"{stamp}.{quote(str(partition), safe='=')}"
         try:
             link_or_copy(file, self.folder / f"{name}.parquet")
         except FileNotFoundError:
@@ -85,33 +91,43 @@ class History:
 
     def acts(self) -> dict[int, Act]:
         """The acts by stamp, oldest first."""
-        stamps = sorted(int(path.stem) for path in self.folder.glob("*.json"))
-        return {stamp: act for stamp in stamps if (act := self._act(stamp))}
+        acts: dict[int, Act] = {}
+        for stamp in sorted(int(path.stem) for path in self.folder.glob("*.json")):
+            act = self._act(stamp)
+            if act:
+                acts[stamp] = act
+        return acts
 
     def kept(self) -> list[Kept]:
         """Everything that was replaced, oldest first."""
-        found = []
+        kept_files: list[Kept] = []
         for path in self._entries():
             stamp, _, rest = path.name.partition(".")
             partition, _, kind = rest.rpartition(".")
             if kind in ("parquet", "absent"):
-                found.append(Kept(unquote(partition), int(stamp), path if kind == "parquet" else None))
-        return sorted(found, key=lambda kept: (kept.stamp, kept.partition))
+                with suppress(ValueError):  # somebody put a file of another name there
+                    name = PartitionName.parse(unquote(partition))
+                    kept_files.append(Kept(name, int(stamp), path if kind == "parquet" else None))
+        return sorted(kept_files, key=lambda kept: (kept.stamp, str(kept.partition)))
 
-    def replaced_by(self, run: str, *, of: Callable[[str], bool]) -> set[str]:
-        """Those of the partitions ``of`` which acts of that run replaced, or began to."""
-        kept = [one for one in self.kept() if of(one.partition)]
-        ours = {stamp for stamp in {one.stamp for one in kept} if (act := self._act(stamp)) and act.run == run}
-        return {one.partition for one in kept if one.stamp in ours}
+    def replaced_by(self, run: str, *, days: Container[date]) -> set[PartitionName]:
+        """The partitions of these days that acts of that run replaced, or began to."""
+        kept_files = [kept for kept in self.kept() if kept.partition.day in days]
+        stamps: set[int] = set()
+        for stamp in {kept.stamp for kept in kept_files}:
+            act = self._act(stamp)
+            if act and act.run == run:
+                stamps.add(stamp)
+        return {kept.partition for kept in kept_files if kept.stamp in stamps}
 
     def expire(self, *, now: datetime, days: int) -> int:
         """Remove what was replaced more than so many days ago; returns the number of files."""
         oldest = int(now.timestamp() * 10**9) - days * DAY_NS
-        gone = [path for path in self._entries() if int(path.name.partition(".")[0]) < oldest]
+        expired = [path for path in self._entries() if int(path.name.partition(".")[0]) < oldest]
         # The acts last: an act without its files undoes nothing, files without their act would never be found.
-        for path in sorted(gone, key=lambda path: path.suffix == ".json"):
+        for path in sorted(expired, key=lambda path: path.suffix == ".json"):
             path.unlink(missing_ok=True)
-        return sum(path.suffix != ".json" for path in gone)
+        return sum(path.suffix != ".json" for path in expired)
 
     def bytes(self) -> int:
         """The disk space that only the history holds: files that are published as well cost nothing."""
@@ -126,12 +142,19 @@ class History:
             if path.exists():
                 raise
             return None  # expired just now
-        requests = {name: Days.parse(texts) for name, texts in fields["requests"].items()}
-        return Act(requests, fields["run"], fields["before"], tuple(fields["entered"]))
+        return Act(
+            requests={request: Days.parse(texts) for request, texts in fields["requests"].items()},
+            run=fields["run"],
+            before={parse_ledger_name(text): entry for text, entry in fields["before"].items()},
+            entered=tuple(map(parse_ledger_name, fields["entered"])),
+        )
 
     def _stamps(self) -> set[int]:
         return {int(path.name.partition(".")[0]) for path in self._entries()}
 
     def _entries(self) -> Iterator[Path]:
-        if self.folder.is_dir():
-            yield from (path for path in self.folder.iterdir() if path.name.partition(".")[0].isdigit())
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if path.name.partition(".")[0].isdigit():
+                yield path

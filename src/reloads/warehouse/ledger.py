@@ -15,8 +15,8 @@ from typing import Any
 
 from reloads.errors import OperatorError
 from reloads.files import file_lock, write_atomically
-
-FOLDER = ".ledger"
+from reloads.warehouse.layout import ledger_file, lock_file
+from reloads.warehouse.partition_name import LedgerName, parse_ledger_name
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The entries of a table by partition name, and the columns of its files by name."""
+    """The entries of a table, and the columns of its files by name."""
 
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[LedgerName, Entry] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     """The types of the key columns, which only the folders' names hold."""
-    owed: str = ""
+    schema_backfill: str = ""
     """The version whose new columns the other partitions are still to get, where the table asks for that."""
 
 
 def read_ledger(warehouse: Path, table: str) -> Ledger:
     """The ledger as it is now; an empty one where there is none, or none that can be understood."""
     try:
-        found = json.loads(_path(warehouse, table).read_bytes())
-        entries = {name: _entry(fields) for name, fields in found["entries"].items()}
-        return Ledger(entries, dict(found["columns"]), dict(found["keys"]), str(found.get("owed", "")))
+        return _parse(json.loads(ledger_file(warehouse, table).read_bytes()))
     except FileNotFoundError:
         return Ledger()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -62,22 +60,27 @@ def read_ledger(warehouse: Path, table: str) -> Ledger:
         raise OperatorError(f"{error.filename} cannot be read ({error.strerror}); grant access to it") from error
 
 
-def _entry(fields: Mapping[str, Any]) -> Entry:
-    entry = Entry(**fields)
-    if not (isinstance(entry.inputs, dict) and isinstance(entry.parameters, dict)):
-        raise TypeError
-    return entry
+def _parse(fields: Mapping[str, Any]) -> Ledger:
+    entries: dict[LedgerName, Entry] = {}
+    for text, entry_fields in fields["entries"].items():
+        entry = Entry(**entry_fields)
+        if not (isinstance(entry.inputs, dict) and isinstance(entry.parameters, dict)):
+            raise TypeError
+        entries[parse_ledger_name(text)] = entry
+    return Ledger(entries, dict(fields["columns"]), dict(fields["keys"]), str(fields.get("schema_backfill", "")))
 
 
 def write_ledger(warehouse: Path, table: str, ledger: Ledger) -> None:
     """Replace the ledger; only who holds the table's lock may."""
-    write_atomically(_path(warehouse, table), json.dumps(asdict(ledger), separators=(",", ":")) + "\n")
+    fields = {
+        "entries": {str(name): asdict(entry) for name, entry in ledger.entries.items()},
+        "columns": dict(ledger.columns),
+        "keys": dict(ledger.keys),
+        "schema_backfill": ledger.schema_backfill,
+    }
+    write_atomically(ledger_file(warehouse, table), json.dumps(fields, separators=(",", ":")) + "\n")
 
 
 def table_lock(warehouse: Path, table: str) -> AbstractContextManager[int]:
     """Hold the table's files for oneself: one process at a time changes partitions, history and ledger."""
-    return file_lock(_path(warehouse, table).with_suffix(".lock"))
-
-
-def _path(warehouse: Path, table: str) -> Path:
-    return warehouse / FOLDER / f"{table}.json"
+    return file_lock(lock_file(warehouse, table))

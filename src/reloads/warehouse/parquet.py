@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reloads.halving import attempt_by_halves
 from reloads.sql import quote_name, quote_text
 
 if TYPE_CHECKING:
@@ -17,9 +19,9 @@ PATH = quote_name(FILE_NAME)
 
 
 def pattern(file: Path) -> str:
-    """The pattern that only this file matches; DuckDB knows no other way to name one.
+    """The pattern that matches this file alone; DuckDB takes patterns only.
 
-    None matches a path that has a backslash beside one of these characters, so such a file is as good as missing.
+    No pattern matches a path that has a backslash beside one of these characters, so such a file counts as missing.
     """
     return re.sub(r"([*?[])", r"[\1]", str(file))
 
@@ -40,12 +42,11 @@ def relation(files: Iterable[Path], *, columns: Mapping[str, str]) -> str:
 
 
 def _by_name(listed: str, columns: Mapping[str, str]) -> str:
-    """The same from the names of the files, at the price that no file is left out by its name."""
-    folders = [f"split_part({PATH}, '/', {place - 1 - len(columns)})" for place in range(len(columns))]
-    values = (
-        f"cast(url_decode(substr({folder}, {len(name) + 2})) as {kind}) as {quote_name(name)}"
-        for folder, (name, kind) in zip(folders, columns.items(), strict=True)
-    )
+    """The same from the paths of the files; DuckDB then leaves out no file by its path."""
+    values: list[str] = []
+    for place, (name, kind) in enumerate(columns.items()):
+        folder = f"split_part({PATH}, '/', {place - 1 - len(columns)})"
+        values.append(f"cast(url_decode(substr({folder}, {len(name) + 2})) as {kind}) as {quote_name(name)}")
     read = (
         f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true, filename = {quote_text(FILE_NAME)})"
     )
@@ -64,16 +65,12 @@ def footers(db: duckdb.DuckDBPyConnection, files: Sequence[Path], key: str) -> d
 
 
 def _by_file(db: duckdb.DuckDBPyConnection, files: Sequence[Path], query: str) -> list[tuple[Path, Any]]:
-    """A file and a value for each row; files are asked together, and halved until the unreadable ones are known."""
+    """A file and a value for each row; a file that cannot be read gives none."""
     import duckdb
 
-    if not files:
-        return []
-    try:
-        rows = db.execute(query, [[pattern(file) for file in files]]).fetchall()
+    def read(some_files: Sequence[Path]) -> list[tuple[Path, Any]]:
+        rows = db.execute(query, [[pattern(file) for file in some_files]]).fetchall()
         return [(Path(name), value) for name, value in rows]
-    except duckdb.Error:
-        if len(files) == 1:
-            return []
-        half = len(files) // 2
-        return _by_file(db, files[:half], query) + _by_file(db, files[half:], query)
+
+    results = attempt_by_halves(files, read, retry_on=duckdb.Error, give_up=lambda _file, _error: [])
+    return list(chain.from_iterable(results))

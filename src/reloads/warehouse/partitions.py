@@ -1,8 +1,4 @@
-"""The warehouse: ``<table>/<day column>=YYYY-MM-DD/[<key>=<value>/]data.parquet``, replaced by rename only.
-
-A partition is named by its folder below the table's, like ``flight_date=2013-01-01`` or, where the table has keys,
-``flight_date=2013-01-01/origin=EWR``.
-"""
+"""The partitions of a table: ``<day column>=YYYY-MM-DD/[<key>=<value>/]data.parquet``, replaced by rename only."""
 
 from __future__ import annotations
 
@@ -11,24 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import unquote
 
 from reloads.days import Days
 from reloads.errors import QueryError
 from reloads.tables.definition import Table
+from reloads.warehouse.layout import DATA_FILE
+from reloads.warehouse.partition_name import PartitionName, SliceName
 
-FILE = "data.parquet"
-
-
-def day_part(name: str) -> str:
-    """The day's part of a partition's name, or of that of a ledger's entry for a whole day or a slice of it."""
-    return name.partition("/")[0].partition("#")[0]
-
-
-def is_of_day(name: str) -> bool:
-    """Whether an entry of the ledger, in a table with keys, is of a whole day or of a slice of one."""
-    first, slash, _ = name.partition("/")
-    return not slash or "#" in first
+ANY_DAY = "????-??-??"
 
 
 @dataclass(frozen=True)
@@ -45,25 +31,25 @@ class TableFolder:
         """Where the table lies."""
         return self.warehouse / self.table
 
-    def day_name(self, day: date) -> str:
+    def day_name(self, day: date) -> PartitionName:
         """The name of a day: of its one partition, or of the folder that holds its partitions."""
-        return f"{self.day_column}={day}"
+        return PartitionName(self.day_column, day)
 
-    def day_of(self, name: str) -> date:
-        """The day of a partition, or of an entry of the ledger for a whole day or a slice of it."""
-        return date.fromisoformat(day_part(name).removeprefix(f"{self.day_column}="))
+    def slice_name(self, day: date, number: int, count: int) -> SliceName:
+        """The name of a slice of the keys of a day."""
+        return SliceName(self.day_name(day), number, count)
 
-    def is_name(self, name: str) -> bool:
-        """Whether this is the name of a partition as the table is cut now; it may have been cut otherwise before."""
-        return self._is_ours(name) and [part.partition("=")[0] for part in name.split("/")[1:]] == list(self.keys)
+    def has_form_of(self, name: PartitionName) -> bool:
+        """Whether a partition of the table is named like this now; the table may have had other columns before."""
+        return (name.day_column, name.keys) == (self.day_column, self.keys)
 
-    def key_values(self, name: str) -> tuple[str, ...]:
-        """The values of the keys in a partition's name, in the order of the keys."""
-        return tuple(unquote(part.partition("=")[2]) for part in name.split("/")[1:])
+    def partition_folder(self, name: PartitionName) -> Path:
+        """The folder of a partition or of a day."""
+        return self.folder / str(name)
 
-    def file(self, name: str) -> Path:
+    def file(self, name: PartitionName) -> Path:
         """The file of a partition, whether it exists or not."""
-        return self.folder / name / FILE
+        return self.partition_folder(name) / DATA_FILE
 
     def partition(self, day: date) -> Path:
         """The file that holds the rows of ``day`` in a table without keys, whether it exists or not."""
@@ -71,16 +57,15 @@ class TableFolder:
 
     def has_day(self, day: date) -> bool:
         """Whether the day was ever published; one without rows has no file in a table with keys, but its folder."""
-        return (self.folder / self.day_name(day)).is_dir() if self.keys else self.partition(day).is_file()
+        return self.partition_folder(self.day_name(day)).is_dir() if self.keys else self.partition(day).is_file()
 
-    def names_of(self, day: date) -> list[str]:
+    def names_of(self, day: date) -> list[PartitionName]:
         """The published partitions of a day."""
-        found = self.folder.glob(self._pattern(str(day)))
-        return sorted(str(path.parent.relative_to(self.folder)) for path in found)
+        return sorted((name for name, _ in self._partitions(str(day))), key=str)
 
-    def published(self) -> dict[str, Path]:
-        """All published partitions by name; days that are no days are not ours."""
-        return dict(sorted(self._found()))
+    def published(self) -> dict[PartitionName, Path]:
+        """All published partitions by name; folders whose name is not a date are ignored."""
+        return dict(sorted(self._partitions(ANY_DAY), key=lambda item: str(item[0])))
 
     def newest_first(self) -> list[Path]:
         """The files of all published partitions, the one published last first."""
@@ -92,49 +77,54 @@ class TableFolder:
 
     def is_empty(self) -> bool:
         """Whether nothing is published."""
-        return next(self._found(), None) is None
+        return next(self._partitions(ANY_DAY), None) is None
 
     def days(self) -> Days:
         """The days that were ever published."""
-        prefix = f"{self.day_column}="
-        names = (path.name for path in self.folder.glob(f"{prefix}????-??-??"))
-        return Days.of(day for day in map(self.day_of, filter(self._is_ours, names)) if self.has_day(day))
+        days: list[date] = []
+        for path in self.folder.glob(f"{self.day_column}={ANY_DAY}"):
+            name = self._name_of(path)
+            if name and self.has_day(name.day):
+                days.append(name.day)
+        return Days.of(days)
 
-    def _found(self) -> Iterator[tuple[str, Path]]:
-        for path in self.folder.glob(self._pattern("????-??-??")):
-            if self._is_ours(name := str(path.parent.relative_to(self.folder))):
+    def _partitions(self, day_pattern: str) -> Iterator[tuple[PartitionName, Path]]:
+        key_patterns = [f"{key}=*" for key in self.keys]
+        for path in self.folder.glob("/".join([f"{self.day_column}={day_pattern}", *key_patterns, DATA_FILE])):
+            if name := self._name_of(path.parent):
                 yield name, path
 
-    def _is_ours(self, name: str) -> bool:
+    def _name_of(self, folder: Path) -> PartitionName | None:
+        """The name of the partition in that folder; None where the name holds no date."""
         try:
-            return bool(self.day_of(name))
+            return PartitionName.parse(str(folder.relative_to(self.folder)))
         except ValueError:
-            return False
-
-    def _pattern(self, day: str) -> str:
-        return "/".join([f"{self.day_column}={day}", *(f"{key}=*" for key in self.keys), FILE])
+            return None
 
     def refuse_strangers(self, day: date) -> None:
         """Raise ``QueryError`` if the day's folder holds what readers would see besides our files."""
-        folders = [self.folder / self.day_name(day)]
+        folders = [self.partition_folder(self.day_name(day))]
         for key in self.keys:
+            below: list[Path] = []
             for folder in folders:
-                _refuse(folder, [name for name in _listed(folder) if not name.startswith(f"{key}=")], f"{key}=…")
-            folders = [folder / name for folder in folders for name in _listed(folder)]
+                names = _visible_names(folder)
+                _refuse(folder, [name for name in names if not name.startswith(f"{key}=")], f"{key}=…")
+                below += [folder / name for name in names]
+            folders = below
         for folder in folders:
-            _refuse(folder, [name for name in _listed(folder) if name != FILE], FILE)
+            _refuse(folder, [name for name in _visible_names(folder) if name != DATA_FILE], DATA_FILE)
 
 
-def _listed(folder: Path) -> list[str]:
+def _visible_names(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _refuse(folder: Path, strangers: list[str], ours: str) -> None:
+def _refuse(folder: Path, strangers: list[str], expected: str) -> None:
     if strangers:
-        raise QueryError(f"{folder} holds {strangers[0]} besides {ours} and readers would see both; move it away")
+        raise QueryError(f"{folder} holds {strangers[0]} besides {expected} and readers would see both; move it away")
 
 
 def folder_of(warehouse: Path, table: Table) -> TableFolder:

@@ -6,7 +6,6 @@ crash left behind is told apart from what is in use without a clock or a list of
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,25 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from reloads.errors import OperatorError
-
-STAGING = ".staging"
+from reloads.files import cannot_write, take_lock
+from reloads.warehouse.layout import staging_root
 
 
 @contextmanager
 def staging_folder(warehouse: Path, label: str) -> Iterator[Path]:
     """An empty folder of one's own on the warehouse's file system, removed at the end whatever happens."""
     name = f"{label}-{uuid4().hex[:12]}"
-    root = warehouse / STAGING
+    root = staging_root(warehouse)
     try:
         root.mkdir(parents=True, exist_ok=True)
         # Locked before it gets the name that remove_abandoned_folders looks for.
-        lock = _lock(root / f".{name}.tmp")
+        lock = take_lock(root / f".{name}.tmp", os.O_CREAT | os.O_EXCL)
         (root / f".{name}.tmp").rename(root / f"{name}.lock")
         folder = root / name
         folder.mkdir()
     except OSError as error:
-        raise OperatorError(f"{root} cannot be written ({error.strerror}); make room or grant access") from error
+        raise cannot_write(root, error) from error
     try:
         yield folder
     finally:
@@ -43,9 +41,9 @@ def staging_folder(warehouse: Path, label: str) -> Iterator[Path]:
 
 def is_in_use(warehouse: Path, label: str) -> bool:
     """Whether a living process uses a staging folder of that label."""
-    for path in (warehouse / STAGING).glob(f"{label}-{'[0-9a-f]' * 12}.lock"):
+    for path in staging_root(warehouse).glob(f"{label}-{'[0-9a-f]' * 12}.lock"):
         try:
-            os.close(_lock(path, create=False))
+            os.close(take_lock(path))
         except BlockingIOError:
             return True
         except OSError:
@@ -55,29 +53,18 @@ def is_in_use(warehouse: Path, label: str) -> bool:
 
 def remove_abandoned_folders(warehouse: Path) -> list[str]:
     """Remove the staging folders that no living process uses; returns their names."""
-    root = warehouse / STAGING
-    removed = []
-    for path in sorted(root.glob("*.lock")):
+    removed: list[str] = []
+    for path in sorted(staging_root(warehouse).glob("*.lock")):
         try:
-            lock = _lock(path, create=False)
+            lock = take_lock(path)
         except OSError:
             continue  # in use, or just removed by its owner
         try:
-            if (folder := root / path.stem).exists():
+            folder = path.with_suffix("")
+            if folder.exists():
                 shutil.rmtree(folder, ignore_errors=True)
-                removed.append(path.stem)
+                removed.append(folder.name)
             path.unlink(missing_ok=True)
         finally:
             os.close(lock)
     return removed
-
-
-def _lock(path: Path, *, create: bool = True) -> int:
-    """Take the lock without waiting; raises ``BlockingIOError`` while a process holds it."""
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0), 0o664)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle

@@ -14,7 +14,7 @@ import pytest
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.inspection.sql_views import LOOKS, look_again, open_views, query_views
+from reloads.inspection.sql_views import ATTEMPTS, look_again, open_views, query_views
 from reloads.outcome import CheckResult, Failure, Reason
 from reloads.requests.archive import archive_done
 from reloads.requests.queue import Queue
@@ -24,7 +24,6 @@ from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.settings import Settings
 from reloads.tables.definition import load_table
-from reloads.warehouse.partitions import TableFolder
 
 DefineTable = Callable[..., Path]
 Row = tuple[Any, ...]
@@ -201,7 +200,7 @@ def test_a_file_that_stays_away_is_an_error_in_the_end(tmp_path: Path) -> None:
 
     with pytest.raises(duckdb.IOException):
         look_again(look)
-    assert len(looks) == LOOKS
+    assert len(looks) == ATTEMPTS
 
 
 def test_a_home_with_an_odd_name_is_read(odd_settings: Settings) -> None:
@@ -230,7 +229,7 @@ def test_a_home_with_an_odd_name_is_read(odd_settings: Settings) -> None:
     ],
 )
 def test_anything_but_one_select_is_refused(sales_settings: Settings, statement: str) -> None:
-    with pytest.raises(RequestError, match=r"^the index answers exactly one SELECT; write one like: from requests$"):
+    with pytest.raises(RequestError, match=r"^the views answer exactly one SELECT; write one like: from requests$"):
         ask(sales_settings, statement)
 
 
@@ -284,7 +283,7 @@ def publish(settings: Settings, *texts: str, table: str = "sales", **parameters:
 
 
 def file_of(settings: Settings, name: str, table: str = "sales") -> Path:
-    return TableFolder(settings.warehouse, table, "day").file(name)
+    return settings.warehouse / table / name / "data.parquet"
 
 
 @contextmanager

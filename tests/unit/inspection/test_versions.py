@@ -9,7 +9,7 @@ import duckdb
 from reloads.inspection.versions import Version, disk_use, versions
 from reloads.warehouse.history import History
 from tests.support.chain import Chain
-from tests.unit.runs.test_undo import DAYS, SHOPS, deliver, loaded, published, reload, the_table, undone
+from tests.support.undo_history import DAYS, SHOPS, deliver, loaded, published, reload, the_table, undone
 
 __all__ = ["loaded"]
 FIRST, SECOND = date(2025, 1, 1), date(2025, 1, 2)

@@ -10,12 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from itertools import count
+from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet
@@ -25,92 +22,27 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.partition_filter import PartitionFilter
-from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
-from reloads.rewriting.rewrite import rewrite_batch
 from reloads.settings import Settings
-from reloads.tables.catalog import all_inputs
 from reloads.tables.definition import load_table
 from reloads.warehouse.change_notices import read_notices
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.history import History
 from reloads.warehouse.ledger import read_ledger
-from reloads.warehouse.partitions import TableFolder, folder_of
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.staging import remove_abandoned_folders
-
-FIRST = date(2025, 1, 1)
-MONTH = Days.between(FIRST, date(2025, 1, 31))
-WRITTEN_AT = datetime(2025, 3, 30, 1, 2, 3, tzinfo=UTC)
-
-DefineTable = Callable[..., Path]
-
-
-def days(*texts: str) -> Days:
-    return Days.parse(texts)
-
-
-def of_each_day(columns: str, *, first: str = "2024-12-01", last: str = "2026-02-28", rows: int = 3) -> str:
-    """A query of ``rows`` rows a day, ``n`` from 1."""
-    return f"""
-        select cast(midnight as date) as day, n, {columns}
-        from generate_series(date '{first}', date '{last}', interval 1 day) as d(midnight)
-        cross join generate_series(1, {rows}) as numbers(n)
-    """
-
-
-class Home:
-    """A table's warehouse, and what its partitions hold."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.warehouse = settings.warehouse
-        self.runs = (f"run/{number}" for number in count(1))
-
-    def rewrite(self, wanted: Days | Batch, *, share: Share | None = None, run: str | None = None) -> Outcome:
-        """Rewrite in a run of its own, unless told which."""
-        table = load_table(self.settings.tables, "sales")
-        batch = Batch(wanted) if isinstance(wanted, Days) else wanted
-        return rewrite_batch(
-            replace(batch, requests={"r1": batch.days, "r'2": batch.days}),
-            table=table,
-            place=Locations(self.warehouse, self.settings.source, all_inputs(self.settings.tables, table)),
-            share=share or Share(threads=2, memory_mb=512),
-            provenance=Provenance(run or next(self.runs), WRITTEN_AT),
-        )
-
-    @property
-    def folder(self) -> TableFolder:
-        return folder_of(self.warehouse, load_table(self.settings.tables, "sales"))
-
-    def file(self, day: date) -> Path:
-        return self.folder.partition(day)
-
-    def published(self) -> Days:
-        return self.folder.days()
-
-    def state(self) -> dict[Path, tuple[int, int, bytes]]:
-        files = (path for path in (self.warehouse / "sales").rglob("*") if path.is_file())
-        return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
-
-    def query(self, sql: str) -> list[tuple[object, ...]]:
-        with duckdb.connect() as db:
-            db.execute("set variable files = $1", [str(self.warehouse / "sales/**/*.parquet")])
-            read = "read_parquet(getvariable('files'), hive_partitioning = true, union_by_name = true)"
-            return db.execute(sql.replace("sales", read)).fetchall()
-
-    def staging(self) -> list[Path]:
-        return list((self.warehouse / ".staging").rglob("*"))
+from tests.support.sales_home import FIRST, MONTH, DefineTable, SalesHome, days, of_each_day
 
 
 @pytest.fixture
-def home(sales_settings: Settings) -> Home:
-    return Home(sales_settings)
+def home(sales_settings: Settings) -> SalesHome:
+    return SalesHome(sales_settings)
 
 
 # what is written
 
 
-def test_every_day_asked_for_becomes_one_partition(home: Home) -> None:
+def test_every_day_asked_for_becomes_one_partition(home: SalesHome) -> None:
     outcome = home.rewrite(MONTH)
     assert (outcome.published, outcome.failed) == (MONTH, ())
     assert home.published() == MONTH
@@ -131,7 +63,7 @@ def test_every_day_asked_for_becomes_one_partition(home: Home) -> None:
         pytest.param(of_each_day("1 as x") + " order by day desc", id="an order of its own"),
     ],
 )
-def test_rows_of_other_days_never_reach_the_warehouse(home: Home, define: DefineTable, query: str) -> None:
+def test_rows_of_other_days_never_reach_the_warehouse(home: SalesHome, define: DefineTable, query: str) -> None:
     define("sales", query)
     asked = days("2025-01-05..2025-01-07", "2025-02-01")
     assert home.rewrite(asked).published == asked
@@ -139,7 +71,7 @@ def test_rows_of_other_days_never_reach_the_warehouse(home: Home, define: Define
     assert home.query("select count(*), min(day), max(day) from sales") == [(12, date(2025, 1, 5), date(2025, 2, 1))]
 
 
-def test_only_the_partitions_asked_for_change(home: Home, define: DefineTable) -> None:
+def test_only_the_partitions_asked_for_change(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1 as generation"))
     home.rewrite(MONTH)
     before = home.state()
@@ -151,7 +83,7 @@ def test_only_the_partitions_asked_for_change(home: Home, define: DefineTable) -
     assert {path for path in after if after[path] != before[path]} == {home.file(day) for day in asked}
 
 
-def test_a_day_without_rows_is_an_empty_file_with_the_schema(home: Home, define: DefineTable) -> None:
+def test_a_day_without_rows_is_an_empty_file_with_the_schema(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1.5 as amount"))
     home.rewrite(days("2025-01-05..2025-01-07"))
     define("sales", of_each_day("1.5 as amount") + " where day <> date '2025-01-06'")
@@ -163,13 +95,13 @@ def test_a_day_without_rows_is_an_empty_file_with_the_schema(home: Home, define:
     assert empty.schema_arrow.remove_metadata() == full.schema_arrow.remove_metadata()
 
 
-def test_days_that_are_all_without_rows_are_published_too(home: Home) -> None:
+def test_days_that_are_all_without_rows_are_published_too(home: SalesHome) -> None:
     asked = days("1999-12-30..2000-01-02", "2040-01-01")
     assert home.rewrite(asked).published == asked
     assert home.query("select count(*) from sales") == [(0,)]
 
 
-def test_a_year_of_shuffled_rows_is_one_sorted_file_a_day(home: Home, define: DefineTable) -> None:
+def test_a_year_of_shuffled_rows_is_one_sorted_file_a_day(home: SalesHome, define: DefineTable) -> None:
     # Whether it is one file lies with DuckDB alone: 1.5 cut a shuffled year into 18,672 files.
     define("sales", of_each_day("hash(day, n) as h", rows=500) + " order by hash(n, day)", 'order_by = ["h"]')
     year = Days.between(FIRST, date(2025, 12, 31))
@@ -180,7 +112,7 @@ def test_a_year_of_shuffled_rows_is_one_sorted_file_a_day(home: Home, define: De
     assert out_of_order(home, year) == []
 
 
-def test_a_year_of_shuffled_rows_without_order_is_one_file_a_day(home: Home, define: DefineTable) -> None:
+def test_a_year_of_shuffled_rows_without_order_is_one_file_a_day(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("hash(day, n) as h", rows=500) + " order by hash(n, day)")
     year = Days.between(FIRST, date(2025, 12, 31))
     assert home.rewrite(year, share=Share(threads=4, memory_mb=512)).published == year
@@ -188,7 +120,7 @@ def test_a_year_of_shuffled_rows_without_order_is_one_file_a_day(home: Home, def
     assert home.query("select count(*), count(distinct (day, n)) from sales") == [(182_500, 182_500)]
 
 
-def test_order_holds_in_partitions_of_many_row_groups(home: Home, define: DefineTable) -> None:
+def test_order_holds_in_partitions_of_many_row_groups(home: SalesHome, define: DefineTable) -> None:
     define(
         "sales",
         of_each_day("hash(n) as h", first="2025-01-01", last="2025-01-03", rows=400_000) + " order by hash(n, day)",
@@ -200,7 +132,7 @@ def test_order_holds_in_partitions_of_many_row_groups(home: Home, define: Define
     assert out_of_order(home, asked) == []
 
 
-def out_of_order(home: Home, wanted: Days) -> list[date]:
+def out_of_order(home: SalesHome, wanted: Days) -> list[date]:
     columns = (
         (day, pyarrow.parquet.read_table(home.file(day), columns=["h"], partitioning=None)["h"]) for day in wanted
     )
@@ -208,7 +140,7 @@ def out_of_order(home: Home, wanted: Days) -> list[date]:
 
 
 @pytest.mark.parametrize("day", [FIRST, date(1999, 1, 1)], ids=["a day with rows", "a day without"])
-def test_provenance_is_in_the_footer(home: Home, day: date) -> None:
+def test_provenance_is_in_the_footer(home: SalesHome, day: date) -> None:
     home.rewrite(Days.of([day]))
     footer = pyarrow.parquet.ParquetFile(home.file(day)).metadata.metadata
     ours = {k.decode(): v.decode() for k, v in footer.items() if k.startswith(b"reloads.")}
@@ -221,7 +153,7 @@ def test_provenance_is_in_the_footer(home: Home, day: date) -> None:
     }
 
 
-def test_duckdb_arrow_and_polars_read_the_same_totals(home: Home, define: DefineTable) -> None:
+def test_duckdb_arrow_and_polars_read_the_same_totals(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("n * 10 as amount") + " where day <> date '2025-01-06'")
     home.rewrite(MONTH)
     expected = (90, 1800, date(2025, 1, 1), date(2025, 1, 31))
@@ -236,7 +168,7 @@ def test_duckdb_arrow_and_polars_read_the_same_totals(home: Home, define: Define
     assert (len(frame), frame["amount"].sum(), frame["day"].min(), frame["day"].max()) == expected
 
 
-def test_a_name_that_is_sql_only_names_a_column(home: Home, define: DefineTable) -> None:
+def test_a_name_that_is_sql_only_names_a_column(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("""1 as "a"") to 'x'; --", 2 as "select", 3 as "Ä b" """), 'order_by = ["n"]')
     assert home.rewrite(days("2025-01-01")).published == days("2025-01-01")
     assert pyarrow.parquet.read_schema(home.file(FIRST)).names == ["n", "a\") to 'x'; --", "select", "Ä b"]
@@ -245,7 +177,7 @@ def test_a_name_that_is_sql_only_names_a_column(home: Home, define: DefineTable)
 # what is the same as before
 
 
-def test_a_rewrite_to_the_same_content_touches_no_file(home: Home) -> None:
+def test_a_rewrite_to_the_same_content_touches_no_file(home: SalesHome) -> None:
     home.rewrite(MONTH)
     before = home.state()
     outcome = home.rewrite(MONTH)
@@ -255,7 +187,7 @@ def test_a_rewrite_to_the_same_content_touches_no_file(home: Home) -> None:
     assert outcome.bytes == {str(day): home.file(day).stat().st_size for day in MONTH}
 
 
-def test_what_is_the_same_is_neither_told_nor_kept_for_an_undo(home: Home) -> None:
+def test_what_is_the_same_is_neither_told_nor_kept_for_an_undo(home: SalesHome) -> None:
     home.rewrite(MONTH)
     told, kept = read_notices(home.warehouse, "sales"), History(home.warehouse, "sales").kept()
     home.rewrite(MONTH)
@@ -263,7 +195,7 @@ def test_what_is_the_same_is_neither_told_nor_kept_for_an_undo(home: Home) -> No
     assert History(home.warehouse, "sales").kept() == kept
 
 
-def test_only_the_days_whose_content_changed_are_published(home: Home, define: DefineTable) -> None:
+def test_only_the_days_whose_content_changed_are_published(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1 as x"))
     home.rewrite(MONTH)
     before = home.state()
@@ -275,7 +207,7 @@ def test_only_the_days_whose_content_changed_are_published(home: Home, define: D
     assert {path for path in after if after[path] != before[path]} == {home.file(date(2025, 1, 17))}
 
 
-def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: Home, define: DefineTable) -> None:
+def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1 as x"))
     home.rewrite(MONTH)
     define("sales", of_each_day("1 as x") + " where true")
@@ -286,14 +218,14 @@ def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: Home, defin
     assert {entry.run for entry in entries.values()} == {"run/1"}, "the run that published it"
 
 
-def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: Home) -> None:
+def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: SalesHome) -> None:
     home.rewrite(MONTH, run="run/1")
     before = home.state()
     assert home.rewrite(MONTH, run="run/1").published == MONTH
     assert home.state() == before
 
 
-def test_a_published_file_that_cannot_be_read_is_replaced(home: Home) -> None:
+def test_a_published_file_that_cannot_be_read_is_replaced(home: SalesHome) -> None:
     home.rewrite(MONTH)
     for day in (FIRST, date(2025, 1, 31)):
         home.file(day).write_bytes(b"PAR1 and then nothing PAR1")
@@ -303,7 +235,7 @@ def test_a_published_file_that_cannot_be_read_is_replaced(home: Home) -> None:
     assert home.query("select count(*) from sales") == [(93,)]
 
 
-def test_published_files_carry_the_time_of_their_publication(home: Home, define: DefineTable) -> None:
+def test_published_files_carry_the_time_of_their_publication(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1 as x"))
     home.rewrite(MONTH)
     first = {home.file(day).stat().st_mtime_ns for day in MONTH}
@@ -314,7 +246,7 @@ def test_published_files_carry_the_time_of_their_publication(home: Home, define:
     assert acts[0] < acts[1] <= time.time_ns()
 
 
-def test_the_ledger_knows_each_file_that_it_speaks_of(home: Home) -> None:
+def test_the_ledger_knows_each_file_that_it_speaks_of(home: SalesHome) -> None:
     home.rewrite(MONTH)
     entries = read_ledger(home.warehouse, "sales").entries
     assert {name: entry.file for name, entry in entries.items()} == {
@@ -331,15 +263,14 @@ BY_ORIGIN = "unnest(['EWR', 'JFK', 'LGA']) as origin"
 OF_EWR = PartitionFilter(key_filters=({"origin": ("EWR",)},))
 
 
-def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: Home, define: DefineTable) -> None:
+def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     outcome = home.rewrite(WEEK)
     assert outcome.published == home.published() == WEEK
-    assert home.folder.names_of(date(2025, 1, 3)) == [f"day=2025-01-03/origin={name}" for name in ("EWR", "JFK", "LGA")]
+    names = home.folder.names_of(date(2025, 1, 3))
+    assert [str(name) for name in names] == [f"day=2025-01-03/origin={origin}" for origin in ("EWR", "JFK", "LGA")]
     assert outcome.rows == {str(day): 9 for day in WEEK}
-    assert outcome.bytes["2025-01-03"] == sum(
-        home.folder.file(n).stat().st_size for n in home.folder.names_of(date(2025, 1, 3))
-    )
+    assert outcome.bytes["2025-01-03"] == sum(home.folder.file(name).stat().st_size for name in names)
     assert home.query("select origin, count(*) from sales group by all order by all") == [
         ("EWR", 21),
         ("JFK", 21),
@@ -347,7 +278,7 @@ def test_a_table_with_keys_has_one_file_for_each_value_of_a_day(home: Home, defi
     ]
 
 
-def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Home, define: DefineTable) -> None:
+def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
     before = home.state()
@@ -356,19 +287,19 @@ def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Hom
     assert outcome.published == MIDWEEK
     assert outcome.rows == outcome.rows_before == {"2025-01-05": 3, "2025-01-06": 3, "2025-01-07": 3}
     after = home.state()
-    names = [f"day=2025-01-0{day}/origin=EWR" for day in (5, 6, 7)]
+    names = [PartitionName.of("day", day, {"origin": "EWR"}) for day in MIDWEEK]
     assert {path for path in after if after[path] != before.get(path)} == {home.folder.file(name) for name in names}
     assert after.keys() == before.keys()
 
 
 @pytest.mark.parametrize("scope", [PartitionFilter(), OF_EWR], ids=["of a whole day", "of a value"])
 def test_a_value_without_rows_loses_its_file_and_nothing_else(
-    home: Home, define: DefineTable, scope: PartitionFilter
+    home: SalesHome, define: DefineTable, scope: PartitionFilter
 ) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
     before = home.state()
-    gone = "day=2025-01-06/origin=EWR"
+    gone = PartitionName.of("day", date(2025, 1, 6), {"origin": "EWR"})
     define(
         "sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where not (day = '2025-01-06' and origin = 'EWR')", KEYS
     )
@@ -380,7 +311,9 @@ def test_a_value_without_rows_loses_its_file_and_nothing_else(
     assert gone not in read_ledger(home.warehouse, "sales").entries
 
 
-def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(home: Home, define: DefineTable) -> None:
+def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(
+    home: SalesHome, define: DefineTable
+) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
     define("sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'", KEYS)
@@ -391,7 +324,7 @@ def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(home:
 
 
 @pytest.mark.parametrize("slices", [2, 5])
-def test_slices_make_together_what_one_batch_makes(home: Home, define: DefineTable, slices: int) -> None:
+def test_slices_make_together_what_one_batch_makes(home: SalesHome, define: DefineTable, slices: int) -> None:
     keys = "'k' || unnest(range(20)) as origin"
     define("sales", of_each_day(f"1 as x, {keys}"), KEYS)
     asked = MIDWEEK
@@ -419,7 +352,7 @@ def with_check(folder: Path, text: str = CHECK) -> None:
 
 
 def test_a_check_that_fails_in_the_middle_of_a_month_keeps_that_day_and_publishes_thirty(
-    home: Home, define: DefineTable
+    home: SalesHome, define: DefineTable
 ) -> None:
     with_check(define("sales", of_each_day("1 as x")))
     home.rewrite(MONTH)
@@ -437,7 +370,7 @@ def test_a_check_that_fails_in_the_middle_of_a_month_keeps_that_day_and_publishe
     assert (result.check, result.severity, result.days) == ("negative", "error", days("2025-01-17"))
 
 
-def test_a_warning_is_noted_and_everything_is_published(home: Home, define: DefineTable) -> None:
+def test_a_warning_is_noted_and_everything_is_published(home: SalesHome, define: DefineTable) -> None:
     with_check(define("sales", of_each_day(ONE_BAD_DAY), '[checks]\nnegative = {severity = "warn"}'))
     outcome = home.rewrite(MONTH)
     assert (outcome.published, outcome.failed) == (MONTH, ())
@@ -445,7 +378,7 @@ def test_a_warning_is_noted_and_everything_is_published(home: Home, define: Defi
     assert (result.check, result.severity, result.days, result.found) == ("negative", "warn", days("2025-01-17"), "-7")
 
 
-def test_a_check_compares_with_the_rows_that_are_published(home: Home, define: DefineTable) -> None:
+def test_a_check_compares_with_the_rows_that_are_published(home: SalesHome, define: DefineTable) -> None:
     fewer = """
         create view fewer as
         select day, count(new.n) as found, count(*) as expected from old left join new using (day, n) group by day
@@ -460,7 +393,7 @@ def test_a_check_compares_with_the_rows_that_are_published(home: Home, define: D
     assert home.query("select count(*) from sales") == [(93,)]
 
 
-def test_refused_rows_are_kept_where_the_table_says_so(home: Home, define: DefineTable) -> None:
+def test_refused_rows_are_kept_where_the_table_says_so(home: SalesHome, define: DefineTable) -> None:
     with_check(define("sales", of_each_day(ONE_BAD_DAY), "keep_failed = true"))
     [failure] = home.rewrite(MONTH).failed
     kept = home.warehouse / ".failed" / "sales"
@@ -470,13 +403,13 @@ def test_refused_rows_are_kept_where_the_table_says_so(home: Home, define: Defin
     assert sorted(row["x"] for row in rows) == [-7, 2, 2]
 
 
-def test_refused_rows_are_gone_where_the_table_says_nothing(home: Home, define: DefineTable) -> None:
+def test_refused_rows_are_gone_where_the_table_says_nothing(home: SalesHome, define: DefineTable) -> None:
     with_check(define("sales", of_each_day(ONE_BAD_DAY)))
     assert home.rewrite(MONTH).failed_days == days("2025-01-17")
     assert not (home.warehouse / ".failed").exists()
 
 
-def test_the_rows_kept_are_those_of_the_last_try(home: Home, define: DefineTable) -> None:
+def test_the_rows_kept_are_those_of_the_last_try(home: SalesHome, define: DefineTable) -> None:
     toml = f"{KEYS}\nkeep_failed = true"
     with_check(define("sales", of_each_day(f"-1 as x, {BY_ORIGIN}"), toml))
     home.rewrite(days("2025-01-05"))
@@ -496,17 +429,17 @@ START = '[parameters.start]\ntype = "date"\ndefault = 2025-01-01'
 
 @pytest.mark.parametrize(("given", "total"), [({}, 9.0), ({"factor": 2.5}, 15.0), ({"factor": 2}, 12.0)], ids=str)
 def test_parameters_reach_the_query_and_the_footer(
-    home: Home, define: DefineTable, given: dict[str, float], total: float
+    home: SalesHome, define: DefineTable, given: dict[str, float], total: float
 ) -> None:
     define("sales", of_each_day("n * getvariable('factor') as amount"), FACTOR)
     home.rewrite(Batch(days("2025-01-05"), parameters=given))
     assert home.query("select sum(amount) from sales") == [(total,)]
     footer = pyarrow.parquet.ParquetFile(home.file(date(2025, 1, 5))).metadata.metadata
     assert json.loads(footer.get(b"reloads.parameters", b"{}")) == given
-    assert read_ledger(home.warehouse, "sales").entries["day=2025-01-05"].parameters == given
+    assert read_ledger(home.warehouse, "sales").entries[PartitionName("day", date(2025, 1, 5))].parameters == given
 
 
-def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: Home, define: DefineTable) -> None:
+def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("day - getvariable('start') as age"), START)
     home.rewrite(Batch(days("2025-01-05"), parameters={"start": "2025-01-03"}))
     assert home.query("select distinct age from sales") == [(2,)]
@@ -518,7 +451,7 @@ def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: Home, define: D
     ids=["a number without a fraction", "a large integer", "a negative one"],
 )
 def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
-    home: Home, define: DefineTable, kind: str, default: str, other: float
+    home: SalesHome, define: DefineTable, kind: str, default: str, other: float
 ) -> None:
     toml = f'[parameters.p]\ntype = "{kind}"\ndefault = {default}'
     define("sales", of_each_day("getvariable('p') as x, n * getvariable('p') as y"), toml)
@@ -533,7 +466,7 @@ def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
 # whom a change concerns
 
 
-def test_a_change_leaves_a_notice_with_its_days_and_requests(home: Home, define: DefineTable) -> None:
+def test_a_change_leaves_a_notice_with_its_days_and_requests(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1 as x"))
     asked = days("2025-01-05..2025-01-07")
     home.rewrite(Batch(asked, no_cascade_days=days("2025-01-06")))
@@ -542,7 +475,7 @@ def test_a_change_leaves_a_notice_with_its_days_and_requests(home: Home, define:
     assert (notice.days, notice.requests) == (told, {"r1": told, "r'2": told})
 
 
-def test_days_that_others_are_not_to_follow_leave_none(home: Home) -> None:
+def test_days_that_others_are_not_to_follow_leave_none(home: SalesHome) -> None:
     home.rewrite(Batch(MONTH, no_cascade_days=MONTH))
     assert read_notices(home.warehouse, "sales") == []
 
@@ -552,7 +485,7 @@ def test_days_that_others_are_not_to_follow_leave_none(home: Home) -> None:
 FAILS_ON = "if(day = date '{}', error('{}'), 'ok') as x"
 
 
-def test_a_query_that_fails_for_one_day_fails_exactly_that_day(home: Home, define: DefineTable) -> None:
+def test_a_query_that_fails_for_one_day_fails_exactly_that_day(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("'old' as x"))
     home.rewrite(MONTH)
     before = home.state()
@@ -568,7 +501,7 @@ def test_a_query_that_fails_for_one_day_fails_exactly_that_day(home: Home, defin
     assert home.staging() == []
 
 
-def test_two_days_that_fail_for_two_reasons_are_told_apart(home: Home, define: DefineTable) -> None:
+def test_two_days_that_fail_for_two_reasons_are_told_apart(home: SalesHome, define: DefineTable) -> None:
     late, early = FAILS_ON.format("2025-01-03", "too late"), FAILS_ON.format("2025-01-30", "too early")
     define("sales", of_each_day(f"{late}, {early.replace('as x', 'as y')}"))
     outcome = home.rewrite(MONTH)
@@ -579,7 +512,7 @@ def test_two_days_that_fail_for_two_reasons_are_told_apart(home: Home, define: D
     assert "too early" in errors["2025-01-30"]
 
 
-def test_days_that_fail_for_one_reason_are_one_failure(home: Home, define: DefineTable) -> None:
+def test_days_that_fail_for_one_reason_are_one_failure(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("if(day >= date '2025-01-20', error('no rate'), 'ok') as x"))
     outcome = home.rewrite(MONTH)
     assert [failure.days for failure in outcome.failed] == [days("2025-01-20..2025-01-31")]
@@ -602,7 +535,7 @@ def test_days_that_fail_for_one_reason_are_one_failure(home: Home, define: Defin
     ],
 )
 def test_a_query_that_cannot_work_fails_all_days_in_one_sentence(
-    home: Home, define: DefineTable, query: str, sentence: str
+    home: SalesHome, define: DefineTable, query: str, sentence: str
 ) -> None:
     home.rewrite(MONTH)
     before = home.state()
@@ -616,7 +549,7 @@ def test_a_query_that_cannot_work_fails_all_days_in_one_sentence(
     assert home.state() == before
 
 
-def test_a_source_that_is_missing_is_named(home: Home, define: DefineTable) -> None:
+def test_a_source_that_is_missing_is_named(home: SalesHome, define: DefineTable) -> None:
     (home.settings.tables / "sources.sql").write_text(
         "create view raw as from read_csv(getvariable('source') || '/x.csv')"
     )
@@ -626,7 +559,7 @@ def test_a_source_that_is_missing_is_named(home: Home, define: DefineTable) -> N
 
 
 @pytest.mark.parametrize("content", ["another content", "the same content"])
-def test_a_foreign_file_in_a_partition_fails_that_day_alone(home: Home, define: DefineTable, content: str) -> None:
+def test_a_foreign_file_in_a_partition_fails_that_day_alone(home: SalesHome, define: DefineTable, content: str) -> None:
     define("sales", of_each_day("1 as x"))
     home.rewrite(MONTH)
     stranger = home.file(date(2025, 1, 9)).with_name("part-0.parquet")
@@ -641,7 +574,7 @@ def test_a_foreign_file_in_a_partition_fails_that_day_alone(home: Home, define: 
     assert stranger.exists()
 
 
-def test_days_that_fit_into_memory_one_by_one_are_published(home: Home, define: DefineTable) -> None:
+def test_days_that_fit_into_memory_one_by_one_are_published(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("(select list(md5(m::varchar)) from range(n * 100) as r(m)) as x", rows=20))
     asked = days("2025-01-01..2025-01-08")
     assert home.rewrite(asked, share=Share(threads=1, memory_mb=64)).published == asked
@@ -674,7 +607,7 @@ def small_disk(warehouse: Path) -> Iterator[bool]:
             subprocess.run(["umount", str(warehouse)], check=True)
 
 
-def assert_nothing_happened(home: Home, outcome: Outcome, before: object) -> None:
+def assert_nothing_happened(home: SalesHome, outcome: Outcome, before: object) -> None:
     assert outcome.published == Days()
     [failure] = outcome.failed
     assert failure.transient, failure.error
@@ -687,7 +620,7 @@ def assert_nothing_happened(home: Home, outcome: Outcome, before: object) -> Non
 INCOMPRESSIBLE = "md5(n::varchar || midnight) as x"
 
 
-def test_a_disk_that_takes_no_more_keeps_the_old_partitions(home: Home, define: DefineTable) -> None:
+def test_a_disk_that_takes_no_more_keeps_the_old_partitions(home: SalesHome, define: DefineTable) -> None:
     with small_disk(home.warehouse) as is_small:
         home.rewrite(days("2025-01-01..2025-01-10"))
         before = home.state()
@@ -697,7 +630,7 @@ def test_a_disk_that_takes_no_more_keeps_the_old_partitions(home: Home, define: 
         assert_nothing_happened(home, outcome, before)
 
 
-def test_a_disk_that_takes_no_more_empty_days_keeps_the_old_partitions(home: Home, define: DefineTable) -> None:
+def test_a_disk_that_takes_no_more_empty_days_keeps_the_old_partitions(home: SalesHome, define: DefineTable) -> None:
     years = days("1990-01-01..1992-12-31")
     with small_disk(home.warehouse) as is_small:
         home.rewrite(days("1990-01-01..1990-01-10"))
@@ -708,7 +641,7 @@ def test_a_disk_that_takes_no_more_empty_days_keeps_the_old_partitions(home: Hom
         assert_nothing_happened(home, outcome, before)
 
 
-def test_a_quota_keeps_the_old_partitions(home: Home, define: DefineTable) -> None:
+def test_a_quota_keeps_the_old_partitions(home: SalesHome, define: DefineTable) -> None:
     home.rewrite(MONTH)
     before = home.state()
     define("sales", of_each_day(INCOMPRESSIBLE, rows=10_000))
@@ -736,16 +669,16 @@ def without_rights(*folders: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def shared_home(sales_settings: Settings) -> Iterator[Home]:
+def shared_home(sales_settings: Settings) -> Iterator[SalesHome]:
     """A home that nobody can read too, unlike one in ``tmp_path``."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         shutil.copytree(sales_settings.tables, Path(folder) / "tables")
         places = {"warehouse": Path(folder) / "warehouse", "tables": Path(folder) / "tables"}
-        yield Home(sales_settings.model_copy(update=places))
+        yield SalesHome(sales_settings.model_copy(update=places))
 
 
-def test_a_warehouse_that_cannot_be_written_keeps_the_old_partitions(shared_home: Home) -> None:
+def test_a_warehouse_that_cannot_be_written_keeps_the_old_partitions(shared_home: SalesHome) -> None:
     shared_home.rewrite(MONTH)
     before = shared_home.state()
     with without_rights(shared_home.warehouse, shared_home.warehouse / ".staging"):
@@ -753,7 +686,7 @@ def test_a_warehouse_that_cannot_be_written_keeps_the_old_partitions(shared_home
     assert_nothing_happened(shared_home, outcome, before)
 
 
-def test_partitions_that_cannot_be_written_keep_their_files(shared_home: Home) -> None:
+def test_partitions_that_cannot_be_written_keep_their_files(shared_home: SalesHome) -> None:
     shared_home.rewrite(MONTH)
     before = shared_home.state()
     (shared_home.settings.tables / "sales" / "query.sql").write_text(
@@ -768,7 +701,7 @@ def test_partitions_that_cannot_be_written_keep_their_files(shared_home: Home) -
     assert outcome.failed[0].error.startswith(f"{shared_home.warehouse / 'sales'} cannot be written")
 
 
-def test_after_the_disk_has_room_again_everything_is_published(home: Home, define: DefineTable) -> None:
+def test_after_the_disk_has_room_again_everything_is_published(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day(INCOMPRESSIBLE, rows=10_000))
     with largest_file(2**16):
         home.rewrite(MONTH)
@@ -791,7 +724,7 @@ print(json.dumps(sorted(found)))
 """
 
 
-def test_a_reader_never_sees_a_missing_partial_or_unreadable_partition(home: Home, define: DefineTable) -> None:
+def test_a_reader_never_sees_a_missing_partial_or_unreadable_partition(home: SalesHome, define: DefineTable) -> None:
     asked = Days.between(FIRST, FIRST + timedelta(days=59))
     files = [str(home.file(day)) for day in asked]
 
@@ -834,7 +767,7 @@ rewrite_batch(
 
 
 def test_a_process_killed_in_the_middle_leaves_the_old_partitions_and_its_staging_is_removed(
-    home: Home, define: DefineTable
+    home: SalesHome, define: DefineTable
 ) -> None:
     home.rewrite(MONTH)
     before = home.state()
@@ -864,7 +797,7 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_the_same_rows_make_the_same_file(home: Home) -> None:
+def test_the_same_rows_make_the_same_file(home: SalesHome) -> None:
     home.rewrite(MONTH, run="run/1")
     before = contents(home)
     shutil.rmtree(home.warehouse / "sales")
@@ -872,5 +805,5 @@ def test_the_same_rows_make_the_same_file(home: Home) -> None:
     assert contents(home) == before
 
 
-def contents(home: Home) -> dict[Path, bytes]:
+def contents(home: SalesHome) -> dict[Path, bytes]:
     return {path: content for path, (_, _, content) in home.state().items()}

@@ -21,9 +21,10 @@ from reloads.outcome import Outcome
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.settings import Settings
 from reloads.warehouse.ledger import Ledger, read_ledger, write_ledger
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from tests.support.chain import Chain
-from tests.unit.rewriting.test_rewrite import MONTH, DefineTable, Home, days, of_each_day
+from tests.support.sales_home import MONTH, DefineTable, SalesHome, days, of_each_day
 
 Policy = Literal["refuse", "append", "replace"]
 POLICIES: tuple[Policy, ...] = ("refuse", "append", "replace")
@@ -41,8 +42,8 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture
-def home(sales_settings: Settings) -> Home:
-    return Home(sales_settings)
+def home(sales_settings: Settings) -> SalesHome:
+    return SalesHome(sales_settings)
 
 
 # what fits, as an algebra
@@ -207,8 +208,8 @@ def test_where_no_file_can_be_read_whatever_comes_fits(target: TableFolder, db: 
 
 def test_in_a_table_with_keys_the_newest_file_counts_as_well(tmp_path: Path, db: duckdb.DuckDBPyConnection) -> None:
     target = TableFolder(tmp_path, "sales", "day", ("shop",))
-    write(target.file("day=2025-01-01/shop=b"), [pa.field("n", pa.int64())], newer=2)
-    write(target.file("day=2025-01-02/shop=a"), [pa.field("n", pa.int32())], newer=1)
+    write(target.file(PartitionName.parse("day=2025-01-01/shop=b")), [pa.field("n", pa.int64())], newer=2)
+    write(target.file(PartitionName.parse("day=2025-01-02/shop=a")), [pa.field("n", pa.int32())], newer=1)
     assert published_columns(db, Ledger(), target) == {"n": "BIGINT"}
 
 
@@ -227,7 +228,7 @@ Publish = Callable[[str], Outcome]
 @pytest.mark.parametrize(("columns", "sentence"), CHANGES)
 @pytest.mark.parametrize("has_ledger", [True, False], ids=["", "without a ledger"])
 def test_data_that_does_not_fit_leaves_every_file_of_the_batch_as_it_was(
-    home: Home, define: DefineTable, columns: str, sentence: str, *, has_ledger: bool
+    home: SalesHome, define: DefineTable, columns: str, sentence: str, *, has_ledger: bool
 ) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01..2025-01-05"))
@@ -246,7 +247,7 @@ def test_data_that_does_not_fit_leaves_every_file_of_the_batch_as_it_was(
     assert home.staging() == []
 
 
-def test_a_day_alone_is_held_against_the_whole_table(home: Home, define: DefineTable) -> None:
+def test_a_day_alone_is_held_against_the_whole_table(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
     define("sales", of_each_day("n + 0.5 as amount"))
@@ -254,7 +255,7 @@ def test_a_day_alone_is_held_against_the_whole_table(home: Home, define: DefineT
     assert home.published() == days("2025-01-01")
 
 
-def test_the_same_columns_in_another_order_are_published(home: Home, define: DefineTable) -> None:
+def test_the_same_columns_in_another_order_are_published(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("n::int as amount, 'x' as note"))
     home.rewrite(MONTH)
     define("sales", of_each_day("'y' as note, n::int as amount"))
@@ -264,7 +265,7 @@ def test_the_same_columns_in_another_order_are_published(home: Home, define: Def
     }
 
 
-def test_a_published_column_that_never_holds_null_takes_one_that_may(home: Home, define: DefineTable) -> None:
+def test_a_published_column_that_never_holds_null_takes_one_that_may(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
     file = home.file(date(2025, 1, 1))
@@ -275,7 +276,7 @@ def test_a_published_column_that_never_holds_null_takes_one_that_may(home: Home,
     assert home.rewrite(days("2025-01-01..2025-01-02")).published == days("2025-01-01..2025-01-02")
 
 
-def test_a_column_that_append_lets_in_is_null_in_the_days_of_before(home: Home, define: DefineTable) -> None:
+def test_a_column_that_append_lets_in_is_null_in_the_days_of_before(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01..2025-01-02"))
     before = home.state()
@@ -288,10 +289,10 @@ def test_a_column_that_append_lets_in_is_null_in_the_days_of_before(home: Home, 
     assert home.state()[home.file(date(2025, 1, 1))] == before[home.file(date(2025, 1, 1))]
     ledger = read_ledger(home.warehouse, "sales")
     assert ledger.columns == {"n": "BIGINT", "amount": "INTEGER", "note": "VARCHAR"}
-    assert ledger.owed == ""
+    assert ledger.schema_backfill == ""
 
 
-def test_a_column_that_append_let_in_may_not_go_again(home: Home, define: DefineTable) -> None:
+def test_a_column_that_append_let_in_may_not_go_again(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(MONTH)
     define("sales", of_each_day("n::int as amount, 'x' as note"), 'on_schema_change = "append"')
@@ -303,14 +304,14 @@ def test_a_column_that_append_let_in_may_not_go_again(home: Home, define: Define
     assert home.state() == before
 
 
-def test_days_without_rows_are_held_to_the_columns_as_well(home: Home, define: DefineTable) -> None:
+def test_days_without_rows_are_held_to_the_columns_as_well(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
     define("sales", of_each_day("n + 0.5 as amount") + " where false")
     assert home.rewrite(days("2025-01-02")).failed[0].days == days("2025-01-02")
 
 
-def test_a_table_whose_partitions_all_went_takes_new_columns(home: Home, define: DefineTable) -> None:
+def test_a_table_whose_partitions_all_went_takes_new_columns(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
     home.file(date(2025, 1, 1)).unlink()
@@ -318,7 +319,7 @@ def test_a_table_whose_partitions_all_went_takes_new_columns(home: Home, define:
     assert home.rewrite(days("2025-01-01")).published == days("2025-01-01")
 
 
-def test_a_table_with_keys_is_held_to_its_columns_too(home: Home, define: DefineTable) -> None:
+def test_a_table_with_keys_is_held_to_its_columns_too(home: SalesHome, define: DefineTable) -> None:
     shops = "select day, n::int as amount, 'shop ' || n as shop from ({})"
     define("sales", shops.format(of_each_day("1 as x")), 'keys = ["shop"]')
     home.rewrite(days("2025-01-01..2025-01-02"))
@@ -328,8 +329,8 @@ def test_a_table_with_keys_is_held_to_its_columns_too(home: Home, define: Define
     assert home.state() == before
 
 
-def test_the_type_of_a_key_is_held_to_as_well(home: Home, define: DefineTable) -> None:
-    shops = "select day, n as amount, {} as shop from (" + of_each_day("1 as x") + ")"
+def test_the_type_of_a_key_is_held_to_as_well(home: SalesHome, define: DefineTable) -> None:
+    shops = "select day, n as amount, {} as shop from (" + of_each_day("1 as one") + ")"
     define("sales", shops.format("n::int"), 'keys = ["shop"]')
     home.rewrite(days("2025-01-01..2025-01-02"))
     before = home.state()
@@ -369,7 +370,7 @@ def test_it_does_so_where_it_reads_only_such_days(grown: Chain) -> None:
     assert notes(grown) == [(date(2025, 1, 1), None), (date(2025, 1, 2), "x")]
 
 
-def test_columns_that_the_ledger_lost_are_looked_up_again(home: Home, define: DefineTable) -> None:
+def test_columns_that_the_ledger_lost_are_looked_up_again(home: SalesHome, define: DefineTable) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
     ledger = read_ledger(home.warehouse, "sales")

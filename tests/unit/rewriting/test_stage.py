@@ -22,7 +22,7 @@ from reloads.rewriting.stage import LONGEST_NAME, Stage, Staged
 from reloads.sql import quote_text
 from reloads.tables.definition import load_table
 from tests.conftest import define_table
-from tests.unit.rewriting.test_rewrite import days, of_each_day
+from tests.support.sales_home import days, of_each_day
 
 FIFTH = date(2025, 1, 5)
 ASKED = days("2025-01-05..2025-01-07")
@@ -45,7 +45,7 @@ def stage_of(
 
 def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **more: object) -> dict[str, Staged]:
     with stage_of(home, query, toml, **more) as stage:  # type: ignore[arg-type]
-        return stage.write(wanted)
+        return {str(name): file for name, file in stage.write(wanted).items()}
 
 
 def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:

@@ -61,7 +61,7 @@ def values(chain: Chain, table: str = "a") -> list[tuple[object, ...]]:
 
 
 def owed(chain: Chain, table: str = "a") -> str:
-    return read_ledger(chain.settings.warehouse, table).owed
+    return read_ledger(chain.settings.warehouse, table).schema_backfill
 
 
 def test_a_reload_of_one_day_publishes_it_and_asks_for_all_others(loaded: Chain) -> None:

@@ -14,7 +14,7 @@ from reloads.runs.retention import remove_expired, remove_unfinished
 from reloads.tables.definition import load_table
 from reloads.warehouse.history import History
 from tests.support.chain import Chain
-from tests.unit.runs.test_undo import AMOUNTS, corrected, loaded, published, undone
+from tests.support.undo_history import AMOUNTS, corrected, loaded, published, undone
 
 __all__ = ["loaded"]
 
@@ -96,7 +96,7 @@ def test_a_request_whose_record_is_gone_too_is_unknown_then(loaded: Chain) -> No
     request = corrected(loaded)
     (loaded.settings.landing / "done" / f"{request.id}.json").unlink()
     remove_expired(loaded.settings, load_table(loaded.settings.tables, "a"), now=after(8))
-    with pytest.raises(RequestError, match=f"'{request.id}' is no request; reloads status lists them"):
+    with pytest.raises(RequestError, match=f"'{request.id}' is not a request; reloads status lists them"):
         undone(loaded, request)
 
 

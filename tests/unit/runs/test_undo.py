@@ -7,114 +7,47 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
 
-import duckdb
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from reloads.days import Days
 from reloads.errors import ReloadsError, RequestError
-from reloads.planning.staleness import MISSING, OUTDATED, TableState
+from reloads.planning.staleness import MISSING, OUTDATED
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, request_from_record
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
-from reloads.tables.definition import Table, load_table
 from reloads.warehouse.change_notices import read_notices
 from reloads.warehouse.history import History
 from reloads.warehouse.ledger import read_ledger
-from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.staging import staging_folder
 from tests.support.chain import NOW, STATES, Chain
 from tests.support.process_kill import SCRATCH, Killed, killed_after
+from tests.support.undo_history import (
+    AMOUNTS,
+    CORRECTED,
+    DAYS,
+    SHOPS,
+    amounts,
+    corrected,
+    deliver,
+    folder,
+    folders,
+    loaded,
+    published,
+    reload,
+    undone,
+    whys,
+)
 
-DAYS = Days.between(date(2025, 1, 1), date(2025, 1, 4))
-AMOUNTS = "select day, amount from raw"
-SHOPS = "select day, amount // 100 as shop, amount from raw where amount > 0"
-CORRECTED = ("day=2025-01-02", "day=2025-01-03")
-A_LATER_MOMENT = (NOW + timedelta(seconds=seconds) for seconds in count(1))
-
-File = tuple[int, int, bytes]
-
-
-@pytest.fixture
-def loaded(chain: Chain) -> Chain:
-    """Four days of ``a``, and of ``shops``, which has keys; a day's amount is its number, and its shop 0."""
-    chain.define("shops", SHOPS, 'keys = ["shop"]')
-    for table in ("a", "shops"):
-        reload(chain, table, "2025-01-01", "2025-01-04")
-    return chain
-
-
-def reload(chain: Chain, table: str, first: str, last: str | None = None, **more: Any) -> Record:
-    """Ask and rewrite; the tables that read this one are left alone."""
-    record = chain.ask(table, first, last, cascade=False, **more)
-    chain.run(table)
-    return chain.the(record.id)[1]
-
-
-def deliver(chain: Chain, day: str, *amounts: int) -> None:
-    lines = [f"{day},{amount}" for amount in amounts]
-    (chain.settings.source / f"{day}.csv").write_text("\n".join(["day,amount", *lines]) + "\n")
-
-
-def corrected(chain: Chain, table: str = "a") -> Record:
-    """A request that replaces the second and third of January, after both changed at the source."""
-    deliver(chain, "2025-01-02", 120)
-    deliver(chain, "2025-01-03", 130)
-    return reload(chain, table, "2025-01-01", "2025-01-04")
-
-
-def undone(chain: Chain, request: Record | str, *, force: bool = False) -> Record:
-    wanted = request if isinstance(request, str) else request.id
-    [record] = undo_request(chain.settings, wanted, force=force, now=next(A_LATER_MOMENT), by="ann")
-    return record
-
-
-def the_table(chain: Chain, name: str) -> Table:
-    return load_table(chain.settings.tables, name)
-
-
-def folder(chain: Chain, name: str) -> TableFolder:
-    return folder_of(chain.settings.warehouse, the_table(chain, name))
-
-
-def published(chain: Chain, name: str = "a") -> dict[str, File]:
-    """Inode, time and content of each file below the table's folder."""
-    root = chain.settings.warehouse / name
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {
-        str(path.parent.relative_to(root)): (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes())
-        for path in files
-    }
-
-
-def folders(chain: Chain, name: str) -> list[str]:
-    root = chain.settings.warehouse / name
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir())
-
-
-def whys(chain: Chain, name: str = "a") -> dict[str, str | None]:
-    """Why each day is to be rewritten, if it is."""
-    look = TableState.at(the_table(chain, name), DAYS, warehouse=chain.settings.warehouse, inputs={})
-    return {str(day): why for day in DAYS if (why := look.why(day))}
-
-
-def amounts(chain: Chain, name: str = "a", *, columns: str = "*") -> list[tuple[Any, ...]]:
-    """The published rows, as any reader sees them."""
-    files = str(chain.settings.warehouse / name / "**" / "*.parquet")
-    with duckdb.connect(":memory:") as db:
-        read = "read_parquet($1, hive_partitioning = true, union_by_name = true)"
-        query = f"select {columns} from {read} order by all"
-        return db.execute(query, [files]).fetchall()
-
+__all__ = ["loaded"]
 
 # what is put back
 
@@ -282,7 +215,7 @@ def test_the_ledger_says_again_what_it_said_before(loaded: Chain, table: str) ->
     before = read_ledger(loaded.settings.warehouse, table).entries
     undone(loaded, corrected(loaded, table))
     after = read_ledger(loaded.settings.warehouse, table).entries
-    both = [{name: one for name, one in found.items() if name[:14] in CORRECTED} for found in (before, after)]
+    both = [{name: one for name, one in found.items() if str(name)[:14] in CORRECTED} for found in (before, after)]
     assert both[0] == both[1]
     assert after.keys() == before.keys()
 
@@ -454,7 +387,7 @@ def test_a_request_that_changed_nothing_says_so(loaded: Chain) -> None:
 
 
 def test_an_unknown_request_says_so(loaded: Chain) -> None:
-    with pytest.raises(RequestError, match=r"^'nobody' is no request; reloads status lists them$"):
+    with pytest.raises(RequestError, match=r"^'nobody' is not a request; reloads status lists them$"):
         undone(loaded, "nobody")
 
 

@@ -19,7 +19,7 @@ from reloads.errors import OperatorError
 from reloads.settings import Settings
 from reloads.warehouse.change_notices import read_notices, write_notice
 from tests.support.chain import Chain
-from tests.unit.rewriting.test_rewrite import Home
+from tests.support.sales_home import SalesHome
 
 STAMP = 1_735_732_800_000_000_000
 DAYS = st.lists(st.dates(date(2024, 1, 1), date(2025, 12, 31)), max_size=8).map(Days.of)
@@ -167,7 +167,7 @@ def test_a_notice_is_read_once_its_publication_came_to_an_end(chain: Chain, monk
 
 
 def test_publications_leave_notices_in_their_order(sales_settings: Settings) -> None:
-    home = Home(sales_settings)
+    home = SalesHome(sales_settings)
     wanted = [Days.of([date(2025, 1, 9) - timedelta(days=n)]) for n in range(4)]
     for days in wanted:
         home.rewrite(days)

@@ -19,10 +19,12 @@ from reloads.errors import OperatorError
 from reloads.files import link_or_copy
 from reloads.rewriting.stage import LONGEST_NAME
 from reloads.warehouse.history import DAY_NS, Act, History, Kept
+from reloads.warehouse.partition_name import LedgerName, PartitionName, SliceName
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 10**9
 DAY = Days.of([date(2025, 1, 1)])
+NAME = PartitionName("day", date(2025, 1, 1))
 MICROSECOND = 1000
 
 
@@ -44,7 +46,7 @@ def file(tmp_path: Path) -> Path:
 def act(history: History, stamp: int, *files: tuple[str, Path], request: str = "r") -> int:
     history.begin(stamp, Act({request: DAY}, "run/1"))
     for partition, file in files:
-        history.keep(stamp, partition, file)
+        history.keep(stamp, PartitionName.parse(partition), file)
     return stamp
 
 
@@ -100,8 +102,8 @@ def test_a_table_without_history_has_none(history: History) -> None:
 
 def test_an_act_is_read_as_it_was_written(history: History) -> None:
     days = Days.between(date(2025, 1, 1), date(2025, 1, 3)) | Days.of([date(2025, 2, 1)])
-    before = {"day=2025-01-01": {"version": "v", "inputs": {"a": "ü"}, "rows": 3}}
-    written = Act({"r1": days, "r'2 \N{SNOWMAN}": DAY}, "run/1", before, ("day=2025-01-01", "day=2025-01-01#0/2"))
+    before: dict[LedgerName, dict[str, object]] = {NAME: {"version": "v", "inputs": {"a": "ü"}, "rows": 3}}
+    written = Act({"r1": days, "r'2 \N{SNOWMAN}": DAY}, "run/1", before, (NAME, SliceName(NAME, 0, 2)))
     history.begin(1, written)
     assert history.acts() == {1: written}
 
@@ -112,7 +114,7 @@ def test_the_file_that_is_replaced_is_kept_with_its_bytes_and_its_time(history: 
     (beside := file.with_name("new")).write_bytes(b"new")
     beside.replace(file)
     [kept] = history.kept()
-    assert kept == Kept("day=2025-01-01", NOW_NS, kept.file)
+    assert kept == Kept(NAME, NOW_NS, kept.file)
     assert kept.replaced_at == NOW
     assert kept.file
     assert (kept.file.read_bytes(), kept.file.stat().st_mtime_ns) == (content, 7)
@@ -120,7 +122,7 @@ def test_the_file_that_is_replaced_is_kept_with_its_bytes_and_its_time(history: 
 
 def test_that_there_was_no_file_is_kept_too(history: History, tmp_path: Path) -> None:
     act(history, 1, ("day=2025-01-01", tmp_path / "nowhere" / "data.parquet"))
-    assert history.kept() == [Kept("day=2025-01-01", 1, None)]
+    assert history.kept() == [Kept(NAME, 1, None)]
 
 
 @hypothesis.example(values=["a%2Fb", "%41"])
@@ -136,13 +138,13 @@ def test_any_name_that_a_partition_may_have_is_kept(
     name = "/".join(["day=2025-01-01", *(f"k{number}={value}" for number, value in enumerate(values))])
     hypothesis.assume(len(quote(name, safe="=")) <= LONGEST_NAME)
     act(history, 1, (name, Path("nowhere")))
-    assert [kept.partition for kept in history.kept()] == [name]
+    assert [str(kept.partition) for kept in history.kept()] == [name]
 
 
 def test_everything_is_listed_oldest_first(history: History, file: Path) -> None:
     for stamp in (10, 9, 100):
         act(history, stamp, ("day=2025-01-02", file), ("day=2025-01-01", file))
-    listed = [(kept.stamp, kept.partition[-1]) for kept in history.kept()]
+    listed = [(kept.stamp, str(kept.partition)[-1]) for kept in history.kept()]
     assert listed == [(9, "1"), (9, "2"), (10, "1"), (10, "2"), (100, "1"), (100, "2")]
     assert list(history.acts()) == [9, 10, 100]
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,10 +24,17 @@ from reloads.planning.staleness import UNKNOWN
 from reloads.settings import Settings
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.ledger import Entry, Ledger, read_ledger, table_lock, write_ledger
+from reloads.warehouse.partition_name import PartitionName, SliceName
 from tests.support.chain import Chain, changed
 
 TEXTS = st.text(max_size=12)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+VALUES = st.dictionaries(st.sampled_from(["k1", "k2", "k3"]), TEXTS, max_size=3)
+NAMES = st.builds(PartitionName.of, st.just("day"), st.dates(), VALUES)
+SLICES = st.builds(
+    SliceName, st.builds(PartitionName, st.just("day"), st.dates()), st.integers(0, 63), st.integers(1, 64)
+)
+LEDGER_NAMES = NAMES | SLICES
 ENTRIES = st.builds(
     Entry,
     version=TEXTS,
@@ -39,12 +47,12 @@ ENTRIES = st.builds(
 )
 LEDGERS = st.builds(
     Ledger,
-    entries=st.dictionaries(TEXTS, ENTRIES, max_size=3),
+    entries=st.dictionaries(LEDGER_NAMES, ENTRIES, max_size=3),
     columns=st.dictionaries(TEXTS, TEXTS, max_size=3),
     keys=st.dictionaries(TEXTS, TEXTS, max_size=3),
-    owed=TEXTS,
+    schema_backfill=TEXTS,
 )
-DAY = "day=2025-01-01"
+DAY = PartitionName("day", date(2025, 1, 1))
 ENTRY = Entry("v1", {"a": "d1"}, "2025-01-31T12:00:00+00:00", rows=3, parameters={"factor": 2}, run="r", file="1-2")
 LEDGER = Ledger({DAY: ENTRY}, {"amount": "INTEGER"}, {"shop": "VARCHAR"}, "v1/7")
 
@@ -72,8 +80,8 @@ def test_what_was_written_is_read(ledger: Ledger) -> None:
 
 def test_each_table_has_a_ledger_of_its_own(warehouse: Path) -> None:
     write_ledger(warehouse, "a", LEDGER)
-    write_ledger(warehouse, "b", Ledger(owed="v2/8"))
-    assert (read_ledger(warehouse, "a"), read_ledger(warehouse, "b")) == (LEDGER, Ledger(owed="v2/8"))
+    write_ledger(warehouse, "b", Ledger(schema_backfill="v2/8"))
+    assert (read_ledger(warehouse, "a"), read_ledger(warehouse, "b")) == (LEDGER, Ledger(schema_backfill="v2/8"))
 
 
 def test_a_table_that_was_never_published_has_an_empty_ledger(tmp_path: Path) -> None:
@@ -105,12 +113,12 @@ def without(name: str) -> str:
 
 def with_entry(**fields: object) -> str:
     spoilt = json.loads(WHOLE)
-    spoilt["entries"][DAY] |= fields
+    spoilt["entries"][str(DAY)] |= fields
     return json.dumps(spoilt)
 
 
 WHOLE = json.dumps(
-    {"entries": {DAY: {"version": "v1", "inputs": {}, "checked_at": "", "file": "1-2"}}, "columns": {}, "keys": {}}
+    {"entries": {str(DAY): {"version": "v1", "inputs": {}, "checked_at": "", "file": "1-2"}}, "columns": {}, "keys": {}}
 )
 SPOILT = [
     pytest.param("", id="empty"),
@@ -121,6 +129,7 @@ SPOILT = [
     pytest.param("{}", id="nothing in it"),
     pytest.param('{"entries": [], "columns": {}, "keys": {}}', id="entries are a list"),
     pytest.param('{"entries": {"day=2025-01-01": 5}, "columns": {}, "keys": {}}', id="an entry is a number"),
+    pytest.param('{"entries": {"today": {}}, "columns": {}, "keys": {}}', id="an entry of no partition"),
     pytest.param('{"entries": {}, "columns": 5, "keys": {}}', id="columns are a number"),
     pytest.param('{"entries": {}, "columns": "ab", "keys": {}}', id="columns are a text"),
     pytest.param(without("columns"), id="no columns"),
@@ -129,7 +138,7 @@ SPOILT = [
 ]
 
 
-def test_one_of_an_earlier_release_that_owed_nothing_is_read(warehouse: Path) -> None:
+def test_one_of_an_earlier_release_without_a_backfill_is_read(warehouse: Path) -> None:
     path_of(warehouse).write_text(WHOLE)
     assert read_ledger(warehouse, "a") == Ledger({DAY: Entry("v1", {}, "", file="1-2")})
 
@@ -202,7 +211,7 @@ def test_an_entry_of_other_types_reads_as_none(loaded: Chain, text: str) -> None
     # With the version and the file that it would have if somebody had mended the rest by hand.
     path = path_of(loaded.settings.warehouse, "b")
     spoilt, whole = json.loads(text), json.loads(path.read_text())
-    whole["entries"][DAY]["inputs"] = spoilt["entries"][DAY]["inputs"]
+    whole["entries"][str(DAY)]["inputs"] = spoilt["entries"][str(DAY)]["inputs"]
     path.write_text(json.dumps(whole))
     asked = loaded.ask("b", "2025-01-01", only="stale")
     loaded.work_off("b")

@@ -11,6 +11,7 @@ from reloads.errors import QueryError
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.history import Act
 from reloads.warehouse.ledger import Entry, read_ledger
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publish import Publication, publish
 
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> TableFolder:
 def staged(folder: TableFolder, *days: date, text: str) -> Publication:
     place = folder.warehouse / ".staging"
     place.mkdir(exist_ok=True)
-    files: dict[str, Path | None] = {}
+    files: dict[PartitionName, Path | None] = {}
     for day in days:
         (place / f"{day}.parquet").write_text(text)
         files[folder.day_name(day)] = place / f"{day}.parquet"
@@ -39,8 +40,10 @@ def test_a_partition_lies_where_hive_readers_look(folder: TableFolder, tmp_path:
 def test_published_files_are_moved_into_place(folder: TableFolder) -> None:
     publication = staged(folder, MONDAY, TUESDAY, text="new")
     publish(folder, publication)
-    names = {"day=2025-01-06": folder.partition(MONDAY), "day=2025-01-07": folder.partition(TUESDAY)}
-    assert folder.published() == names
+    assert folder.published() == {
+        PartitionName("day", MONDAY): folder.partition(MONDAY),
+        PartitionName("day", TUESDAY): folder.partition(TUESDAY),
+    }
     assert not any(file.exists() for file in publication.staged.values() if file)
 
 
@@ -112,10 +115,11 @@ def test_the_ledger_says_nothing_of_a_file_that_is_another_by_now(folder: TableF
 @pytest.mark.parametrize("others", [(), ("day=2025-01-06/k1=a/k2=y",)], ids=["the last one", "one of two"])
 def test_with_a_partition_the_folders_of_its_keys_go_and_its_day_stays(tmp_path: Path, others: tuple[str, ...]) -> None:
     folder = TableFolder(tmp_path, "sales", "day", ("k1", "k2"))
-    for name in ("day=2025-01-06/k1=a/k2=x", *others):
+    removed = PartitionName.of("day", MONDAY, {"k1": "a", "k2": "x"})
+    for name in (removed, *map(PartitionName.parse, others)):
         folder.file(name).parent.mkdir(parents=True)
         folder.file(name).touch()
-    publish(folder, Publication({"day=2025-01-06/k1=a/k2=x": None}, {}, Act({"r": Days.of([MONDAY])}, "run")))
+    publish(folder, Publication({removed: None}, {}, Act({"r": Days.of([MONDAY])}, "run")))
     below = sorted(str(path.relative_to(folder.folder)) for path in folder.folder.rglob("*") if path.is_dir())
     kept = ["day=2025-01-06/k1=a", "day=2025-01-06/k1=a/k2=y"] if others else []
     assert below == ["day=2025-01-06", *kept]
@@ -123,6 +127,7 @@ def test_with_a_partition_the_folders_of_its_keys_go_and_its_day_stays(tmp_path:
 
 def test_a_name_is_of_the_table_as_it_is_cut_now() -> None:
     plain, keyed = TableFolder(Path(), "sales", "day"), TableFolder(Path(), "sales", "day", ("k",))
-    names = ["day=2025-01-06", "date=2025-01-06", "day=2025-01-06/k=a", "day=2025-01-06/j=a", "day=today"]
-    assert [name for name in names if plain.is_name(name)] == ["day=2025-01-06"]
-    assert [name for name in names if keyed.is_name(name)] == ["day=2025-01-06/k=a"]
+    texts = ["day=2025-01-06", "date=2025-01-06", "day=2025-01-06/k=a", "day=2025-01-06/j=a"]
+    names = [PartitionName.parse(text) for text in texts]
+    assert [str(name) for name in names if plain.has_form_of(name)] == ["day=2025-01-06"]
+    assert [str(name) for name in names if keyed.has_form_of(name)] == ["day=2025-01-06/k=a"]

@@ -27,7 +27,7 @@ from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.staging import remove_abandoned_folders
 from tests.conftest import define_table
 from tests.support.process_kill import Killed, killed_after
-from tests.unit.rewriting.test_rewrite import WRITTEN_AT, Home, days, of_each_day
+from tests.support.sales_home import WRITTEN_AT, SalesHome, days, of_each_day
 
 WEEK, ASKED = days("2025-01-03..2025-01-07"), days("2025-01-04..2025-01-06")
 ORDERED = 'order_by = ["n"]'
@@ -109,24 +109,24 @@ class Crashes:
     all: list[Crash]
 
 
-def files(home: Home) -> Files:
+def files(home: SalesHome) -> Files:
     folder = home.warehouse / "sales"
     paths = (path for path in folder.rglob("*") if not path.is_dir())
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
-def noticed(home: Home) -> Days:
+def noticed(home: SalesHome) -> Days:
     return Days.of(day for notice in read_notices(home.warehouse, "sales") for day in notice.days)
 
 
-def new_home(folder: Path) -> Home:
+def new_home(folder: Path) -> SalesHome:
     settings = Settings.from_environment({"RELOADS_HOME": str(folder), "RELOADS_TIME_ZONE": "UTC"})
     for place in (settings.landing, settings.tables, settings.warehouse):
         place.mkdir(parents=True)
-    return Home(settings)
+    return SalesHome(settings)
 
 
-def prepare(home: Home, case: Case) -> None:
+def prepare(home: SalesHome, case: Case) -> None:
     """Publish what is there before, and define what is to come."""
     if case.before:
         define_table(home.settings.tables, "sales", case.before, case.toml)
@@ -136,25 +136,25 @@ def prepare(home: Home, case: Case) -> None:
     define_table(home.settings.tables, "sales", case.after, case.toml)
 
 
-def restore(home: Home, saved: Path) -> None:
+def restore(home: SalesHome, saved: Path) -> None:
     shutil.rmtree(home.warehouse)
     shutil.copytree(saved, home.warehouse)
 
 
-def misremembered(home: Home) -> list[str]:
+def misremembered(home: SalesHome) -> list[str]:
     entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
     recorded = {name: entry.file for name, entry in entries.items() if entry.file}
     actual = {name: identity(path) for name, path in published.items()}
-    return sorted({name for name, _ in recorded.items() ^ actual.items()})
+    return sorted({str(name) for name, _ in recorded.items() ^ actual.items()})
 
 
-def misattributed(home: Home) -> list[str]:
+def misattributed(home: SalesHome) -> list[str]:
     entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
     runs = {name: pyarrow.parquet.read_metadata(path).metadata[b"reloads.run"] for name, path in published.items()}
-    return [name for name, run in runs.items() if name in entries and entries[name].run != run.decode()]
+    return [str(name) for name, run in runs.items() if name in entries and entries[name].run != run.decode()]
 
 
-def still_to_do(home: Home, case: Case) -> list[str]:
+def still_to_do(home: SalesHome, case: Case) -> list[str]:
     """What a request for the stale or missing ones of the same partitions would rewrite."""
     request = {"table": "sales", "start_date": str(min(ASKED)), "end_date": str(max(ASKED)), "only": "stale"}
     # Whether a value is gone or was never there is known of a whole day only.
@@ -163,7 +163,7 @@ def still_to_do(home: Home, case: Case) -> list[str]:
     return [f"{line.partition}: {line.why}" for line in lines if line.is_planned]
 
 
-def try_twice(home: Home, case: Case, steps: int) -> Crash | None:
+def try_twice(home: SalesHome, case: Case, steps: int) -> Crash | None:
     """Die after so many steps and try again; None if the batch completes before."""
     try:
         with killed_after(steps, home.warehouse):
@@ -340,7 +340,7 @@ rewrite_batch(
 """
 
 
-def killed_once(home: Home, is_time: Callable[[], bool]) -> None:
+def killed_once(home: SalesHome, is_time: Callable[[], bool]) -> None:
     arguments = [sys.executable, "-c", REWRITE_YEAR, str(home.settings.tables), str(home.warehouse)]
     with subprocess.Popen(arguments) as process:
         while not is_time() and process.poll() is None:

@@ -177,7 +177,8 @@ class World:
         return records
 
     def published(self, table: str) -> dict[str, Path]:
-        return folder_of(self.settings.warehouse, self.catalog[table]).published()
+        published = folder_of(self.settings.warehouse, self.catalog[table]).published()
+        return {str(name): file for name, file in published.items()}
 
     def days(self, table: str) -> Days:
         return folder_of(self.settings.warehouse, self.catalog[table]).days()

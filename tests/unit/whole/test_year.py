@@ -133,6 +133,6 @@ def test_an_undo_puts_back_every_byte_time_and_absence_and_its_undo_brings_364_d
 
 def assert_ledger_knows_files(chain: Chain) -> None:
     entries = read_ledger(chain.settings.warehouse, "sales").entries
-    assert {name: entry.file for name, entry in entries.items()} == {
+    assert {str(name): entry.file for name, entry in entries.items()} == {
         f"day={day}": identity(path_of(chain, day)) for day in files(chain)
     }
