@@ -130,7 +130,6 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         check_results, refused = validate_rows(context, days, staged, readable)
         valid_days = days - Days.union(failure.days for failure in refused)
         comparison = _compare(context, valid_days, staged, rows_before)
-        # The ledger's entry of an unchanged partition is true of the file that was compared, and of no other.
         kept = publish(context.target, _build_publication(context, comparison, fit))
         outcome = _build_outcome(context, comparison, kept)
         return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": check_results})
@@ -200,6 +199,7 @@ def _build_publication(context: BatchContext, comparison: Comparison, fit: Schem
         keys=context.key_types,
         schema_backfill=context.table.version if needs_backfill else "",
         dropped_entries=_vanished_partitions(context, comparison.days, ledger) - comparison.staged.keys(),
+        # The ledger's entry of an unchanged partition is true of the file that was compared, and of no other.
         expected=comparison.unchanged,
         is_history_kept=settings.history_days > 0,
     )

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError, shorten
@@ -98,7 +97,7 @@ class Stage:
             if value is None or value in ("", "__HIVE_DEFAULT_PARTITION__"):
                 shown = "NULL" if value is None else repr(value)
                 raise QueryError(f"{self.table.name} has rows with {key} {shown} on {name.day}; give each row a value")
-        if len(quote(str(name), safe="=")) > LONGEST_NAME:
+        if len(name.to_file_name()) > LONGEST_NAME:
             rule = f"is longer than {LONGEST_NAME} bytes"
             shown = shorten(str(name))
             raise QueryError(f"the name {shown} of a partition of {self.table.name} {rule}; shorten its keys")

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
 from reloads.days import Days
 from reloads.errors import OperatorError
@@ -83,7 +82,7 @@ class History:
 
     def keep(self, stamp: int, partition: PartitionName, file: Path) -> None:
         """Keep the file that the act is about to replace at that partition; if there is none, note that."""
-        name = f"{stamp}.{quote(str(partition), safe='=')}"
+        name = f"{stamp}.{partition.to_file_name()}"
         try:
             link_or_copy(file, self.folder / f"{name}.parquet")
         except FileNotFoundError:
@@ -106,7 +105,7 @@ class History:
             partition, _, kind = rest.rpartition(".")
             if kind in ("parquet", "absent"):
                 with suppress(ValueError):  # somebody put a file of another name there
-                    name = PartitionName.parse(unquote(partition))
+                    name = PartitionName.from_file_name(partition)
                     kept_files.append(Kept(name, int(stamp), path if kind == "parquet" else None))
         return sorted(kept_files, key=lambda kept: (kept.stamp, str(kept.partition)))
 

@@ -59,6 +59,15 @@ class PartitionName:
             text += f"/{key}={value}"
         return text
 
+    @classmethod
+    def from_file_name(cls, text: str) -> PartitionName:
+        """The inverse of ``to_file_name``; raises ``ValueError`` for any other text."""
+        return cls.parse(unquote(text))
+
+    def to_file_name(self) -> str:
+        """The name as a part of a file's name, which holds no slash."""
+        return quote(str(self), safe="=")
+
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys, in the order of the folders."""

@@ -84,10 +84,13 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """Whether one partition goes back."""
+    """What would go back at one partition, and what speaks against that."""
 
+    kept: Kept
     is_back: bool = False
+    """Whether it is back already."""
     later_request: str = ""
+    """The request that has rewritten the partition since."""
 
 
 def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) -> UndoPlan:
@@ -102,30 +105,26 @@ def plan_undo(settings: Settings, table: Table, request: str, *, force: bool) ->
     for partition, steps in _steps_by_partition(folder, acts, request).items():
         identities[partition] = identity_or_none(folder.file(partition))
         entry = ledger.entries.get(partition)
-        first_step, verdict = _judge_partition(steps, request, identities[partition], entry)
+        verdict = _judge_partition(steps, request, identities[partition], entry)
         if verdict.later_request and not force:
             later[partition] = verdict.later_request
         elif verdict.is_back and not force:
             is_back = True
         else:
-            back[partition] = first_step.kept
+            back[partition] = verdict.kept
     return UndoPlan(back, later, acts, is_back, identities)
 
 
-def _judge_partition(
-    steps: Sequence[_Step], request: str, published: str | None, entry: Entry | None
-) -> tuple[_Step, _Verdict]:
-    """The step before which the partition goes back, and whether something speaks against that.
-
-    ``published`` is the identity of the file that is published now.
-    """
+def _judge_partition(steps: Sequence[_Step], request: str, published: str | None, entry: Entry | None) -> _Verdict:
+    """Judge by the identity of the file that is published now, and by what the ledger says of it."""
     first, last = _last_block([request in step.requests for step in steps])
+    kept = steps[first].kept
     if steps[first].before == published:
         # Where the ledger says otherwise, an undo was killed before the ledger knew of it.
-        return steps[first], _Verdict(is_back=(entry.file if entry else None) == published)
+        return _Verdict(kept, is_back=(entry.file if entry else None) == published)
     if published != steps[last].after or _is_foreign(steps[last]):
-        return steps[first], _Verdict(later_request=_last_requests(steps[last:]))
-    return steps[first], _Verdict()
+        return _Verdict(kept, later_request=_last_requests(steps[last:]))
+    return _Verdict(kept)
 
 
 def _steps_by_partition(folder: TableFolder, acts: Mapping[int, Act], request: str) -> dict[PartitionName, list[_Step]]:

@@ -19,17 +19,17 @@ def would(chain: Chain, table: str | list[str], first: str, last: str | None = N
 
 
 def short(lines: list[PlanLine]) -> list[str]:
-    return [f"{'+' if one.is_planned else '-'} {one.table} {one.partition[4:]} {one.why}" for one in lines]
+    return [f"{'+' if line.is_planned else '-'} {line.table} {line.partition[4:]} {line.why}" for line in lines]
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
     """Everything below the folder, with inode, times and content; access times too, where the system keeps them."""
-    found = {}
+    entries = {}
     for path in sorted(folder.rglob("*")):
         status = path.stat()
         content = path.read_bytes() if path.is_file() else b""
-        found[str(path)] = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, content)
-    return found
+        entries[str(path)] = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, content)
+    return entries
 
 
 @pytest.fixture
@@ -72,13 +72,13 @@ def test_the_readers_of_a_day_are_told_after_it(loaded: Chain) -> None:
 
 
 def test_it_promises_what_then_happens(loaded: Chain) -> None:
-    told = {f"{one.table} {one.partition[4:]}" for one in would(loaded, "a", "2025-01-24", "2025-01-30")}
+    downstream_lines = {f"{line.table} {line.partition[4:]}" for line in would(loaded, "a", "2025-01-24", "2025-01-30")}
     for day in range(24, 31):
         loaded.deliver(f"2025-01-{day}", 1000)
     loaded.ask("a", "2025-01-24", "2025-01-30")
     before = loaded.files()
     loaded.work_off("a")
-    assert told == {name for name, file in loaded.files().items() if before.get(name) != file}
+    assert downstream_lines == {name for name, file in loaded.files().items() if before.get(name) != file}
 
 
 def test_days_that_are_skipped_carry_nothing_on(loaded: Chain) -> None:
@@ -87,7 +87,7 @@ def test_days_that_are_skipped_carry_nothing_on(loaded: Chain) -> None:
 
 
 def test_without_cascade_no_reader_is_told(loaded: Chain) -> None:
-    assert {one.table for one in would(loaded, "a", "2025-01-10", cascade=False)} == {"a"}
+    assert {line.table for line in would(loaded, "a", "2025-01-10", cascade=False)} == {"a"}
 
 
 def test_a_table_asked_for_with_its_input_is_told_once(loaded: Chain) -> None:
@@ -117,9 +117,9 @@ def test_of_a_table_with_keys_each_partition_that_is_wanted_is_told(chain: Chain
     chain.ask("shops", "2025-01-01")
     chain.run("shops")
     whole = would(chain, "shops", "2025-01-01", "2025-01-02")
-    assert [one.partition for one in whole] == ["day=2025-01-01/shop=n", "day=2025-01-01/shop=s", "day=2025-01-02"]
+    assert [line.partition for line in whole] == ["day=2025-01-01/shop=n", "day=2025-01-01/shop=s", "day=2025-01-02"]
     one_key = would(chain, "shops", "2025-01-01", keys={"shop": ["s"]})
-    assert [one.partition for one in one_key] == ["day=2025-01-01/shop=s"]
+    assert [line.partition for line in one_key] == ["day=2025-01-01/shop=s"]
 
 
 @pytest.mark.parametrize("only", ["all", "missing", "stale"])
@@ -140,4 +140,4 @@ def test_before_anything_was_loaded_it_makes_no_folder(chain: Chain) -> None:
 def test_a_table_that_is_broken_and_not_concerned_is_no_hindrance(loaded: Chain) -> None:
     loaded.define("other", "select day, amount from raw")
     (loaded.settings.tables / "a" / "query.sql").write_text("selec")
-    assert {one.table for one in would(loaded, "other", "2025-01-01")} == {"other"}
+    assert {line.table for line in would(loaded, "other", "2025-01-01")} == {"other"}

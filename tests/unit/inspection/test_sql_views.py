@@ -107,8 +107,10 @@ def test_a_row_holds_every_field_of_its_record(sales_settings: Settings) -> None
 def test_an_old_record_is_null_where_it_lacks_a_field_and_a_new_one_may_have_more(sales_settings: Settings) -> None:
     old = {"id": "a", "mode": "landing", "table": "sales", "tomorrow": {"n": [1]}, "cause": {"table": "t", "more": 1}}
     put(sales_settings, "done/a.json", json.dumps(old))
-    found = ask(sales_settings, 'select mode, "table", days, rows, failed, keys, cause.table, cause.days from requests')
-    assert found == [("landing", "sales", None, None, None, None, "t", None)]
+    answer = ask(
+        sales_settings, 'select mode, "table", days, rows, failed, keys, cause.table, cause.days from requests'
+    )
+    assert answer == [("landing", "sales", None, None, None, None, "t", None)]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +134,8 @@ def test_a_file_that_is_no_record_is_left_out(sales_settings: Settings, content:
 def test_a_field_of_another_type_is_null_and_the_others_stay(sales_settings: Settings) -> None:
     fields = json.loads(RECORD.to_json()) | {"rows": "many", "days": 3, "accepted_at": "soon"}
     put(sales_settings, "done/a.json", json.dumps(fields))
-    found = ask(sales_settings, "select id, rows, days, accepted_at::varchar from requests")
-    assert found == [("a", None, None, None)]
+    answer = ask(sales_settings, "select id, rows, days, accepted_at::varchar from requests")
+    assert answer == [("a", None, None, None)]
 
 
 @pytest.mark.parametrize("folders", [(), ("accepted", "done", "done/archive", "failed", "rejected", "cancelled")])
@@ -149,8 +151,8 @@ def test_archived_requests_are_done_and_a_broken_line_is_left_out(sales_settings
     archive = sales_settings.landing / "done/archive/2026-03.jsonl"
     put(sales_settings, "done/archive/2026-02.jsonl", 'no json\n\n[1]\n{"id": "b", "table": "visits"}\n{"id": ')
     assert archive.exists()
-    found = ask(sales_settings, "select id, state, reason, rows from requests order by id")
-    assert found == [("a", "done", FULL.reason, 7), ("b", "done", None, None)]
+    answer = ask(sales_settings, "select id, state, reason, rows from requests order by id")
+    assert answer == [("a", "done", FULL.reason, 7), ("b", "done", None, None)]
 
 
 def test_a_record_met_in_two_places_counts_where_it_went(sales_settings: Settings) -> None:
@@ -320,12 +322,12 @@ def test_keys_have_the_values_that_the_names_of_the_folders_hold(sales_settings:
     query = "select date '2024-01-01' as day, unnest(['EWR', 'a/b = [é]*']) as origin, 7 as gate, 1 as n"
     define("gates", query, 'keys = ["origin", "gate"]')
     publish(sales_settings, "2024-01-01", table="gates")
-    found = ask(sales_settings, "select keys, rows, is_current, file from partitions order by keys ->> 'origin'")
-    assert [json.loads(keys) for keys, *_ in found] == [
+    answer = ask(sales_settings, "select keys, rows, is_current, file from partitions order by keys ->> 'origin'")
+    assert [json.loads(keys) for keys, *_ in answer] == [
         {"origin": "EWR", "gate": "7"},
         {"origin": "a/b = [é]*", "gate": "7"},
     ]
-    assert all(row[1:3] == (1, True) and Path(row[3]).is_file() for row in found)
+    assert all(row[1:3] == (1, True) and Path(row[3]).is_file() for row in answer)
 
 
 def test_parameters_are_those_that_the_rows_were_made_with(sales_settings: Settings, define: DefineTable) -> None:
@@ -339,7 +341,7 @@ def test_a_partition_is_current_while_the_ledger_speaks_of_its_file_and_query(
     sales_settings: Settings, define: DefineTable
 ) -> None:
     def current() -> list[bool]:
-        return [found for (found,) in ask(sales_settings, "select is_current from partitions order by day")]
+        return [is_current for (is_current,) in ask(sales_settings, "select is_current from partitions order by day")]
 
     publish(sales_settings, "2024-01-01..2024-01-03")
     assert current() == [True, True, True]
@@ -365,8 +367,8 @@ def test_an_unreadable_partition_is_a_row_without_rows_and_hides_no_other(sales_
     publish(sales_settings, "2024-01-01..2024-01-09")
     for day, content in {2: b"", 5: b"PAR1", 9: b"no Parquet at all, but longer than a footer"}.items():
         file_of(sales_settings, f"day=2024-01-0{day}").write_bytes(content)
-    found = ask(sales_settings, "select day(day), bytes, is_current from partitions where rows is null order by day")
-    assert found == [(2, 0, False), (5, 4, False), (9, 43, False)]
+    answer = ask(sales_settings, "select day(day), bytes, is_current from partitions where rows is null order by day")
+    assert answer == [(2, 0, False), (5, 4, False), (9, 43, False)]
     assert ask(sales_settings, "select count(*), sum(rows), sum(len(requests)) from partitions") == [(9, 18, 12)]
 
 

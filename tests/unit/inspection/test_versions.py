@@ -47,15 +47,17 @@ def test_versions_are_ordered_by_partition_and_then_by_time(loaded: Chain) -> No
     for amount in (50, 60):
         deliver(loaded, "2025-01-03", amount)
         reload(loaded, "a", "2025-01-01", "2025-01-04")
-    found = listed(loaded)
-    assert [one.partition for one in found] == sorted(one.partition for one in found)
-    ends = [one.replaced_at for one in found if one.partition == "day=2025-01-03"]
+    listed_versions = listed(loaded)
+    assert [version.partition for version in listed_versions] == sorted(
+        version.partition for version in listed_versions
+    )
+    ends = [version.replaced_at for version in listed_versions if version.partition == "day=2025-01-03"]
     assert ends == [*replaced(loaded), None]
-    assert [one.replaced_at is None for one in found].count(True) == len(DAYS)
+    assert [version.replaced_at is None for version in listed_versions].count(True) == len(DAYS)
 
 
 def test_only_the_versions_of_one_day_are_listed_where_a_day_is_named(loaded: Chain) -> None:
-    assert {one.partition for one in listed(loaded, day=SECOND)} == {"day=2025-01-02"}
+    assert {version.partition for version in listed(loaded, day=SECOND)} == {"day=2025-01-02"}
     assert len(listed(loaded, day=SECOND)) == 2
     assert listed(loaded, day=date(2025, 1, 31)) == []
 
@@ -63,8 +65,10 @@ def test_only_the_versions_of_one_day_are_listed_where_a_day_is_named(loaded: Ch
 def test_each_key_has_versions_of_its_own_also_one_that_is_gone(loaded: Chain) -> None:
     deliver(loaded, "2025-01-02", 201, 202)
     reload(loaded, "shops", "2025-01-02")
-    found = [(one.partition, one.rows, one.replaced_at is None) for one in listed(loaded, "shops", SECOND)]
-    assert found == [
+    listed_versions = [
+        (version.partition, version.rows, version.replaced_at is None) for version in listed(loaded, "shops", SECOND)
+    ]
+    assert listed_versions == [
         ("day=2025-01-02/shop=0", None, False),
         ("day=2025-01-02/shop=0", 1, False),
         ("day=2025-01-02/shop=2", None, False),
@@ -81,7 +85,7 @@ def test_a_version_without_rows_has_no_rows_and_is_not_absent(loaded: Chain) -> 
 def test_a_version_serves_all_the_requests_that_were_open_then(chain: Chain) -> None:
     both = [chain.ask("a", "2025-01-01", cascade=False), chain.ask("a", "2025-01-01", "2025-01-02", cascade=False)]
     chain.run("a")
-    assert sorted(listed(chain, day=FIRST)[-1].requests) == sorted(one.id for one in both)
+    assert sorted(listed(chain, day=FIRST)[-1].requests) == sorted(record.id for record in both)
 
 
 def test_what_was_put_back_is_the_version_of_the_request_that_wrote_it(loaded: Chain) -> None:
@@ -89,10 +93,10 @@ def test_what_was_put_back_is_the_version_of_the_request_that_wrote_it(loaded: C
     deliver(loaded, "2025-01-02", 50, 60)
     request = reload(loaded, "a", "2025-01-02")
     undone(loaded, request)
-    found = listed(loaded, day=SECOND)
-    assert [one.rows for one in found] == [None, 1, 2, 1]
-    assert found[2].requests == (request.id,)
-    assert found[-1] == before
+    listed_versions = listed(loaded, day=SECOND)
+    assert [version.rows for version in listed_versions] == [None, 1, 2, 1]
+    assert listed_versions[2].requests == (request.id,)
+    assert listed_versions[-1] == before
 
 
 def test_a_file_that_cannot_be_read_is_listed_without_rows(loaded: Chain) -> None:
@@ -104,7 +108,7 @@ def test_a_file_that_cannot_be_read_is_listed_without_rows(loaded: Chain) -> Non
 def test_where_nothing_can_be_read_everything_is_listed_without_rows(chain: Chain) -> None:
     reload(chain, "a", "2025-01-01")
     (chain.settings.warehouse / "a" / "day=2025-01-01" / "data.parquet").write_text("no parquet")
-    assert [(one.rows, one.requests) for one in listed(chain)] == [(None, ()), (None, ())]
+    assert [(version.rows, version.requests) for version in listed(chain)] == [(None, ()), (None, ())]
 
 
 def test_a_file_that_we_did_not_write_has_rows_and_no_requests(chain: Chain) -> None:
@@ -121,10 +125,12 @@ def test_keys_with_characters_of_every_kind_are_listed_as_published(chain: Chain
     reload(chain, "shops", "2025-01-01", "2025-01-03")
     deliver(chain, "2025-01-01", 5)
     reload(chain, "shops", "2025-01-01", "2025-01-03")
-    found = listed(chain, "shops")
-    assert {one.partition for one in found if one.replaced_at is None} == published(chain, "shops").keys()
-    assert {one.partition for one in found} == published(chain, "shops").keys()
-    assert [one.rows for one in found if one.replaced_at is None] == [1, 1, 1]
+    listed_versions = listed(chain, "shops")
+    assert {version.partition for version in listed_versions if version.replaced_at is None} == published(
+        chain, "shops"
+    ).keys()
+    assert {version.partition for version in listed_versions} == published(chain, "shops").keys()
+    assert [version.rows for version in listed_versions if version.replaced_at is None] == [1, 1, 1]
 
 
 def test_disk_use_counts_a_file_once_whether_published_or_kept(loaded: Chain) -> None:

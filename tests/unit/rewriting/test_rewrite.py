@@ -292,9 +292,9 @@ def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Sal
     assert after.keys() == before.keys()
 
 
-@pytest.mark.parametrize("scope", [PartitionFilter(), OF_EWR], ids=["of a whole day", "of a value"])
+@pytest.mark.parametrize("partition_filter", [PartitionFilter(), OF_EWR], ids=["of a whole day", "of a value"])
 def test_a_value_without_rows_loses_its_file_and_nothing_else(
-    home: SalesHome, define: DefineTable, scope: PartitionFilter
+    home: SalesHome, define: DefineTable, partition_filter: PartitionFilter
 ) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
@@ -303,7 +303,7 @@ def test_a_value_without_rows_loses_its_file_and_nothing_else(
     define(
         "sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where not (day = '2025-01-06' and origin = 'EWR')", KEYS
     )
-    outcome = home.rewrite(Batch(WEEK, scope))
+    outcome = home.rewrite(Batch(WEEK, partition_filter))
     assert outcome.published == days("2025-01-06")
     assert outcome.unchanged == WEEK - days("2025-01-06")
     assert home.state() == {path: state for path, state in before.items() if path != home.folder.file(gone)}

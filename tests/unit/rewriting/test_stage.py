@@ -32,7 +32,7 @@ BY_ORIGIN = 'keys = ["origin"]'
 
 @contextmanager
 def stage_of(
-    home: Path, query: str, toml: str = "", *, scope: PartitionFilter | None = None, threads: int = 1
+    home: Path, query: str, toml: str = "", *, partition_filter: PartitionFilter | None = None, threads: int = 1
 ) -> Iterator[Stage]:
     """A stage of a table of that query, in an empty folder."""
     define_table(home / "tables", "sales", query, toml)
@@ -40,7 +40,7 @@ def stage_of(
     folder.mkdir()
     share = Share(threads=threads, memory_mb=512)
     with connect(table, source=home, spill=home / "spill", share=share) as engine:
-        yield Stage(table, scope or PartitionFilter(), FOOTER, engine.db, folder)
+        yield Stage(table, partition_filter or PartitionFilter(), FOOTER, engine.db, folder)
 
 
 def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **more: object) -> dict[str, Staged]:
@@ -48,9 +48,9 @@ def staged(home: Path, query: str, toml: str = "", *, wanted: Days = ASKED, **mo
         return {str(name): file for name, file in stage.write(wanted).items()}
 
 
-def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:
+def rows(staged_files: Mapping[str, Staged]) -> list[tuple[object, ...]]:
     """All rows staged, read as the Hive layout."""
-    files = ", ".join(quote_text(str(one.path)) for one in found.values())
+    files = ", ".join(quote_text(str(file.path)) for file in staged_files.values())
     with duckdb.connect() as db:
         query = (
             f"from read_parquet([{files}], hive_partitioning = true, hive_types = {{day: date}}, union_by_name = true)"
@@ -59,7 +59,7 @@ def rows(found: Mapping[str, Staged]) -> list[tuple[object, ...]]:
 
 
 def with_origins(*origins: str | None) -> str:
-    values = ", ".join("null" if one is None else quote_text(one) for one in origins)
+    values = ", ".join("null" if origin is None else quote_text(origin) for origin in origins)
     return of_each_day(f"unnest([{values}]) as origin", rows=1)
 
 
@@ -80,13 +80,13 @@ def with_origins(*origins: str | None) -> str:
 @pytest.mark.parametrize("toml", ["", 'order_by = ["n"]'], ids=["without order", "with order"])
 def test_rows_of_other_days_are_not_staged(tmp_path: Path, query: str, toml: str) -> None:
     wanted = days("2025-01-05", "2025-01-09..2025-01-10")
-    found = staged(tmp_path, query, toml, wanted=wanted)
-    assert found.keys() == {f"day={day}" for day in wanted}
-    assert [(n, x, day) for n, x, day in rows(found)] == [(n, 1, day) for n in (1, 2, 3) for day in wanted]
+    staged_files = staged(tmp_path, query, toml, wanted=wanted)
+    assert staged_files.keys() == {f"day={day}" for day in wanted}
+    assert [(n, x, day) for n, x, day in rows(staged_files)] == [(n, 1, day) for n in (1, 2, 3) for day in wanted]
 
 
 @pytest.mark.parametrize(
-    ("scope", "expected"),
+    ("partition_filter", "expected"),
     [
         (PartitionFilter(({"origin": ("EWR",)},)), {"EWR"}),
         (PartitionFilter(({"origin": ("EWR", "no such")}, {"origin": ("LGA",)})), {"EWR", "LGA"}),
@@ -94,46 +94,55 @@ def test_rows_of_other_days_are_not_staged(tmp_path: Path, query: str, toml: str
     ],
     ids=["a value", "two choices", "a value without rows"],
 )
-def test_rows_of_other_keys_are_not_staged(tmp_path: Path, scope: PartitionFilter, expected: set[str]) -> None:
-    found = staged(tmp_path, with_origins("EWR", "JFK", "LGA"), BY_ORIGIN, scope=scope)
-    assert found.keys() == {f"day={day}/origin={origin}" for day in ASKED for origin in expected}
+def test_rows_of_other_keys_are_not_staged(
+    tmp_path: Path, partition_filter: PartitionFilter, expected: set[str]
+) -> None:
+    staged_files = staged(tmp_path, with_origins("EWR", "JFK", "LGA"), BY_ORIGIN, partition_filter=partition_filter)
+    assert staged_files.keys() == {f"day={day}/origin={origin}" for day in ASKED for origin in expected}
 
 
 def test_slices_stage_each_partition_once(tmp_path: Path) -> None:
     query = with_origins(*(f"k{n}" for n in range(20)))
-    found = []
+    staged_files = []
     for number in range(3):
         (tmp_path / str(number)).mkdir()
-        found.append(
-            staged(tmp_path / str(number), query, BY_ORIGIN, scope=PartitionFilter(slice_number=number, slice_count=3))
+        staged_files.append(
+            staged(
+                tmp_path / str(number),
+                query,
+                BY_ORIGIN,
+                partition_filter=PartitionFilter(slice_number=number, slice_count=3),
+            )
         )
-    names = [name for one in found for name in one]
+    names = [name for files in staged_files for name in files]
     assert sorted(names) == sorted({f"day={day}/origin=k{n}" for day in ASKED for n in range(20)})
-    assert all(found)
+    assert all(staged_files)
 
 
 # what lies there afterwards
 
 
 def test_each_file_has_the_rows_and_bytes_that_it_is_said_to_have(tmp_path: Path) -> None:
-    found = staged(tmp_path, of_each_day("1 as x") + " where day <> date '2025-01-06'")
-    for name, one in found.items():
-        assert one.path.parent.name == name
-        assert parquet.read_metadata(one.path).num_rows == one.rows == (0 if name.endswith("06") else 3)
-        assert one.path.stat().st_size == one.bytes
+    staged_files = staged(tmp_path, of_each_day("1 as x") + " where day <> date '2025-01-06'")
+    for name, file in staged_files.items():
+        assert file.path.parent.name == name
+        assert parquet.read_metadata(file.path).num_rows == file.rows == (0 if name.endswith("06") else 3)
+        assert file.path.stat().st_size == file.bytes
 
 
 def test_days_without_rows_are_empty_files_with_the_same_columns(tmp_path: Path) -> None:
-    found = staged(tmp_path, of_each_day("1.5 as x, [day] as list") + " where day = date '2025-01-06'")
-    assert {name: one.rows for name, one in found.items()} == {f"day={day}": 3 * (day.day == 6) for day in ASKED}
-    [schema] = {parquet.read_schema(one.path).remove_metadata() for one in found.values()}
+    staged_files = staged(tmp_path, of_each_day("1.5 as x, [day] as list") + " where day = date '2025-01-06'")
+    assert {name: file.rows for name, file in staged_files.items()} == {
+        f"day={day}": 3 * (day.day == 6) for day in ASKED
+    }
+    [schema] = {parquet.read_schema(file.path).remove_metadata() for file in staged_files.values()}
     assert schema.names == ["n", "x", "list"]
 
 
 def test_days_without_rows_are_nothing_in_a_table_with_keys(tmp_path: Path) -> None:
     query = f"from ({with_origins('EWR')}) where day <> date '2025-01-06'"
-    found = staged(tmp_path, query, BY_ORIGIN)
-    assert found.keys() == {"day=2025-01-05/origin=EWR", "day=2025-01-07/origin=EWR"}
+    staged_files = staged(tmp_path, query, BY_ORIGIN)
+    assert staged_files.keys() == {"day=2025-01-05/origin=EWR", "day=2025-01-07/origin=EWR"}
 
 
 def test_nothing_at_all_is_nothing_in_a_table_with_keys(tmp_path: Path) -> None:
@@ -149,8 +158,8 @@ def test_nothing_at_all_is_nothing_in_a_table_with_keys(tmp_path: Path) -> None:
     ids=["without keys, one day empty", "with keys"],
 )
 def test_the_footer_of_each_file_says_what_it_was_told_to_say(tmp_path: Path, query: str, toml: str) -> None:
-    for one in staged(tmp_path, query, toml).values():
-        metadata = parquet.read_metadata(one.path).metadata
+    for file in staged(tmp_path, query, toml).values():
+        metadata = parquet.read_metadata(file.path).metadata
         assert {key: metadata[key.encode()].decode() for key in FOOTER} == FOOTER
 
 
@@ -161,11 +170,11 @@ def test_order_holds_within_each_file(tmp_path: Path, toml: str, threads: int) -
     shuffled = f"""
         from ({of_each_day(columns, first="2025-01-05", last="2025-01-07", rows=150_000)}) order by hash(h)
     """
-    found = staged(tmp_path, shuffled, f'order_by = ["h"]\n{toml}', threads=threads)
-    assert len(found) == (6 if toml else 3)
-    for one in found.values():
-        column = parquet.read_table(one.path, columns=["h"], partitioning=None)["h"].to_pylist()
-        assert len(column) == one.rows == 450_000 // len(found)
+    staged_files = staged(tmp_path, shuffled, f'order_by = ["h"]\n{toml}', threads=threads)
+    assert len(staged_files) == (6 if toml else 3)
+    for file in staged_files.values():
+        column = parquet.read_table(file.path, columns=["h"], partitioning=None)["h"].to_pylist()
+        assert len(column) == file.rows == 450_000 // len(staged_files)
         assert column == sorted(column)
 
 
@@ -195,9 +204,9 @@ def test_the_second_key_without_a_value_is_named(tmp_path: Path) -> None:
         )
 
 
-def test_a_key_without_a_value_outside_the_scope_is_nobodys_business(tmp_path: Path) -> None:
-    scope = PartitionFilter(({"origin": ("EWR",)},))
-    assert len(staged(tmp_path, with_origins("EWR", None), BY_ORIGIN, scope=scope)) == 3
+def test_a_key_without_a_value_outside_the_filter_is_nobodys_business(tmp_path: Path) -> None:
+    partition_filter = PartitionFilter(({"origin": ("EWR",)},))
+    assert len(staged(tmp_path, with_origins("EWR", None), BY_ORIGIN, partition_filter=partition_filter)) == 3
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "/"], ids=["plain", "of two bytes", "escaped"])
@@ -262,9 +271,9 @@ def as_hive_text() -> arrow.Partitioning:
 
 
 def test_odd_values_of_keys_are_read_back_by_duckdb_and_arrow(tmp_path: Path) -> None:
-    found = staged(tmp_path, with_origins(*ODD), BY_ORIGIN, wanted=days("2025-01-05"))
-    assert len(found) == len(ODD)
-    folder = next(iter(found.values())).path.parent.parent.parent
+    staged_files = staged(tmp_path, with_origins(*ODD), BY_ORIGIN, wanted=days("2025-01-05"))
+    assert len(staged_files) == len(ODD)
+    folder = next(iter(staged_files.values())).path.parent.parent.parent
     with duckdb.connect() as db:
         query = "select origin from read_parquet($1, hive_partitioning = true, hive_types = {origin: varchar})"
         by_duckdb = [origin for (origin,) in db.execute(query, [f"{folder}/*/*/*.parquet"]).fetchall()]
@@ -275,12 +284,12 @@ def test_odd_values_of_keys_are_read_back_by_duckdb_and_arrow(tmp_path: Path) ->
 
 @pytest.mark.parametrize("value", ODD, ids=repr)
 def test_each_odd_value_is_one_folder_below_its_day(tmp_path: Path, value: str) -> None:
-    found = staged(tmp_path, with_origins(value), BY_ORIGIN, wanted=days("2025-01-05"))
-    [(name, one)] = found.items()
+    staged_files = staged(tmp_path, with_origins(value), BY_ORIGIN, wanted=days("2025-01-05"))
+    [(name, file)] = staged_files.items()
     assert name.count("/") == 1
     assert unquote(name.partition("/")[2]) == f"origin={value}"
-    assert one.path.is_file()
-    assert one.path.parent.parent.name == "day=2025-01-05"
+    assert file.path.is_file()
+    assert file.path.parent.parent.name == "day=2025-01-05"
 
 
 @pytest.mark.parametrize(
@@ -295,8 +304,8 @@ def test_each_odd_value_is_one_folder_below_its_day(tmp_path: Path, value: str) 
     ids=["an integer", "a date", "a boolean", "a decimal", "a negative integer"],
 )
 def test_keys_of_other_types_have_their_text_as_name(tmp_path: Path, sql: str, text: str) -> None:
-    found = staged(tmp_path, of_each_day(f"{sql} as origin"), BY_ORIGIN, wanted=days("2025-01-05"))
-    assert list(found) == [f"day=2025-01-05/origin={text}"]
+    staged_files = staged(tmp_path, of_each_day(f"{sql} as origin"), BY_ORIGIN, wanted=days("2025-01-05"))
+    assert list(staged_files) == [f"day=2025-01-05/origin={text}"]
 
 
 # what cannot be written

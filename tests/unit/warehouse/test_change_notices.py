@@ -38,8 +38,8 @@ def test_notices_come_back_as_they_were_written_and_oldest_first(
     with TemporaryDirectory() as folder:
         for stamp, (days, requests) in notices.items():
             write_notice(Path(folder), "a", stamp, days=days, requests=requests)
-        found = [(one.id, one.days, one.requests) for one in read_notices(Path(folder), "a")]
-    assert found == [(f"a/{stamp}", *notices[stamp]) for stamp in sorted(notices)]
+        read_back = [(notice.id, notice.days, notice.requests) for notice in read_notices(Path(folder), "a")]
+    assert read_back == [(f"a/{stamp}", *notices[stamp]) for stamp in sorted(notices)]
 
 
 def test_a_table_that_never_changed_has_none(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_table_that_never_changed_has_none(tmp_path: Path) -> None:
 def test_the_notices_of_one_table_are_not_those_of_another(tmp_path: Path) -> None:
     write_notice(tmp_path, "a", STAMP, days=FIRST, requests={})
     write_notice(tmp_path, "ab", STAMP, days=FIRST, requests={})
-    assert [one.id for table in ("a", "ab", "b") for one in read_notices(tmp_path, table)] == [
+    assert [notice.id for table in ("a", "ab", "b") for notice in read_notices(tmp_path, table)] == [
         f"a/{STAMP}",
         f"ab/{STAMP}",
     ]
@@ -60,7 +60,7 @@ def test_a_notice_is_gone_once_its_file_is(tmp_path: Path) -> None:
     for later in range(3):
         write_notice(tmp_path, "a", STAMP + later, days=FIRST, requests={})
     read_notices(tmp_path, "a")[1].path.unlink()
-    assert [one.id for one in read_notices(tmp_path, "a")] == [f"a/{STAMP}", f"a/{STAMP + 2}"]
+    assert [notice.id for notice in read_notices(tmp_path, "a")] == [f"a/{STAMP}", f"a/{STAMP + 2}"]
 
 
 @pytest.mark.parametrize("step", ["fsync", "rename"])
@@ -168,7 +168,7 @@ def test_a_notice_is_read_once_its_publication_came_to_an_end(chain: Chain, monk
 
 def test_publications_leave_notices_in_their_order(sales_settings: Settings) -> None:
     home = SalesHome(sales_settings)
-    wanted = [Days.of([date(2025, 1, 9) - timedelta(days=n)]) for n in range(4)]
-    for days in wanted:
+    changed_days = [Days.of([date(2025, 1, 9) - timedelta(days=n)]) for n in range(4)]
+    for days in changed_days:
         home.rewrite(days)
-    assert [one.days for one in read_notices(home.warehouse, "sales")] == wanted
+    assert [notice.days for notice in read_notices(home.warehouse, "sales")] == changed_days

@@ -184,7 +184,7 @@ def test_a_lost_ledger_costs_a_rewrite_and_nothing_else(loaded: Chain, text: str
     assert loaded.work_off("b") == []
     state, record = loaded.the(asked.id)
     assert state == "done"
-    assert [(str(one.days), one.why) for one in record.planned] == [("2025-01-01..2025-01-03", UNKNOWN)]
+    assert [(str(reason.days), reason.why) for reason in record.planned] == [("2025-01-01..2025-01-03", UNKNOWN)]
     assert record.unchanged.texts() == ["2025-01-01..2025-01-03"]
     assert changed(before, loaded.files()) == []
     now = read_ledger(loaded.settings.warehouse, "b")
@@ -200,7 +200,7 @@ def test_after_that_rewrite_nothing_is_stale(loaded: Chain) -> None:
     loaded.work_off("b")
     again = loaded.ask("b", "2025-01-01", "2025-01-03", only="stale")
     assert loaded.plan("b") == []
-    assert [one.why for one in loaded.the(again.id)[1].skipped] == [FRESH]
+    assert [reason.why for reason in loaded.the(again.id)[1].skipped] == [FRESH]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_table_without_a_ledger_is_read_by_others_as_before(loaded: Chain) -> 
     path_of(loaded.settings.warehouse, "a").unlink()
     asked = loaded.ask("b", "2025-01-01", "2025-01-03", only="stale")
     loaded.work_off("b")
-    assert [one.why for one in loaded.the(asked.id)[1].skipped] == [FRESH]
+    assert [reason.why for reason in loaded.the(asked.id)[1].skipped] == [FRESH]
     assert changed(before, loaded.files()) == []
 
 

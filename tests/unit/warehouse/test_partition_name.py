@@ -25,6 +25,8 @@ ODD_VALUES = ["a/b", "a#0/2", "k=v", "%2F", "100 %", "", ".", "..", "ü ☃", "a
 @given(name=NAMES)
 def test_a_name_is_parsed_from_its_text(name: PartitionName) -> None:
     assert PartitionName.parse(str(name)) == name
+    assert PartitionName.from_file_name(name.to_file_name()) == name
+    assert "/" not in name.to_file_name()
 
 
 @given(name=NAMES | SLICES)
