@@ -133,7 +133,7 @@ class Chain:
             files[f"{table} {day}"] = (path.read_bytes(), path.stat().st_mtime_ns)
         return files
 
-    def the(self, record_id: str) -> tuple[State, Record]:
+    def find_record(self, record_id: str) -> tuple[State, Record]:
         """Where a record is, and what it says now."""
         for state in STATES:
             for record in self.queue.records(state):

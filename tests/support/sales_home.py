@@ -17,7 +17,7 @@ from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.settings import Settings
-from reloads.tables.catalog import all_inputs
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
 from reloads.warehouse.partitions import TableFolder, folder_of
 
@@ -56,7 +56,7 @@ class SalesHome:
         return rewrite_batch(
             replace(batch, requests={"r1": batch.days, "r'2": batch.days}),
             table=table,
-            place=Locations(self.warehouse, self.settings.source, all_inputs(self.settings.tables, table)),
+            place=Locations(self.warehouse, self.settings.source, Catalog.load(self.settings.tables).all_inputs(table)),
             share=share or Share(threads=2, memory_mb=512),
             provenance=Provenance(run or next(self.runs), WRITTEN_AT),
         )

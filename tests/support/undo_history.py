@@ -39,7 +39,7 @@ def reload(chain: Chain, table: str, first: str, last: str | None = None, **more
     """Ask and rewrite; the tables that read this one are left alone."""
     record = chain.ask(table, first, last, cascade=False, **more)
     chain.run(table)
-    return chain.the(record.id)[1]
+    return chain.find_record(record.id)[1]
 
 
 def deliver(chain: Chain, day: str, *amounts: int) -> None:

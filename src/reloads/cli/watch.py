@@ -97,4 +97,4 @@ def _show_request(queue: Queue, name: str) -> None:
     if (queue.landing / name).exists():
         out.print(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")
         return
-    raise RequestError(f"{name!r} is no request; reloads status lists them")
+    raise RequestError(f"{name!r} is not a request; reloads status lists them")

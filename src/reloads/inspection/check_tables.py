@@ -12,7 +12,7 @@ from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.inputs import Snapshot, create_inputs, set_parameters
 from reloads.rewriting.schema import query_columns
 from reloads.settings import Settings
-from reloads.tables.catalog import Catalog, all_inputs
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 
 SMALL = Share(threads=1, memory_mb=512)
@@ -28,7 +28,7 @@ def check_tables(settings: Settings) -> list[str]:
     with TemporaryDirectory(prefix="reloads-") as spill:
         for name, table in catalog.tables.items():
             try:
-                _bind(table, settings, Path(spill))
+                _bind(table, catalog, settings, Path(spill))
             except (QueryError, TableError) as error:
                 problems[name] = str(error)
     if problems:
@@ -36,9 +36,9 @@ def check_tables(settings: Settings) -> list[str]:
     return sorted(catalog.tables)
 
 
-def _bind(table: Table, settings: Settings, spill: Path) -> None:
+def _bind(table: Table, catalog: Catalog, settings: Settings, spill: Path) -> None:
     list_checks(table)
-    inputs = all_inputs(settings.tables, table)
+    inputs = catalog.all_inputs(table)
     empty_snapshots = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
     # Source files come and go, so a missing one does not make a table broken.
     with connect(table, source=settings.source, spill=spill, share=SMALL) as engine, suppress(OperatorError):

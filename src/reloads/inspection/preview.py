@@ -13,7 +13,7 @@ from reloads.planning.staleness import TableState
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest
 from reloads.settings import Settings
-from reloads.tables.catalog import Catalog, all_inputs
+from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import dependent_days
 from reloads.warehouse.fingerprint import identity
 
@@ -87,7 +87,7 @@ def _preview_cascade(
 
 def _look_at(settings: Settings, catalog: Catalog, table: str, days: Days) -> TableState:
     definition = catalog[table]
-    inputs = all_inputs(settings.tables, definition)
+    inputs = catalog.all_inputs(definition)
     return TableState.at(definition, days, warehouse=settings.warehouse, inputs=inputs)
 
 

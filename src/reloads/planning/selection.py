@@ -15,7 +15,7 @@ from reloads.days import Days
 from reloads.planning.staleness import MISSING, TableState
 from reloads.requests.record import Record
 from reloads.settings import Settings
-from reloads.tables.catalog import all_inputs
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.lineage import Lineage
 
@@ -57,10 +57,10 @@ def kept_parameters(selections: Sequence[Selection], state: TableState) -> dict[
     return parameters
 
 
-def read_state(settings: Settings, table: Table, records: Sequence[Record]) -> TableState:
+def read_state(settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record]) -> TableState:
     """The state of the days that these records choose from; a record that asks for all days chooses from none."""
     days = Days.union(record.outstanding for record in records if record.only != "all")
-    inputs = all_inputs(settings.tables, table)
+    inputs = catalog.all_inputs(table)
     return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs)
 
 

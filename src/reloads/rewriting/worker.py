@@ -15,15 +15,18 @@ from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.rewriting.subprocess_call import answer_call
 from reloads.settings import Settings
-from reloads.tables.catalog import all_inputs
-from reloads.tables.definition import load_table
+from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
 
 
 def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
     """Rewrite the batch that a call describes; the outcome as JSON."""
+    settings = Settings.model_validate(value["settings"])
+    catalog = Catalog.load(settings.tables)
     outcome = rewrite_here(
-        Settings.model_validate(value["settings"]),
-        value["table"],
+        settings,
+        catalog,
+        catalog.definition(value["table"]),
         Batch.from_json(value["batch"]),
         run=value["run"],
         now=datetime.fromisoformat(value["now"]),
@@ -31,13 +34,14 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
     return outcome.to_json()
 
 
-def rewrite_here(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+def rewrite_here(
+    settings: Settings, catalog: Catalog, table: Table, batch: Batch, *, run: str, now: datetime
+) -> Outcome:
     """Rewrite one batch in this process, whatever environment its table asks for."""
-    definition = load_table(settings.tables, table)
     return rewrite_batch(
         batch,
-        table=definition,
-        place=Locations(settings.warehouse, settings.source, all_inputs(settings.tables, definition)),
+        table=table,
+        place=Locations(settings.warehouse, settings.source, catalog.all_inputs(table)),
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),
     )

@@ -76,7 +76,7 @@ def _run_records(
         records_of_table = [record for record in waiting if record.table == table]
         if not records_of_table:
             continue
-        for record in _run_table(settings, catalog[table], records_of_table, run=run, clock=clock):
+        for record in _run_table(settings, catalog, catalog[table], records_of_table, run=run, clock=clock):
             queue.file_away(record)
             finished.append(record)
         notices = read_notices(settings.warehouse, table)
@@ -90,11 +90,13 @@ def _run_records(
     return finished
 
 
-def _run_table(settings: Settings, table: Table, records: Sequence[Record], *, run: str, clock: Clock) -> list[Record]:
+def _run_table(
+    settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, run: str, clock: Clock
+) -> list[Record]:
     """Plan, rewrite and settle the records of one table; they stay outside the queue."""
     now = clock()
     remove_expired(settings, table, now=now)
-    selections, plan = plan_records(settings, table, records, limits=ONE_BATCH, now=now)
+    selections, plan = plan_records(settings, catalog, table, records, limits=ONE_BATCH, now=now)
     outcome = Outcome()
     for batch in plan.batches:
         outcome += run_batch(settings, table.name, batch.to_json(), run=run, now=now)

@@ -40,7 +40,7 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
     _log_waiting(table, records, runnable)
     limits = _limits(settings, definition)
-    selections, plan = plan_records(settings, definition, runnable, limits=limits, now=now)
+    selections, plan = plan_records(settings, catalog, definition, runnable, limits=limits, now=now)
     for selection in selections:
         queue.plan(selection.record.id, planned=selection.planned, skipped=selection.skipped, now=now)
     day_count = sum(len(batch.days) for batch in plan.batches)
@@ -49,10 +49,10 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
 
 
 def plan_records(
-    settings: Settings, table: Table, records: Sequence[Record], *, limits: Limits, now: datetime
+    settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, limits: Limits, now: datetime
 ) -> tuple[list[Selection], Plan]:
     """What a run takes on of these records of ``table``, and its batches. Writes nothing down."""
-    state = read_state(settings, table, records)
+    state = read_state(settings, catalog, table, records)
     selections = select_days(records, state, now=now)
     selected = [selection.record for selection in selections]
     plan = cut_batches(selected, limits=limits, kept_parameters=kept_parameters(selections, state))

@@ -18,7 +18,8 @@ from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
 from reloads.rewriting.worker import rewrite_here
 from reloads.settings import Settings
-from reloads.tables.definition import load_table
+from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
 
 log = logging.getLogger(__name__)
 
@@ -50,30 +51,29 @@ def _cancelled_days(settings: Settings, batch: Batch) -> Days:
 def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
     """What the rewriting comes to; a table or an environment that cannot be used fails every day of the batch."""
     try:
-        requirements = load_table(settings.tables, table).settings.requirements
-        if requirements:
-            return _rewrite_elsewhere(settings, table, batch, requirements, run=run, now=now)
-        return rewrite_here(settings, table, batch, run=run, now=now)
+        catalog = Catalog.load(settings.tables)
+        definition = catalog.definition(table)
+        if definition.settings.requirements:
+            return _rewrite_elsewhere(settings, definition, batch, run=run, now=now)
+        return rewrite_here(settings, catalog, definition, batch, run=run, now=now)
     except ReloadsError as error:
         failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
         return Outcome(failed=(failure,))
 
 
-def _rewrite_elsewhere(
-    settings: Settings, table: str, batch: Batch, requirements: list[str], *, run: str, now: datetime
-) -> Outcome:
+def _rewrite_elsewhere(settings: Settings, table: Table, batch: Batch, *, run: str, now: datetime) -> Outcome:
     """Rewrite the batch in a process of the table's own environment."""
     begun = time.monotonic()
-    python = ensure_environment(requirements, folder=settings.environments)
+    python = ensure_environment(table.settings.requirements, folder=settings.environments)
     value = {
         "settings": settings.model_dump(mode="json"),
-        "table": table,
+        "table": table.name,
         "batch": batch.to_json(),
         "run": run,
         "now": now.isoformat(),
     }
     outcome = Outcome.model_validate(call_subprocess(python, "reloads.rewriting.worker", value))
-    log.info("%s: its own environment cost %.2f s", table, time.monotonic() - begun - outcome.seconds)
+    log.info("%s: its own environment cost %.2f s", table.name, time.monotonic() - begun - outcome.seconds)
     return outcome
 
 

@@ -54,6 +54,17 @@ class Catalog:
             raise self.broken[name]
         return self[name]
 
+    def all_inputs(self, table: Table) -> dict[str, Table]:
+        """The tables that ``table`` reads, directly or through others, by name; ``TableError`` if one is broken."""
+        inputs: dict[str, Table] = {}
+        names = list(table.inputs)
+        while names:
+            name = names.pop()
+            if name not in inputs:
+                inputs[name] = self.definition(name)
+                names += inputs[name].inputs
+        return inputs
+
     def __getitem__(self, name: str) -> Table:
         """The table of that name; raises ``RequestError`` that lists the tables there are, nearest name first."""
         if name in self.tables:
@@ -69,15 +80,3 @@ class Catalog:
         nearest = sorted(self.tables, key=lambda table: SequenceMatcher(None, table, name).ratio(), reverse=True)
         names = ", ".join(nearest[:SHOWN_NAMES])
         return f"{names}, …" if len(nearest) > SHOWN_NAMES else names
-
-
-def all_inputs(tables: Path, table: Table) -> dict[str, Table]:
-    """The tables that ``table`` reads, directly or through others, by name."""
-    inputs: dict[str, Table] = {}
-    names = list(table.inputs)
-    while names:
-        name = names.pop()
-        if name not in inputs:
-            inputs[name] = load_table(tables, name)
-            names += inputs[name].inputs
-    return inputs

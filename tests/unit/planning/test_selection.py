@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.planning.selection import kept_parameters, read_state, runnable_records, select_days
 from reloads.requests.record import Mode, Record
-from reloads.tables.definition import load_table
+from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import Lineage
 from tests.support.chain import NOW, Chain
 
@@ -35,7 +35,7 @@ def half(chain: Chain) -> Chain:
 
 
 def reasons(chain: Chain, record: Record) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    _, current = chain.the(record.id)
+    _, current = chain.find_record(record.id)
     planned = {reason.why: reason.days.texts() for reason in current.planned}
     skipped = {reason.why: reason.days.texts() for reason in current.skipped}
     return planned, skipped
@@ -53,7 +53,7 @@ def test_a_request_for_missing_days_plans_those(half: Chain) -> None:
     planned, skipped = reasons(half, record)
     assert planned == {"it is missing": ["2025-01-03..2025-01-04"]}
     assert skipped == {"it is there": ["2025-01-01..2025-01-02"]}
-    state, current = half.the(record.id)
+    state, current = half.find_record(record.id)
     assert (state, current.published.texts()) == ("done", ["2025-01-03..2025-01-04"])
 
 
@@ -63,14 +63,14 @@ def test_a_request_for_stale_days_plans_those(half: Chain) -> None:
     planned, skipped = reasons(half, record)
     assert planned == {"a changed": ["2025-01-01"]}
     assert skipped == {"it is up to date": ["2025-01-02"], "it was never loaded": ["2025-01-03..2025-01-04"]}
-    state, current = half.the(record.id)
+    state, current = half.find_record(record.id)
     assert (state, current.published.texts()) == ("done", ["2025-01-01"])
 
 
 def test_a_request_that_needs_no_rewriting_is_done_when_it_is_planned(half: Chain) -> None:
     record = half.ask("b", "2025-01-02", only="stale")
     assert half.plan("b") == []
-    state, current = half.the(record.id)
+    state, current = half.find_record(record.id)
     assert (state, current.published, current.runs) == ("done", Days(), ())
     assert current.finished_at == NOW
 
@@ -78,9 +78,9 @@ def test_a_request_that_needs_no_rewriting_is_done_when_it_is_planned(half: Chai
 def test_a_plan_made_twice_says_the_same(half: Chain) -> None:
     record = half.ask("b", *FOUR_DAYS, only="stale")
     assert half.plan("b") == half.plan("b")
-    once = half.the(record.id)
+    once = half.find_record(record.id)
     half.plan("b")
-    assert half.the(record.id) == once
+    assert half.find_record(record.id) == once
 
 
 def test_a_day_that_became_fresh_between_two_plans_is_decided_anew(half: Chain) -> None:
@@ -88,7 +88,7 @@ def test_a_day_that_became_fresh_between_two_plans_is_decided_anew(half: Chain) 
     assert len(half.plan("b")) == 1
     second_record = half.ask("b", "2025-01-01")
     half.run("b")
-    assert half.the(record.id)[0] == half.the(second_record.id)[0] == "done"
+    assert half.find_record(record.id)[0] == half.find_record(second_record.id)[0] == "done"
     late = half.ask("b", "2025-01-01", only="stale")
     assert half.plan("b") == []
     assert reasons(half, late) == ({}, {"it is up to date": ["2025-01-01"]})
@@ -115,7 +115,7 @@ def test_keys_are_selected_by_their_own_partitions(chain: Chain, only: str, shop
     chain.work_off("a", "shops")
     record = chain.ask("shops", *FOUR_DAYS, only=only, keys={"shop": [shop]})
     chain.work_off("shops")
-    assert chain.the(record.id)[1].published.texts() == days
+    assert chain.find_record(record.id)[1].published.texts() == days
 
 
 def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain: Chain) -> None:
@@ -128,9 +128,9 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     chain.deliver("2025-01-03", 1000)
     chain.ask("a", "2025-01-02", "2025-01-03")
     chain.run("a")
-    table = load_table(chain.settings.tables, "b")
+    catalog = Catalog.load(chain.settings.tables)
     records = chain.queue.outstanding("b")
-    state = read_state(chain.settings, table, records)
+    state = read_state(chain.settings, catalog, catalog["b"], records)
     selections = select_days(records, state, now=datetime.now(UTC))
     assert kept_parameters(selections, state) == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}
     assert {batch["label"]: batch["parameters"] for batch in chain.plan("b")} == {

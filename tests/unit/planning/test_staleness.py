@@ -10,7 +10,7 @@ import pytest
 
 from reloads.days import Days
 from reloads.planning.staleness import MISSING, OUTDATED, UNKNOWN, TableState
-from reloads.tables.catalog import all_inputs
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
 from tests.support.chain import Chain
 
@@ -21,7 +21,7 @@ SHOPS = "select day, shop, amount from a cross join (values ('north'), ('south')
 
 def look(chain: Chain, table: str) -> TableState:
     definition = load_table(chain.settings.tables, table)
-    inputs = all_inputs(chain.settings.tables, definition)
+    inputs = Catalog.load(chain.settings.tables).all_inputs(definition)
     return TableState.at(definition, DAYS, warehouse=chain.settings.warehouse, inputs=inputs)
 
 

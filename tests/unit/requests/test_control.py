@@ -52,7 +52,7 @@ def test_a_cancelled_request_gives_up_what_is_left_and_keeps_what_is_done(chain:
     chain.run("a")
     [cancelled] = cancel_request(chain.queue, record.id, now=NOW)
     assert (str(cancelled.published), str(cancelled.cancelled)) == ("2025-01-04..2025-01-05", "2025-01-01..2025-01-03")
-    assert chain.the(record.id) == ("cancelled", cancelled)
+    assert chain.find_record(record.id) == ("cancelled", cancelled)
     assert chain.work_off("a") == []
     assert list(chain.files()) == ["a 2025-01-04", "a 2025-01-05"]
 
@@ -61,7 +61,7 @@ def test_a_file_is_cancelled_with_all_its_tables_that_are_still_open(chain: Chai
     a, b = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02", cascade=False)
     chain.run("a")
     assert [record.table for record in cancel_request(chain.queue, "both.json", now=NOW)] == ["b"]
-    assert (chain.the(a.id)[0], chain.the(b.id)[0]) == ("done", "cancelled")
+    assert (chain.find_record(a.id)[0], chain.find_record(b.id)[0]) == ("done", "cancelled")
 
 
 def test_what_waits_for_a_cancelled_request_waits_no_longer(chain: Chain) -> None:
@@ -69,7 +69,7 @@ def test_what_waits_for_a_cancelled_request_waits_no_longer(chain: Chain) -> Non
     assert chain.plan("b") == []
     cancel_request(chain.queue, a.id, now=NOW)
     chain.run("b")
-    assert chain.the(b.id)[0] == "done"
+    assert chain.find_record(b.id)[0] == "done"
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
@@ -104,7 +104,7 @@ def test_a_failed_request_is_asked_again_for_the_days_that_failed(chain: Chain) 
         False,
     )
     chain.run("a")
-    assert chain.the(repeated.id)[0] == "done"
+    assert chain.find_record(repeated.id)[0] == "done"
     assert {name: file for name, file in chain.files().items() if name in before} == before
 
 
@@ -138,7 +138,7 @@ def test_a_day_of_a_wave_that_was_never_loaded_is_loaded_when_it_is_tried_again(
         chain.run("b")
     else:
         cancel_request(chain.queue, follower.id, now=NOW)
-    assert chain.the(follower.id)[0] == end
+    assert chain.find_record(follower.id)[0] == end
 
     chain.define("b", good)
     retry_request(chain.queue, follower.id)

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.errors import OperatorError, QueryError
+from reloads.errors import OperatorError, QueryError, TableError
 from reloads.rewriting.engine import Engine, Share, connect
 from reloads.rewriting.inputs import Snapshot, create_inputs, set_parameters, take_snapshots
-from reloads.tables.catalog import all_inputs
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table, load_table
 from reloads.warehouse.fingerprint import digest, identities
 from reloads.warehouse.ledger import read_ledger
@@ -60,7 +60,7 @@ def definition_of(chain: Chain, name: str) -> Table:
 
 def take(chain: Chain, downstream: str, days: Days, folder: Path) -> dict[str, Snapshot]:
     table = definition_of(chain, downstream)
-    inputs = all_inputs(chain.settings.tables, table)
+    inputs = Catalog.load(chain.settings.tables).all_inputs(table)
     return take_snapshots(table, days, warehouse=chain.settings.warehouse, inputs=inputs, folder=folder)
 
 
@@ -70,7 +70,7 @@ def engine_with(chain: Chain, downstream: str, snapshots: Mapping[str, Snapshot]
     table, settings = definition_of(chain, downstream), chain.settings
     share = Share(threads=2, memory_mb=256)
     with connect(table, source=settings.source, spill=settings.home / "spill", share=share) as engine:
-        inputs = all_inputs(settings.tables, table)
+        inputs = Catalog.load(settings.tables).all_inputs(table)
         create_inputs(engine, snapshots, warehouse=settings.warehouse, inputs=inputs)
         yield engine
 
@@ -258,7 +258,7 @@ def test_an_input_that_is_replaced_while_a_downstream_table_is_rewritten_makes_i
     assert [row[0] for row in published(loaded, "d")] == [2 * day.day for day in WEEK], "as b was at first"
     record = loaded.ask("d", "2025-01-08", "2025-01-14", only="stale")
     loaded.work_off("d")
-    assert [reason.why for reason in loaded.the(record.id)[1].planned] == ["b changed"]
+    assert [reason.why for reason in loaded.find_record(record.id)[1].planned] == ["b changed"]
     assert [row[0] for row in published(loaded, "d")] == [3 * day.day for day in WEEK]
 
 
@@ -523,16 +523,18 @@ def test_an_empty_input_does_not_lend_its_parameters_to_a_downstream_table(chain
 
 
 def test_all_inputs_are_those_of_the_inputs_too(chain: Chain) -> None:
-    names = {name: set(all_inputs(chain.settings.tables, definition_of(chain, name))) for name in "abcd"}
+    names = {name: set(Catalog.load(chain.settings.tables).all_inputs(definition_of(chain, name))) for name in "abcd"}
     assert names == {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"a", "b", "c"}}
     assert {
-        name: table.name for name, table in all_inputs(chain.settings.tables, definition_of(chain, "d")).items()
+        name: table.name
+        for name, table in Catalog.load(chain.settings.tables).all_inputs(definition_of(chain, "d")).items()
     } == {name: name for name in "abc"}
 
 
-def test_tables_that_read_each_other_have_an_end(chain: Chain) -> None:
+def test_tables_that_read_each_other_are_refused(chain: Chain) -> None:
     chain.define("a", "select day, twice as amount from b")
-    assert set(all_inputs(chain.settings.tables, definition_of(chain, "b"))) == {"a", "b"}
+    with pytest.raises(TableError, match="a circle that no order can load"):
+        Catalog.load(chain.settings.tables).all_inputs(definition_of(chain, "b"))
 
 
 # an input that cannot be read
@@ -555,7 +557,7 @@ def test_an_input_that_cannot_be_read_is_named_and_fails_the_days_that_need_it(l
     assert failure.error.endswith("; mend or reload it")
     assert "\n" not in failure.error
     assert file.parent.name in failure.error, "which of its partitions"
-    assert loaded.the(record.id)[0] == "failed"
+    assert loaded.find_record(record.id)[0] == "failed"
 
 
 def test_after_the_input_was_reloaded_the_downstream_table_can_be(loaded: Chain) -> None:

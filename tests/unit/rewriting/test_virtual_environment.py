@@ -150,7 +150,7 @@ def test_a_table_is_rewritten_by_the_duckdb_it_asks_for_with_the_same_staging_ch
     record = chain.ask("a", "2025-01-01", "2025-01-03")
     with caplog.at_level(logging.INFO):
         chain.run("a")
-    state, record = chain.the(record.id)
+    state, record = chain.find_record(record.id)
     assert (state, record.published.texts(), record.failed_days.texts()) == (
         "failed",
         ["2025-01-01", "2025-01-03"],

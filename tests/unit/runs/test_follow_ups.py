@@ -42,7 +42,7 @@ def test_a_corrected_day_changes_exactly_the_days_of_four_tables_that_depend_on_
         "d": ["2025-01-10..2025-01-16"],
     }
     assert changed(before, loaded.files()) == AFFECTED
-    assert loaded.the(record.id)[0] == "done"
+    assert loaded.find_record(record.id)[0] == "done"
     assert loaded.queue.records("accepted") == []
 
 
@@ -56,7 +56,7 @@ def test_the_same_request_again_changes_nothing_and_wakes_nobody(loaded: Chain) 
     assert (settled.published, settled.announce) == (Days(), ())
     assert changed(before, loaded.files()) == []
     assert [len(loaded.cascades(table)) for table in "bcd"] == followed
-    state, record = loaded.the(again.id)
+    state, record = loaded.find_record(again.id)
     assert (state, record.unchanged.texts(), record.children) == ("done", ["2025-01-10"], ())
 
 
@@ -141,7 +141,7 @@ def test_without_cascade_nobody_follows_and_the_readers_are_stale(loaded: Chain)
 
     late = loaded.ask("b", "2025-01-01", "2025-01-31", only="stale")
     loaded.work_off("b")
-    assert loaded.the(late.id)[1].published.texts() == ["2025-01-10"]
+    assert loaded.find_record(late.id)[1].published.texts() == ["2025-01-10"]
 
 
 def test_of_two_requests_for_one_day_one_that_cascades_is_enough(loaded: Chain) -> None:
@@ -156,7 +156,7 @@ def test_a_broken_reader_does_not_hold_up_the_others(loaded: Chain) -> None:
     (loaded.settings.tables / "b" / "query.sql").write_text("selec")
     asked = loaded.ask("a", "2025-01-10")
     loaded.run("a")
-    assert loaded.the(asked.id)[0] == "done"
+    assert loaded.find_record(asked.id)[0] == "done"
     assert len(loaded.cascades("c")) == 1
 
 
@@ -167,7 +167,7 @@ def test_a_request_names_those_that_follow_from_it_and_they_name_it(loaded: Chai
     asked = loaded.ask("a", "2025-01-10")
     loaded.work_off("a")
     [b], [c] = loaded.cascades("b"), loaded.cascades("c")
-    assert set(loaded.the(asked.id)[1].children) == {b.id, c.id}
+    assert set(loaded.find_record(asked.id)[1].children) == {b.id, c.id}
     assert b.cause is not None
     assert (b.cause.table, b.cause.days.texts(), b.cause.requests) == ("a", ["2025-01-10"], (asked.id,))
     assert b.reason == "a changed"
@@ -177,8 +177,8 @@ def test_a_request_names_those_that_follow_from_it_and_they_name_it(loaded: Chai
 def test_only_the_requests_that_wanted_a_changed_day_are_its_parents(loaded: Chain) -> None:
     cause, other = loaded.ask("a", "2025-01-10"), loaded.ask("a", "2025-01-11")
     loaded.run("a")
-    assert len(loaded.the(cause.id)[1].children) == 2
-    assert loaded.the(other.id)[1].children == ()
+    assert len(loaded.find_record(cause.id)[1].children) == 2
+    assert loaded.find_record(other.id)[1].children == ()
 
 
 # a crash
@@ -233,7 +233,7 @@ def test_a_crash_while_carrying_on_loses_nothing_and_asks_each_reader_once(
             cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW)
     loaded.settle("a", batches, outcomes)
     [b], [c] = loaded.cascades("b"), loaded.cascades("c")
-    assert set(loaded.the(asked.id)[1].children) == {b.id, c.id}
+    assert set(loaded.find_record(asked.id)[1].children) == {b.id, c.id}
     assert read_notices(loaded.settings.warehouse, "a") == []
 
 

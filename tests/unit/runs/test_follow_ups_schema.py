@@ -80,7 +80,7 @@ def test_after_it_was_worked_off_the_whole_table_has_the_new_columns_and_owes_no
     loaded.ask("a", "2025-01-03", cascade=False)
     loaded.work_off("a")
     [record] = asked_for_rest(loaded)
-    assert loaded.the(record.id)[0] == "done"
+    assert loaded.find_record(record.id)[0] == "done"
     assert record.published.texts() == OTHERS
     assert (record.unchanged.texts(), record.skipped) == (["2025-01-03"], ())
     assert types(loaded) == {"amount": "DECIMAL(12,1)"}

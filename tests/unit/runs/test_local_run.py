@@ -79,10 +79,10 @@ def test_it_does_what_a_run_in_airflow_does(loaded: Chain, tmp_path_factory: pyt
 def test_its_records_are_filed_away_and_never_wait_for_airflow(loaded: Chain) -> None:
     records = run(loaded, "a", "2025-01-10", reason="late rows")
     assert loaded.queue.records("accepted") == []
-    state, first = loaded.the(records[0].id)
+    state, first = loaded.find_record(records[0].id)
     assert (state, first.mode, first.reason, first.finished_at) == ("done", "command", "late rows", NOW)
     assert set(first.children) == {one.id for one in records if one.table in "bc"}
-    assert [loaded.the(one.id)[0] for one in records] == ["done"] * len(records)
+    assert [loaded.find_record(one.id)[0] for one in records] == ["done"] * len(records)
     assert [read_notices(loaded.settings.warehouse, table) for table in "abcd"] == [[]] * 4
 
 
@@ -111,7 +111,7 @@ def test_a_day_that_fails_holds_up_neither_the_others_nor_those_that_follow_them
     records = run(loaded, "a", "2025-01-10", "2025-01-11")
     [b] = [one for one in records if one.table == "b"]
     assert (str(b.published), str(b.failed_days)) == ("2025-01-11", "2025-01-10")
-    assert loaded.the(b.id)[0] == "failed"
+    assert loaded.find_record(b.id)[0] == "failed"
     assert "d" in {one.table for one in records}
 
 
@@ -144,4 +144,4 @@ def test_who_follows_an_undo_is_rewritten_here(loaded: Chain) -> None:
     after = loaded.files()
     assert after["a 2025-01-10"] == before["a 2025-01-10"]
     assert set(changed(before, after)) == set(AFFECTED[1:])
-    assert set(loaded.the(undone[0].id)[1].children) == {one.id for one in followed if one.table in "bc"}
+    assert set(loaded.find_record(undone[0].id)[1].children) == {one.id for one in followed if one.table in "bc"}

@@ -79,7 +79,7 @@ def test_what_was_cancelled_of_a_request_that_failed_in_part_is_not_begun(chain:
     failure = Failure(days=Days.parse(["2025-01-01"]), error="bad row")
     chain.queue.settle(record.id, Outcome(failed=(failure,)), run="the run before", now=NOW)
     chain.queue.cancel(record.id, now=NOW)
-    assert chain.the(record.id)[0] == "failed"
+    assert chain.find_record(record.id)[0] == "failed"
     outcome = rewrite(chain, batch)
     assert outcome.cancelled.texts() == ["2025-01-02..2025-01-04"]
     assert names(chain) == ["a 2025-01-01"]

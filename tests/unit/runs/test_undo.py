@@ -171,7 +171,7 @@ def test_an_undo_is_recorded_with_what_was_put_back_and_why_and_who_asked(loaded
     deliver(loaded, "2025-01-02", 120, 121)
     request = reload(loaded, "a", "2025-01-01", "2025-01-05")
     record = undone(loaded, request)
-    state, filed = loaded.the(record.id)
+    state, filed = loaded.find_record(record.id)
     assert (state, filed.mode, filed.table, filed.reason) == ("done", "undo", "a", f"undo of {request.id}")
     assert (filed.requested_by, filed.days.texts()) == ("ann", ["2025-01-02", "2025-01-05"])
     assert filed.published == filed.days
@@ -183,7 +183,7 @@ def test_an_undo_is_recorded_with_what_was_put_back_and_why_and_who_asked(loaded
 def test_an_undo_stands_as_a_child_in_the_request_that_was_undone(loaded: Chain) -> None:
     request = corrected(loaded)
     record = undone(loaded, request)
-    assert loaded.the(request.id) == ("done", request.model_copy(update={"children": (record.id,)}))
+    assert loaded.find_record(request.id) == ("done", request.model_copy(update={"children": (record.id,)}))
 
 
 def test_tables_that_read_it_are_asked_to_follow_although_the_request_kept_them_out(loaded: Chain) -> None:
@@ -197,7 +197,9 @@ def test_tables_that_read_it_are_asked_to_follow_although_the_request_kept_them_
     assert follower.cause
     assert follower.cause.requests == (record.id,)
     assert follower.id in record.children
-    assert set(loaded.the(record.id)[1].children) == {child.id for table in "bc" for child in loaded.cascades(table)}
+    assert set(loaded.find_record(record.id)[1].children) == {
+        child.id for table in "bc" for child in loaded.cascades(table)
+    }
     loaded.work_off("b")
     assert amounts(loaded, "b") == before
 
@@ -453,7 +455,7 @@ def test_what_a_failed_request_published_can_be_undone(loaded: Chain) -> None:
     before = published(loaded)
     loaded.define("a", "select day, if(amount = 3, error('bad row'), amount + 1) as amount from raw")
     request = reload(loaded, "a", "2025-01-01", "2025-01-04")
-    assert loaded.the(request.id)[0] == "failed"
+    assert loaded.find_record(request.id)[0] == "failed"
     assert undone(loaded, request).published.texts() == ["2025-01-01..2025-01-02", "2025-01-04"]
     assert published(loaded) == before
 
@@ -540,7 +542,7 @@ def test_a_killed_undo_leaves_every_partition_old_or_new_with_a_notice_and_force
         record = undone(copy, request, force=True)
         assert _contents(copy, table) == before, steps
         assert whys(copy, table) == {}
-        assert copy.the(record.id)[0] == "done"
+        assert copy.find_record(record.id)[0] == "done"
 
 
 @pytest.mark.parametrize("table", ["a", "shops"])
@@ -593,7 +595,7 @@ def test_what_an_undo_put_back_before_a_refusal_is_recorded_and_followed(loaded:
         undone(loaded, request)
     [record] = [entry for state in STATES for entry in loaded.queue.records(state) if entry.mode == "undo"]
     assert (record.published.texts(), record.failed_days.texts()) == (["2025-01-03"], ["2025-01-02"])
-    assert record.id in loaded.the(request.id)[1].children
+    assert record.id in loaded.find_record(request.id)[1].children
     assert loaded.cascades("b")
 
 

@@ -182,7 +182,7 @@ def test_a_lost_ledger_costs_a_rewrite_and_nothing_else(loaded: Chain, text: str
         path.write_text(text)
     asked = loaded.ask("b", "2025-01-01", "2025-01-05", only="stale")
     assert loaded.work_off("b") == []
-    state, record = loaded.the(asked.id)
+    state, record = loaded.find_record(asked.id)
     assert state == "done"
     assert [(str(reason.days), reason.why) for reason in record.planned] == [("2025-01-01..2025-01-03", UNKNOWN)]
     assert record.unchanged.texts() == ["2025-01-01..2025-01-03"]
@@ -200,7 +200,7 @@ def test_after_that_rewrite_nothing_is_stale(loaded: Chain) -> None:
     loaded.work_off("b")
     again = loaded.ask("b", "2025-01-01", "2025-01-03", only="stale")
     assert loaded.plan("b") == []
-    assert [reason.why for reason in loaded.the(again.id)[1].skipped] == [FRESH]
+    assert [reason.why for reason in loaded.find_record(again.id)[1].skipped] == [FRESH]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_an_entry_of_other_types_reads_as_none(loaded: Chain, text: str) -> None
     path.write_text(json.dumps(whole))
     asked = loaded.ask("b", "2025-01-01", only="stale")
     loaded.work_off("b")
-    assert loaded.the(asked.id)[0] == "done"
+    assert loaded.find_record(asked.id)[0] == "done"
 
 
 def test_a_table_without_a_ledger_is_read_by_others_as_before(loaded: Chain) -> None:
@@ -223,7 +223,7 @@ def test_a_table_without_a_ledger_is_read_by_others_as_before(loaded: Chain) -> 
     path_of(loaded.settings.warehouse, "a").unlink()
     asked = loaded.ask("b", "2025-01-01", "2025-01-03", only="stale")
     loaded.work_off("b")
-    assert [reason.why for reason in loaded.the(asked.id)[1].skipped] == [FRESH]
+    assert [reason.why for reason in loaded.find_record(asked.id)[1].skipped] == [FRESH]
     assert changed(before, loaded.files()) == []
 
 

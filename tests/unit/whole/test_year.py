@@ -109,7 +109,7 @@ def test_the_outcome_names_check_day_found_and_expected(year: Year) -> None:
 
 
 def test_the_record_says_the_same_and_counts_the_rest(year: Year) -> None:
-    state, record = year.chain.the(year.request.id)
+    state, record = year.chain.find_record(year.request.id)
     assert (state, record.published, record.unchanged, record.failed_days) == ("failed", GOOD, Days(), YEAR - GOOD)
     assert (record.failed, record.checks) == (year.outcome.failed, year.outcome.checks)
     assert (record.rows, record.rows_before) == (3 * 364, 3 * (len(LOADED) - 1))
