@@ -1,12 +1,12 @@
 """
 ### Keep the folders small
 
-Once a week, moves the requests that were done long ago from `landing/done/` into
+Once a week this DAG moves requests that were done long ago from `landing/done/` into
 `landing/done/archive/YYYY-MM.jsonl`, one line each. Nothing is deleted: a line put back into `landing/` as a `.json`
 file asks again.
 
-Also removes the replaced partitions whose `history_days` are over, which otherwise the next run of their table does,
-and hidden files of processes that were killed while they wrote them, a day later.
+It also removes replaced partitions whose `history_days` are over (the next run of their table does that, too), and
+hidden files of killed processes, a day after they were written.
 
 *Trigger* with another number of days archives more, or less.
 """

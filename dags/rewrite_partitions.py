@@ -2,15 +2,15 @@
 ### Rewrite the partitions asked for
 
 One DAG per table, all made by this file. An event on `requested/<table>` wakes it; what it does depends on what is
-outstanding in `landing/accepted/`, not on the event, so no request is lost, and no day rewritten twice for two of them.
+outstanding in `landing/accepted/`, not on the event, so no request is lost, and overlapping requests are rewritten once.
 
 1. **plan** takes the outstanding days, daily loads first, then the newest, and cuts them into batches.
 2. **rewrite** runs the table's query for one batch and publishes one Parquet file a day, each by a rename.
-3. **settle** runs whatever happened: it records progress, moves finished requests to `done/` or `failed/`, tells who
-   reads `warehouse/<table>`, and wakes the next run if something is left.
+3. **settle** runs whatever happened: it records progress, moves finished requests to `done/` or `failed/`, asks
+   downstream tables to follow, emits an event on `warehouse/<table>`, and wakes the next run if something is left.
 
 A run is red when a batch failed. The partitions that were published stay published; the others keep their old files.
-*Trigger* with a first and a last day asks for them by hand; without days it works off what is outstanding.
+*Trigger* with a first and a last day asks for them by hand; without days it rewrites what is outstanding.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
 
         @task(outlets=[rewritten_alias(table)])
         def settle(table, *, ti=None, run_id=None, outlet_events=None, **context):
-            """Record what came of it, and tell who waits for it."""
+            """Record what came of it, and wake whoever waits for it."""
             from reloads.runs.settle_step import settle_batches
 
             batches = ti.xcom_pull(task_ids="plan") or []

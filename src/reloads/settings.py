@@ -1,6 +1,6 @@
 """Settings, read from environment variables that start with ``RELOADS_``; this module is where they are defined.
 
-Every setting has a default that works in a fresh clone. The README lists them from the descriptions below.
+Every setting has a default that works in a fresh clone. docs/operations.md lists them with the descriptions below.
 """
 
 from __future__ import annotations
