@@ -10,7 +10,7 @@ Turns every way of asking into accepted requests, and wakes the tables concerned
 
 * **By hand**: *Trigger* opens a form. Mode `daily` does what the clock does; `custom` asks for the days you name.
 
-The one task checks each request, moves the good ones to `landing/accepted/` and the bad ones to `landing/rejected/`
+The one task checks each request, writes the good ones to `landing/accepted/`, moves the bad ones to `landing/rejected/`
 with a sentence that says what to change, and emits an event with the date range on `requested/<table>` for each.
 """
 

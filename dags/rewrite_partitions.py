@@ -2,7 +2,8 @@
 ### Rewrite the partitions asked for
 
 One DAG per table, all made by this file. An event on `requested/<table>` wakes it; what it does depends on what is
-outstanding in `landing/accepted/`, not on the event, so no request is lost, and overlapping requests are rewritten once.
+outstanding in `landing/accepted/`, not on the event. So no request is lost, and overlapping requests are rewritten
+once.
 
 1. **plan** takes the outstanding days, daily loads first, then the newest, and cuts them into batches.
 2. **rewrite** runs the table's query for one batch and publishes one Parquet file a day, each by a rename.

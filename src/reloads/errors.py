@@ -29,7 +29,7 @@ class QueryError(ReloadsError):
 
 
 class FitError(QueryError):
-    """The result does not fit what is published, or a check cannot run: trying fewer days does not help."""
+    """The columns do not fit the published table: trying fewer days does not help."""
 
 
 class InputError(QueryError):

@@ -24,7 +24,7 @@ from tests.support.recoveries import Recoveries
 DAYS = 366
 NEIGHBOURS = 7
 OF_THE_YEAR = "year/day=2024-"
-# Without an aggregate that trusts the statistics of the file that the query was bound to: see the limits in docs/operations.md.
+# Without an aggregate that trusts the statistics of the file that the query was bound to (a limit of the manual).
 QUERY = "select count(*), sum(number), len(list_distinct(list(rewritten_at))), sum(value) from read_parquet($1)"
 # All rows, the right ones, and of one rewrite.
 EXPECTED = (YEAR_ROWS, YEAR_ROWS * (YEAR_ROWS + 1) // 2, 1)

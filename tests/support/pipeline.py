@@ -141,10 +141,10 @@ class Pipeline:
         """Wait until each dropped file is an accepted request and Airflow has the event that announces it."""
         ids = {record.id for record in self.wait_for_records("accepted", *files)}
 
-        def is_announced() -> bool:
+        def asks_downstream() -> bool:
             return ids <= {extra.get("request") for extra in self.rest.events(f"requested/{table}")}
 
-        self.wait_for(f"the events of {', '.join(files)}", is_announced)
+        self.wait_for(f"the events of {', '.join(files)}", asks_downstream)
 
     def wait_for_run(self, dag_id: str, run_id: str) -> str:
         """The state in which the run ended."""

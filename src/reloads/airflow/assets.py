@@ -1,4 +1,4 @@
-"""What Airflow sees of this package: the assets, and errors as tasks show them. No other module imports Airflow."""
+"""The assets and aliases that connect the DAGs."""
 
 from __future__ import annotations
 

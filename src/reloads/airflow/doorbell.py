@@ -1,7 +1,8 @@
 """The doorbell: an Airflow trigger that rings when there is something to do in the drop folder.
 
-It only wakes the upstream DAG; what is to be done stands in the folders, so a ring too many costs a moment and a ring
-too few is made up for by the next look. Airflow's triggerer loads this class by its path, ``reloads.airflow.doorbell``.
+It only wakes ``request_partitions``; what is to be done stands in the folders. So a ring too many costs a moment, and a
+ring too few is made up for by the next look. Airflow's triggerer loads this class by its path,
+``reloads.airflow.doorbell``.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class _FolderListener(FileSystemEventHandler):
             # The limit of inotify watches is per user and easily used up by an editor.
             if kind is PollingObserver:
                 raise
-            log.warning("the system does not call_in_loop of files (%s); the folder is polled instead", error.strerror)
+            log.warning("the system cannot report file events here (%s); the folder is polled instead", error.strerror)
             return self._start_observer(PollingObserver)
         return observer
 

@@ -36,7 +36,7 @@ def undo(
     settings = current_settings()
     queue = Queue(settings.landing)
     records = undo_request(
-        settings, request, force=force, now=current_time(), by=current_user(), is_announced=not here, say=err.print
+        settings, request, force=force, now=current_time(), by=current_user(), asks_downstream=not here, say=err.print
     )
     for record in records:
         out.print(f"{record.table}: {record.published} put back by {record.id}")

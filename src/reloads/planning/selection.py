@@ -1,7 +1,9 @@
 """Selection: which days of the accepted requests one run takes on, decided when it runs.
 
-A request may ask for missing or stale days only: the others are skipped, and its record says why for each day. And a
-request waits for the days of its inputs that are still outstanding, unless somebody asked for its table alone.
+A request may ask for missing or stale days only: the others are skipped, and its record says why for each day.
+
+A request of a cascade or of the clock, and requests dropped in one file, wait for the outstanding days of their inputs.
+Any other request takes its inputs as they are.
 """
 
 from __future__ import annotations
@@ -116,5 +118,8 @@ def _days_after_inputs(record: Record, outstanding_records: Sequence[Record], li
 
 
 def _waits_for(record: Record, input_record: Record) -> bool:
+    """Whether the record is to see what the other request brings to an input."""
+    # A cascade or a daily load waits so that each day is rewritten once, however many inputs change. Tables of one
+    # dropped file were asked for together. Whoever asks for a table alone is there and waits for an answer.
     is_same_file = record.file is not None and record.file == input_record.file
     return is_same_file or record.mode in ("cascade", "daily")

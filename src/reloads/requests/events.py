@@ -1,4 +1,4 @@
-"""The contract of an event on ``requested/<table>``: a date range, and who asks for it.
+"""Asset events: what ours say, and how a foreign one on ``requested/<table>`` becomes an accepted request.
 
 An event that this pipeline emits names the request it announces; that request is in the queue, so the event only wakes
 the consumer. A foreign event (of another team's DAG, or through the REST API) has no request yet: it becomes one.

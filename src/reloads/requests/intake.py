@@ -1,4 +1,4 @@
-"""Intake: the one step of the upstream DAG. Whoever asks, the result are accepted requests to announce."""
+"""Intake: how the drop folder, the clock and the forms become accepted requests, and which of them to announce."""
 
 from __future__ import annotations
 

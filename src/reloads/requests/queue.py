@@ -92,7 +92,7 @@ class Queue:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
         return sorted(records, key=lambda record: (record.accepted_at, record.id))
 
-    def outstanding(self, table: str) -> list[Record]:
+    def accepted(self, table: str) -> list[Record]:
         """The accepted requests of ``table``, oldest first."""
         return [record for record in self.records("accepted") if record.table == table]
 

@@ -1,7 +1,7 @@
 """The record of an accepted request: what was asked for, frozen, and how far it has come.
 
 A file holding requests becomes one record for each request and table, because each table is rewritten by a DAG of its
-own: no two writers ever share a record.
+own, whose runs settle its own records.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Record(BaseModel):
     bytes: int = 0
     seconds: float = Field(0, description="time spent by all batches of its runs, for other requests too")
     checks: tuple[CheckResult, ...] = ()
-    children: tuple[str, ...] = Field((), description="requests for downstream tables, made for it")
+    children: tuple[str, ...] = Field((), description="requests that follow from it: of downstream tables, and undos")
     runs: tuple[str, ...] = Field((), description="runs that ended some of its days")
     finished_at: AwareDatetime | None = None
 

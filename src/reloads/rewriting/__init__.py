@@ -1,1 +1,1 @@
-"""One batch: staged, compared, validated and published. This room never sees a request."""
+"""One batch: staged, validated, compared and published. This room never sees a request."""

@@ -130,8 +130,8 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         check_results, refused = validate_rows(context, days, staged, readable)
         valid_days = days - Days.union(failure.days for failure in refused)
         comparison = _compare(context, valid_days, staged, rows_before)
-        kept = publish(context.target, _build_publication(context, comparison, fit))
-        outcome = _build_outcome(context, comparison, kept)
+        not_replaced = publish(context.target, _build_publication(context, comparison, fit))
+        outcome = _build_outcome(context, comparison, not_replaced)
         return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": check_results})
     except (OperatorError, FitError) as error:
         return _fail(days, error)
@@ -224,10 +224,10 @@ def _build_entries(context: BatchContext, comparison: Comparison) -> dict[Ledger
     return entries
 
 
-def _build_outcome(context: BatchContext, comparison: Comparison, kept: Mapping[PartitionName, str]) -> Outcome:
-    """The outcome after publishing, where the partitions ``kept`` could not be replaced."""
+def _build_outcome(context: BatchContext, comparison: Comparison, not_replaced: Mapping[PartitionName, str]) -> Outcome:
+    """The outcome after publishing, where some partitions could not be replaced."""
     changed = {*comparison.changes, *_published_by_earlier_try(context, comparison)}
-    failed_days = Days.of(name.day for name in kept)
+    failed_days = Days.of(name.day for name in not_replaced)
     published = Days.of(name.day for name in changed) - failed_days
     rows: dict[PartitionName, int] = {}
     sizes: dict[PartitionName, int] = {}
@@ -236,7 +236,7 @@ def _build_outcome(context: BatchContext, comparison: Comparison, kept: Mapping[
             rows[name] = staged.rows
             sizes[name] = staged.bytes
     failures: list[Failure] = []
-    for name, error in kept.items():
+    for name, error in not_replaced.items():
         failures.append(Failure(days=Days.of([name.day]), error=error, transient=True))
     return Outcome(
         published=published,

@@ -1,7 +1,7 @@
 """Follow-ups: the requests that a publication causes.
 
 A cascade asks the downstream tables of a changed one to follow, on the days that depend on it. A schema backfill asks
-for the other partitions of a table whose columns changed, where the table lets any change in (``replace``).
+for all partitions of a table whose columns changed, where the table lets any change in (``replace``).
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from reloads.warehouse.ledger import read_ledger, table_lock, write_ledger
 from reloads.warehouse.partitions import folder_of
 
 
-def request_follow_ups(settings: Settings, catalog: Catalog, table: Table, *, now: datetime) -> list[Record]:
-    """Ask for all that follows from what was published of ``table``; returns the requests of its downstream tables.
+def request_follow_ups(settings: Settings, catalog: Catalog, table: Table, *, now: datetime) -> None:
+    """Ask for all that follows from what was published of ``table``.
 
-    Every step of a run does it, so that whatever a crash left is asked for by the next one.
+    The first and the last step of a run do it: what a crash kept one run from asking for, the next one asks for.
     """
-    children = cascade_changes(settings, catalog, table.name, now=now)
+    cascade_changes(settings, catalog, table.name, now=now)
     request_schema_backfill(settings, table, now=now)
-    return children
 
 
 def cascade_changes(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Record]:
@@ -78,7 +77,10 @@ def remove_notices(notices: Sequence[Notice]) -> None:
 
 
 def request_schema_backfill(settings: Settings, table: Table, *, now: datetime) -> Record | None:
-    """Ask for the partitions of ``table`` that lack its new columns, if its ledger says so; None if nothing is new."""
+    """Ask for all published days of ``table`` if its ledger says that its columns changed; None if nothing is new.
+
+    Nothing records which files have the new columns already; those come out unchanged.
+    """
     backfill = read_ledger(settings.warehouse, table.name).schema_backfill
     if not backfill:
         return None

@@ -1,4 +1,4 @@
-"""A reload in this process, without Airflow: the same plan, rewrite and record as a run of the consumer DAG."""
+"""A reload in this process, without Airflow, planned and rewritten as a run of ``rewrite_<table>`` does it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The first step of a run: choose what to rewrite from all that is outstanding, and cut it into batches.
 
-Airflow runs the steps (plan, rewrite, settle) as tasks, the command line runs them in one process. Each can be run
-twice: a crash between two of them repeats work and loses nothing.
+Airflow runs the steps (plan, rewrite, settle) as tasks. Each can run twice: a crash between two of them repeats work
+and loses nothing. ``local_run`` shares the choice of days and the rewriting, and settles by itself.
 """
 
 from __future__ import annotations

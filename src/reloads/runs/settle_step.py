@@ -70,7 +70,8 @@ def _settle_requests(
 ) -> None:
     """Write the outcome into the requests that were planned, and file away others that have nothing left to do."""
     outcomes: dict[str, Outcome] = {}
-    for record in queue.outstanding(table):
+    for record in queue.accepted(table):
+        # A crash came between writing the record and moving it.
         if not record.outstanding:
             outcomes[record.id] = Outcome()
     for batch in planned:

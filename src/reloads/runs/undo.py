@@ -42,14 +42,14 @@ def undo_request(
     force: bool,
     now: datetime,
     by: str | None = None,
-    is_announced: bool = True,
+    asks_downstream: bool = True,
     say: Callable[[str], object] = log.warning,
 ) -> list[Record]:
     """Put back what the request with that id or name replaced; returns the records of the undo, one for each table.
 
-    A table of which nothing can be put back is said, and is an error only where no other can. Downstream tables are
-    asked to follow, unless the caller sees to that (``is_announced=False``). Raises ``OperatorError`` where the disk
-    refused some of it, after all else was done.
+    ``say`` is told of each table in which nothing can be put back; that is an error only if it is so in all of them.
+    Downstream tables are asked to follow, unless the caller sees to that (``asks_downstream=False``). Raises
+    ``OperatorError`` where the disk refused some of it, after all else was done.
     """
     catalog = Catalog.load(settings.tables)
     undone: list[Record] = []
@@ -60,7 +60,7 @@ def undo_request(
         except RequestError as error:
             refusals.append(error)
             continue
-        children = cascade_changes(settings, catalog, table, now=now) if is_announced else []
+        children = cascade_changes(settings, catalog, table, now=now) if asks_downstream else []
         undone.append(record.model_copy(update={"children": tuple(child.id for child in children)}))
     if not undone:
         raise refusals[0]
@@ -119,12 +119,12 @@ def undo_in_table(
         staged: dict[PartitionName, Path | None] = {}
         for number, (name, kept) in enumerate(plan.back.items()):
             staged[name] = _link_kept(kept, place / str(number))
-        refused = publish(folder, _build_publication(plan, staged, record.id))
+        not_replaced = publish(folder, _build_publication(plan, staged, record.id))
     _remove_days(folder, plan)
     failures: list[Failure] = []
-    for name, why in refused.items():
+    for name, why in not_replaced.items():
         failures.append(Failure(days=Days.of([name.day]), error=why))
-    published = _days_of(plan.back) - _days_of(refused)
+    published = _days_of(plan.back) - _days_of(not_replaced)
     outcome = {"published": published, "failed": tuple(failures), "finished_at": now}
     record = record.model_copy(update={**outcome, **row_counts})
     queue = Queue(settings.landing)

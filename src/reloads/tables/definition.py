@@ -64,7 +64,7 @@ class TableSettings(BaseModel):
     max_days_per_request: int = Field(4000, ge=1, description="a request for more days is refused")
     history_days: int = Field(7, ge=0, le=3650, description="how long replaced partitions are kept for an undo")
     on_schema_change: Literal["refuse", "append", "replace"] = Field(
-        "refuse", description="`append` lets new columns in; `replace` lets all in and reloads the other partitions"
+        "refuse", description="`append` lets new columns in; `replace` lets all in and reloads all partitions"
     )
     keep_failed: bool = Field(False, description="keep the rows that a check refused, in `warehouse/.failed`")
     parameters: dict[Name, Parameter] = Field({}, description="values that a request may set")

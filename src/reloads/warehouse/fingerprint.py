@@ -1,4 +1,4 @@
-"""What tells the content of partitions apart: the identity of a file, a digest of the files a day depends on."""
+"""Whether a file is still the one that was seen: by its time of publication and its size, never by its content."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Ledger:
     keys: Mapping[str, str] = field(default_factory=dict)
     """The types of the key columns, which only the folders' names hold."""
     schema_backfill: str = ""
-    """The version whose new columns the other partitions are still to get, where the table asks for that."""
+    """The version whose new columns all partitions are still to get, where the table asks for that."""
 
 
 def read_ledger(warehouse: Path, table: str) -> Ledger:

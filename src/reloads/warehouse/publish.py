@@ -40,7 +40,7 @@ class Publication:
     columns: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     schema_backfill: str = ""
-    """The version whose columns the other partitions are to get."""
+    """The version whose columns all partitions are to get."""
     dropped_entries: Collection[LedgerName] = ()
     """The entries that the ledger loses."""
     expected: Mapping[PartitionName, str | None] = field(default_factory=dict)

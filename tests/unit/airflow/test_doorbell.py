@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC110, ASYNC240 - the files are what is tested, on a local disk; nobody sets an event when they change
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
 from watchdog.utils import BaseThread
 
+from reloads.airflow import doorbell
 from reloads.airflow.doorbell import Doorbell, _FolderListener
 from reloads.requests.queue import Queue
 from reloads.requests.record import new_record
@@ -306,6 +310,29 @@ def test_a_listener_whose_folder_went_listens_anew_even_if_the_new_folder_has_th
         assert listener._is_listening()
     finally:
         listener.close()
+    assert_no_watcher_lives()
+
+
+class ExhaustedObserver(Observer):  # type: ignore[misc, valid-type] - watchdog chooses the class by the system
+    """What watchdog does once the user's inotify watches are used up."""
+
+    def start(self) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+
+def test_where_the_system_has_no_watch_left_the_folder_is_polled_and_the_log_says_so(
+    landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(doorbell, "Observer", ExhaustedObserver)
+    listener = _FolderListener(landing, polling=False)
+    try:
+        listener.listen(lambda call: call())
+        assert isinstance(listener._observer, PollingObserver)
+        assert listener._is_listening()
+    finally:
+        listener.close()
+    sentence = "the system cannot report file events here (inotify watch limit reached); the folder is polled instead"
+    assert [record.getMessage() for record in caplog.records] == [sentence]
     assert_no_watcher_lives()
 
 

@@ -129,7 +129,7 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     chain.ask("a", "2025-01-02", "2025-01-03")
     chain.run("a")
     catalog = Catalog.load(chain.settings.tables)
-    records = chain.queue.outstanding("b")
+    records = chain.queue.accepted("b")
     state = read_state(chain.settings, catalog, catalog["b"], records)
     selections = select_days(records, state, now=datetime.now(UTC))
     assert kept_parameters(selections, state) == {date(2025, 1, 2): {"factor": 5}, date(2025, 1, 3): {}}

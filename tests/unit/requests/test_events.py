@@ -48,19 +48,19 @@ def test_a_foreign_event_becomes_a_request(sales_settings: Settings, queue: Queu
     [record] = accept(sales_settings, event(JUNE | {"reason": "rates came late", "team": "finance"}))
     assert (record.mode, record.table, record.reason) == ("event", "sales", "rates came late")
     assert record.days == Days.between(date(2024, 6, 1), date(2024, 6, 30))
-    assert queue.outstanding("sales") == [record]
+    assert queue.accepted("sales") == [record]
 
 
 def test_an_event_of_this_pipeline_only_wakes(sales_settings: Settings, queue: Queue) -> None:
     [record] = send_form(sales_settings, {"table": "sales"} | JUNE)
     assert accept(sales_settings, event(announcement_extra(record))) == []
-    assert queue.outstanding("sales") == [record]
+    assert queue.accepted("sales") == [record]
 
 
 def test_an_event_seen_twice_is_accepted_once(sales_settings: Settings, queue: Queue) -> None:
     assert len(accept(sales_settings, event(JUNE), event(JUNE))) == 1
     assert accept(sales_settings, event(JUNE)) == []
-    assert len(queue.outstanding("sales")) == 1
+    assert len(queue.accepted("sales")) == 1
 
 
 def test_an_event_seen_again_after_its_request_is_done_is_not_accepted_again(

@@ -62,7 +62,7 @@ def test_requests_are_listed_oldest_first_and_by_table(queue: Queue) -> None:
     queue.add(record("b"))
     queue.add(record("c", accepted_at=NOW - MINUTE, table="visits"))
     assert [listed.id for listed in queue.records("accepted")] == ["c", "b", "a"]
-    assert [listed.id for listed in queue.outstanding("sales")] == ["b", "a"]
+    assert [listed.id for listed in queue.accepted("sales")] == ["b", "a"]
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_a_crash_after_publishing_leaves_the_wave_to_the_next_run(
 def test_who_follows_an_undo_is_rewritten_here(loaded: Chain) -> None:
     before = loaded.files()
     [record, *_] = run(loaded, "a", "2025-01-10")
-    undone = undo_request(loaded.settings, record.id, force=False, now=NOW, is_announced=False)
+    undone = undo_request(loaded.settings, record.id, force=False, now=NOW, asks_downstream=False)
     followed = cascade_locally(loaded.settings, undone, clock=clock)
     assert {one.table for one in followed} == {"b", "c", "d"}
     assert loaded.queue.records("accepted") == []

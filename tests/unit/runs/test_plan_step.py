@@ -139,7 +139,7 @@ def test_planning_removes_what_a_crash_left_in_staging(queue: Queue, run: Run) -
         (used.parent / "sales-dead.lock").touch()
         run.plan()
         assert {path.name for path in used.parent.iterdir()} == {used.name, f"{used.name}.lock"}
-    assert queue.outstanding("sales") == []
+    assert queue.accepted("sales") == []
 
 
 # rewrite and settle
@@ -291,13 +291,13 @@ def crash_after_all_batches(run: Run, _: Queue) -> None:
 
 def crash_after_one_request_was_settled(run: Run, queue: Queue) -> None:
     outcomes = [Outcome.model_validate(run.rewrite(batch)) for batch in run.plan()]
-    first = queue.outstanding("sales")[0]
+    first = queue.accepted("sales")[0]
     queue.settle(first.id, sum(outcomes, start=Outcome()), run=run.run, now=NOW)
 
 
 def crash_between_record_and_rename(run: Run, queue: Queue) -> None:
     outcomes = [Outcome.model_validate(run.rewrite(batch)) for batch in run.plan()]
-    for record in queue.outstanding("sales"):
+    for record in queue.accepted("sales"):
         after = record.with_outcome(sum(outcomes, start=Outcome()), run=run.run, now=NOW)
         (queue.folder("accepted") / f"{record.id}.json").write_text(after.to_json())
 

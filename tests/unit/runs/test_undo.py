@@ -206,7 +206,7 @@ def test_tables_that_read_it_are_asked_to_follow_although_the_request_kept_them_
 
 def test_a_notice_stands_until_somebody_sees_to_those_who_read_it(loaded: Chain) -> None:
     request = corrected(loaded)
-    [record] = undo_request(loaded.settings, request.id, force=False, now=NOW, is_announced=False)
+    [record] = undo_request(loaded.settings, request.id, force=False, now=NOW, asks_downstream=False)
     [notice] = read_notices(loaded.settings.warehouse, "a")
     assert (notice.days.texts(), list(notice.requests)) == (["2025-01-02..2025-01-03"], [record.id])
     assert (record.children, loaded.cascades("b")) == ((), [])
