@@ -140,6 +140,8 @@ class _FolderListener(FileSystemEventHandler):
         try:
             observer.start()
         except OSError as error:
+            # An observer that never started has a thread already, which reads events (watchdog 7.1).
+            observer.stop()
             # The limit of inotify watches is per user and easily used up by an editor.
             if kind is PollingObserver:
                 raise

@@ -20,10 +20,10 @@ from typing import Any, cast
 
 import pytest
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 from watchdog.utils import BaseThread
 
-from reloads.airflow import doorbell
 from reloads.airflow.doorbell import Doorbell, _FolderListener
 from reloads.requests.queue import Queue
 from reloads.requests.record import new_record
@@ -313,17 +313,15 @@ def test_a_listener_whose_folder_went_listens_anew_even_if_the_new_folder_has_th
     assert_no_watcher_lives()
 
 
-class ExhaustedObserver(Observer):  # type: ignore[misc, valid-type] - watchdog chooses the class by the system
+def refuse_to_start(_: BaseObserver) -> None:
     """What watchdog does once the user's inotify watches are used up."""
-
-    def start(self) -> None:
-        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+    raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
 
 def test_where_the_system_has_no_watch_left_the_folder_is_polled_and_the_log_says_so(
     landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(doorbell, "Observer", ExhaustedObserver)
+    monkeypatch.setattr(Observer, "start", refuse_to_start)
     listener = _FolderListener(landing, polling=False)
     try:
         listener.listen(lambda call: call())
