@@ -164,10 +164,11 @@ class Pipeline:
         self.wait_for(f"the end of the runs of rewrite_{table}", is_quiet)
 
     def rejection(self, stem: str) -> str:
-        """The sentence beside a rejected file, once it is there."""
-        note = self.landing / "rejected" / f"{stem}.error.txt"
-        self.wait_for(f"the sentence {note.name}", note.exists)
-        return note.read_text().strip()
+        """The sentence beside a rejected file, once both are there."""
+        rejected = self.landing / "rejected"
+        # The sentence is written first, so that a crash leaves no rejected file without one.
+        self.wait_for(f"the rejected file {stem}.json", (rejected / f"{stem}.json").exists)
+        return (rejected / f"{stem}.error.txt").read_text().strip()
 
     def retry(self, failed: Record) -> str:
         """Ask for a failed request again, as a person does: move its file back. The name of the dropped file."""
