@@ -70,7 +70,7 @@ class Days:
         """The set of the given days, in any order, duplicates welcome."""
         # On ordinals: 4,000 days take 0.3 ms, and 12 ms as ranges of one day each.
         ranges: list[DateRange] = []
-        first = last = 0
+        first, last = 0, -1  # the calendar's first day is ordinal 1: no day follows on -1
         for ordinal in sorted({day.toordinal() for day in days}):
             if ordinal != last + 1:
                 if first:

@@ -15,7 +15,8 @@ from reloads.errors import RequestError
 FIRST = date(2023, 12, 1)
 # Few enough days that sets of them overlap, touch and leave gaps; a leap day and a new year among them.
 near_days = st.integers(0, 120).map(lambda n: FIRST + timedelta(days=n))
-day_sets = st.frozensets(near_days, max_size=40)
+calendar_ends = st.sampled_from([date.min, date.min + timedelta(days=1), date.max - timedelta(days=1), date.max])
+day_sets = st.frozensets(near_days | calendar_ends, max_size=40)
 
 
 @given(st.dates())

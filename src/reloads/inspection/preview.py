@@ -77,11 +77,13 @@ def _preview_cascade(
             # An input that no change reaches need not even be readable.
             continue
         state = _look_at(settings, catalog, table, days)
+        new_days: list[date] = []
         for day in days - planned_days:
             # As a plan does: a day that was never loaded is not stale, unless the change itself loads it.
             if day in input_days or state.folder.has_day(day):
-                planned_days |= Days.of([day])
+                new_days.append(day)
                 lines += _day_lines(state, day, {}, is_planned=True, why=f"{name} changes")
+        planned_days |= Days.of(new_days)
     return lines, planned_days
 
 

@@ -100,6 +100,7 @@ def _open_context(
     batch: Batch, table: Table, place: Locations, provenance: Provenance, engine: Engine, folder: Path
 ) -> BatchContext:
     """The batch with its inputs linked, its parameters set and its columns looked at."""
+    _check_keys(batch, table)
     snapshots = take_snapshots(
         table, batch.days, warehouse=place.warehouse, inputs=place.inputs, folder=folder / "inputs"
     )
@@ -110,6 +111,14 @@ def _open_context(
     key_types = {key: types[key] for key in table.settings.keys}
     target = folder_of(place.warehouse, table)
     return BatchContext(table, batch, place, provenance, stage, target, snapshots, key_types)
+
+
+def _check_keys(batch: Batch, table: Table) -> None:
+    """Raise ``QueryError`` if the table lost a key since it was asked for: rows of one value would replace all rows."""
+    for key_filter in batch.partition_filter.key_filters:
+        for key in key_filter:
+            if key not in table.settings.keys:
+                raise QueryError(f"{table.name} has no key {key} any more; ask for its days again without that key")
 
 
 def _rewrite_by_halves(context: BatchContext) -> Outcome:
@@ -130,8 +139,10 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         check_results, refused = validate_rows(context, days, staged, readable)
         valid_days = days - Days.union(failure.days for failure in refused)
         comparison = _compare(context, valid_days, staged, rows_before)
+        # Before publishing, which must not fail for an act that cannot be read after it has replaced files.
+        earlier = _published_by_earlier_try(context, comparison)
         not_replaced = publish(context.target, _build_publication(context, comparison, fit))
-        outcome = _build_outcome(context, comparison, not_replaced)
+        outcome = _build_outcome(comparison, earlier, not_replaced)
         return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": check_results})
     except (OperatorError, FitError) as error:
         return _fail(days, error)
@@ -224,9 +235,11 @@ def _build_entries(context: BatchContext, comparison: Comparison) -> dict[Ledger
     return entries
 
 
-def _build_outcome(context: BatchContext, comparison: Comparison, not_replaced: Mapping[PartitionName, str]) -> Outcome:
+def _build_outcome(
+    comparison: Comparison, earlier: Collection[PartitionName], not_replaced: Mapping[PartitionName, str]
+) -> Outcome:
     """The outcome after publishing, where some partitions could not be replaced."""
-    changed = {*comparison.changes, *_published_by_earlier_try(context, comparison)}
+    changed = {*comparison.changes, *earlier}
     failed_days = Days.of(name.day for name in not_replaced)
     published = Days.of(name.day for name in changed) - failed_days
     rows: dict[PartitionName, int] = {}
@@ -256,10 +269,12 @@ def _published_by_earlier_try(context: BatchContext, comparison: Comparison) -> 
     run, target = context.provenance.run, context.target
     published = {name for name, publishing_run in comparison.unchanged_runs.items() if publishing_run == run}
     if context.table.settings.keys:
-        history = History(target.warehouse, target.table)
-        for name in history.replaced_by(run, days=set(comparison.days)):
-            if name not in comparison.staged and target.has_form_of(name):
-                published.add(name)
+        days = set(comparison.days)
+
+        def is_gone(name: PartitionName) -> bool:
+            return name.day in days and name not in comparison.staged and target.has_form_of(name)
+
+        published |= History(target.warehouse, target.table).replaced_by(run, of=is_gone)
     return published
 
 

@@ -23,13 +23,13 @@ from reloads.warehouse.ledger import read_ledger, table_lock, write_ledger
 from reloads.warehouse.partitions import folder_of
 
 
-def request_follow_ups(settings: Settings, catalog: Catalog, table: Table, *, now: datetime) -> None:
+def request_follow_ups(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> None:
     """Ask for all that follows from what was published of ``table``.
 
     The first and the last step of a run do it: what a crash kept one run from asking for, the next one asks for.
     """
-    cascade_changes(settings, catalog, table.name, now=now)
-    request_schema_backfill(settings, table, now=now)
+    cascade_changes(settings, catalog, table, now=now)
+    request_schema_backfill(settings, catalog.definition(table), now=now)
 
 
 def cascade_changes(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Record]:

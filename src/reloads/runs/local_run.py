@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -99,5 +100,7 @@ def _run_table(
     selections, plan = plan_records(settings, catalog, table, records, limits=ONE_BATCH, now=now)
     outcome = Outcome()
     for batch in plan.batches:
-        outcome += run_batch(settings, table.name, batch.to_json(), run=run, now=now)
+        # One after another, so each has the machine to itself.
+        alone = replace(batch, batch_count=1)
+        outcome += run_batch(settings, table.name, alone.to_json(), run=run, now=now)
     return [selection.record.with_outcome(outcome, run=run, now=clock()) for selection in selections]

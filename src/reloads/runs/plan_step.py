@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Batch]:
     """The batches of the next run of ``table``, from all its outstanding requests; empty if there is nothing to do."""
+    remove_abandoned_folders(settings.warehouse)
     definition = catalog.definition(table)
     queue = Queue(settings.landing)
-    remove_abandoned_folders(settings.warehouse)
     remove_expired(settings, definition, now=now)
     # Of publications that a crash kept from being settled.
-    request_follow_ups(settings, catalog, definition, now=now)
+    request_follow_ups(settings, catalog, table, now=now)
 
     accepted = queue.records("accepted")
     records = [record for record in accepted if record.table == table]

@@ -49,7 +49,7 @@ def settle_batches(
     outcome = _add_up(planned, [Outcome.model_validate(value) for value in outcomes if value], run)
     catalog = Catalog.load(settings.tables)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
-    request_follow_ups(settings, catalog, catalog.definition(table), now=now)
+    request_follow_ups(settings, catalog, table, now=now)
     _settle_requests(Queue(settings.landing), table, planned, outcome, run=run, now=now)
     return Settled(outcome.published, outcome.failed, _requests_to_announce(settings, catalog, table))
 

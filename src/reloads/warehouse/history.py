@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +109,12 @@ class History:
                     kept_files.append(Kept(name, int(stamp), path if kind == "parquet" else None))
         return sorted(kept_files, key=lambda kept: (kept.stamp, str(kept.partition)))
 
-    def replaced_by(self, run: str, *, days: Container[date]) -> set[PartitionName]:
-        """The partitions of these days that acts of that run replaced, or began to."""
-        kept_files = [kept for kept in self.kept() if kept.partition.day in days]
+    def replaced_by(self, run: str, *, of: Callable[[PartitionName], bool]) -> set[PartitionName]:
+        """The partitions, of those that ``of`` lets in, that acts of that run replaced, or began to.
+
+        Only the acts of these partitions are opened: an act may name tens of thousands.
+        """
+        kept_files = [kept for kept in self.kept() if of(kept.partition)]
         stamps: set[int] = set()
         for stamp in {kept.stamp for kept in kept_files}:
             act = self._act(stamp)

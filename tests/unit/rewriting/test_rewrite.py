@@ -292,6 +292,31 @@ def test_a_rewrite_of_one_value_leaves_the_files_of_others_as_they_are(home: Sal
     assert after.keys() == before.keys()
 
 
+def test_a_value_of_a_key_that_the_table_lost_since_is_refused_and_replaces_no_other_rows(
+    home: SalesHome, define: DefineTable
+) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"))
+    home.rewrite(WEEK)
+    before = home.state()
+    outcome = home.rewrite(Batch(MIDWEEK, OF_EWR))
+    [failure] = outcome.failed
+    assert (failure.days, failure.transient) == (MIDWEEK, False)
+    assert failure.error == "sales has no key origin any more; ask for its days again without that key"
+    assert home.state() == before
+
+
+def test_an_act_of_the_past_that_cannot_be_read_does_not_fail_what_is_published(
+    home: SalesHome, define: DefineTable
+) -> None:
+    define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
+    home.rewrite(WEEK)
+    [act] = (home.warehouse / ".history" / "sales").glob("*.json")
+    act.write_text("{")
+    define("sales", of_each_day(f"2 as x, {BY_ORIGIN}"), KEYS)
+    outcome = home.rewrite(WEEK)
+    assert (outcome.published, outcome.failed) == (WEEK, ())
+
+
 @pytest.mark.parametrize("partition_filter", [PartitionFilter(), OF_EWR], ids=["of a whole day", "of a value"])
 def test_a_value_without_rows_loses_its_file_and_nothing_else(
     home: SalesHome, define: DefineTable, partition_filter: PartitionFilter

@@ -42,6 +42,22 @@ def did(records: list[Record]) -> list[tuple[str, str]]:
     return [(one.table, str(one.published)) for one in records]
 
 
+def test_each_batch_has_all_threads_because_they_run_one_after_another(chain: Chain) -> None:
+    declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
+    threads = "(select value::int from duckdb_settings() where name = 'threads') as threads"
+    chain.define("b", f"select day, amount * getvariable('factor') as twice, {threads} from a", declared)
+    run(chain, "a", "2025-01-01", "2025-01-02", cascade=False)
+    for day, factor in (("2025-01-01", 2), ("2025-01-02", 3)):
+        run(chain, "b", day, parameters={"factor": factor})
+    chain.deliver("2025-01-01", 100)
+    chain.deliver("2025-01-02", 200)
+    run(chain, "a", "2025-01-01", "2025-01-02")
+    files = str(chain.settings.warehouse / "b" / "*" / "*.parquet")
+    with duckdb.connect() as db:
+        rows = db.execute("select twice, threads from read_parquet($1) order by all", [files]).fetchall()
+    assert rows == [(200, 2), (600, 2)]
+
+
 @pytest.fixture
 def loaded(chain: Chain) -> Chain:
     """All of January in all four tables, and the tenth corrected at the source since."""
