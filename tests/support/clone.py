@@ -11,14 +11,24 @@ from tests.support.command import run_command
 
 CLONE = Path(__file__).resolve().parents[2]
 # The listing also works for a user who does not own the clone, as root in a container does not.
-LIST_FILES = ("git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+LIST_TRACKED_FILES = ("git", "-c", "safe.directory=*", "ls-files", "-z", "--cached")
+LIST_FILES = (*LIST_TRACKED_FILES, "--others", "--exclude-standard")
 # The settings of whoever runs the tests, and the flags of the `make test` that started them, are not for the copy.
 SETTING_NAMES = ("RELOADS_", "AIRFLOW", "MAKE", "MFLAGS")
 
 
 def copy_clone(target: Path) -> None:
     """Copy every file of the clone that version control knows, or would take up: what a fresh clone holds."""
-    for name in run_command(*LIST_FILES, folder=CLONE).split("\0"):
+    _copy_files(run_command(*LIST_FILES, folder=CLONE), target)
+
+
+def copy_tables(home: Path) -> None:
+    """Copy the tables that belong to the clone; not those that somebody added to try it, as the README suggests."""
+    _copy_files(run_command(*LIST_TRACKED_FILES, "tables", folder=CLONE), home)
+
+
+def _copy_files(listing: str, target: Path) -> None:
+    for name in listing.split("\0"):
         source, copy = CLONE / name, target / name
         # The listing ends with an empty name, and holds files that were deleted and not committed.
         if source.is_symlink() or source.is_file():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.clone import CLONE
+from tests.support.clone import copy_tables
 
 ROWS_A_DAY = 100
 
@@ -34,7 +33,7 @@ class ScenarioTable:
 
 def lay_out(home: Path, tables: Mapping[str, ScenarioTable]) -> None:
     """Copy the tables of the clone into the home, and add these to them."""
-    shutil.copytree(CLONE / "tables", home / "tables")
+    copy_tables(home)
     for name, table in tables.items():
         write_table(home / "tables", name, table)
 

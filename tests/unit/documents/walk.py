@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from tests.support.clone import copy_tables
 from tests.unit.documents.pages import CLONE, Block, Page
 
 COMPOSE = (CLONE / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -35,7 +36,7 @@ class Walk:
     @classmethod
     def begin(cls, home: Path, *, source: Path) -> Walk:
         """A home with the tables, the examples and the sample source of a fresh clone, and nothing loaded."""
-        shutil.copytree(CLONE / "tables", home / "tables")
+        copy_tables(home)
         shutil.copytree(CLONE / "landing" / "examples", home / "landing" / "examples")
         shutil.copytree(source, home / ".local" / "source")
         (home / "warehouse").mkdir()

@@ -18,6 +18,7 @@ from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.tables.catalog import Catalog
+from tests.support.clone import copy_tables
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 # In this order each table can be made of those before it.
@@ -399,8 +400,10 @@ def test_a_day_that_lost_half_of_its_flights_is_noticed(year: Database, kept: fl
 
 
 @pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return Catalog.load(TABLES)
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    home = tmp_path_factory.mktemp("catalog")
+    copy_tables(home)
+    return Catalog.load(home / "tables")
 
 
 def test_no_table_is_broken(catalog: Catalog) -> None:
