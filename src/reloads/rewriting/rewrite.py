@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -22,44 +22,18 @@ from reloads.rewriting.compare import Pair, find_unchanged
 from reloads.rewriting.context import BatchContext, Locations, Provenance, build_footer
 from reloads.rewriting.engine import Engine, Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters, take_snapshots
+from reloads.rewriting.publication import Comparison, build_publication
 from reloads.rewriting.schema import query_columns
 from reloads.rewriting.stage import Stage, Staged
-from reloads.rewriting.validation import SchemaFit, check_schema, validate_rows
+from reloads.rewriting.validation import check_schema, validate_rows
 from reloads.tables.definition import Table
 from reloads.warehouse.fingerprint import identity_or_none
-from reloads.warehouse.history import Act, History
-from reloads.warehouse.ledger import Entry, Ledger, read_ledger
+from reloads.warehouse.history import History
 from reloads.warehouse.parquet import footers, row_counts
-from reloads.warehouse.partition_name import LedgerName, PartitionName
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import folder_of
-from reloads.warehouse.publish import Publication, publish
+from reloads.warehouse.publish import publish
 from reloads.warehouse.staging import staging_folder
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The partitions of the days that passed validation: what was written, and what is published there."""
-
-    days: Days
-    staged: Mapping[PartitionName, Staged]
-    rows_before: Mapping[PartitionName, int | None]
-    """Of the published partitions; None where the file cannot be read."""
-    unchanged: Mapping[PartitionName, str | None]
-    """The partitions that came out as they are published, with the identity of the file that was compared."""
-    unchanged_runs: Mapping[PartitionName, str]
-    """The runs that published them."""
-
-    @property
-    def changes(self) -> dict[PartitionName, Path | None]:
-        """By partition, the file that replaces the published one; None where the partition has no rows any more."""
-        changes: dict[PartitionName, Path | None] = {}
-        for name, staged in self.staged.items():
-            if name not in self.unchanged:
-                changes[name] = staged.path
-        for name in self.rows_before:
-            if name not in self.staged:
-                changes[name] = None
-        return changes
 
 
 def rewrite_batch(batch: Batch, *, table: Table, place: Locations, share: Share, provenance: Provenance) -> Outcome:
@@ -141,7 +115,7 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         comparison = _compare(context, valid_days, staged, rows_before)
         # Before publishing, which must not fail for an act that cannot be read after it has replaced files.
         earlier = _published_by_earlier_try(context, comparison)
-        not_replaced = publish(context.target, _build_publication(context, comparison, fit))
+        not_replaced = publish(context.target, build_publication(context, comparison, fit))
         outcome = _build_outcome(comparison, earlier, not_replaced)
         return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": check_results})
     except (OperatorError, FitError) as error:
@@ -195,46 +169,6 @@ def _read_runs(context: BatchContext, names: Collection[PartitionName]) -> dict[
     return {name: runs.get(context.target.file(name), "") for name in names}
 
 
-def _build_publication(context: BatchContext, comparison: Comparison, fit: SchemaFit) -> Publication:
-    """What is to be published of the comparison, and entered into the ledger."""
-    settings, changes = context.table.settings, comparison.changes
-    ledger = read_ledger(context.place.warehouse, context.table.name)
-    # Only where something is published: batches whose columns differ would ask one another to reload for ever.
-    needs_backfill = fit.is_changed and bool(changes) and settings.on_schema_change == "replace"
-    return Publication(
-        staged=changes,
-        entries=_build_entries(context, comparison),
-        act=Act(context.batch.requests, context.provenance.run),
-        cascade_days=context.batch.days - context.batch.no_cascade_days,
-        columns=fit.columns if changes or not ledger.columns else {},
-        keys=context.key_types,
-        schema_backfill=context.table.version if needs_backfill else "",
-        dropped_entries=_vanished_partitions(context, comparison.days, ledger) - comparison.staged.keys(),
-        # The ledger's entry of an unchanged partition is true of the file that was compared, and of no other.
-        expected=comparison.unchanged,
-        is_history_kept=settings.history_days > 0,
-    )
-
-
-def _build_entries(context: BatchContext, comparison: Comparison) -> dict[LedgerName, Entry]:
-    """The ledger's new entries: of each partition, and of the days or slices that were rewritten whole."""
-    entries: dict[LedgerName, Entry] = {}
-    for name, staged in comparison.staged.items():
-        entry = context.build_entry(name.day, staged.rows)
-        run = comparison.unchanged_runs.get(name)
-        entries[name] = entry if run is None else replace(entry, run=run)
-    partition_filter = context.batch.partition_filter
-    if context.table.settings.keys and not partition_filter.key_filters:
-        # Also a day that came out without any key.
-        for day in comparison.days:
-            name_of_whole: LedgerName = context.target.day_name(day)
-            if partition_filter.slice_count > 1:
-                slice_number, slice_count = partition_filter.slice_number, partition_filter.slice_count
-                name_of_whole = context.target.slice_name(day, slice_number, slice_count)
-            entries[name_of_whole] = context.build_entry(day, 0)
-    return entries
-
-
 def _build_outcome(
     comparison: Comparison, earlier: Collection[PartitionName], not_replaced: Mapping[PartitionName, str]
 ) -> Outcome:
@@ -276,18 +210,6 @@ def _published_by_earlier_try(context: BatchContext, comparison: Comparison) -> 
 
         published |= History(target.warehouse, target.table).replaced_by(run, of=is_gone)
     return published
-
-
-def _vanished_partitions(context: BatchContext, days: Days, ledger: Ledger) -> set[PartitionName]:
-    """The partitions of the batch whose file an earlier try removed, but whose entry it did not come to drop."""
-    target, rewritten_days = context.target, set(days)
-    vanished: list[PartitionName] = []
-    for name, entry in ledger.entries.items():
-        if not isinstance(name, PartitionName) or name.day not in rewritten_days:
-            continue
-        if entry.file and target.has_form_of(name) and not target.file(name).exists():
-            vanished.append(name)
-    return context.select_partitions(vanished)
 
 
 def _sum_by_day(counts: Mapping[PartitionName, int]) -> dict[str, int]:
