@@ -10,20 +10,24 @@ Turns every way of asking into accepted requests, and wakes the tables concerned
 
 * **By hand**: *Trigger* opens a form. Mode `daily` does what the clock does; `custom` asks for the days you name.
 
-The one task checks each request, writes the good ones to `landing/accepted/`, moves the bad ones to `landing/rejected/`
-with a sentence that says what to change, and emits an event with the date range on `requested/<table>` for each.
+1. **request** checks each request, in the order in which they were asked for, writes the good ones to
+   `landing/accepted/`, moves the bad ones to `landing/rejected/` with a sentence that says what to change, and emits
+   one event a table on `requested/<table>`.
+2. **rejected** is skipped if all were good. Otherwise it fails once for each that was not, with the sentence: the run
+   is red, and the good ones go on all the same.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import REQUESTED, request_asset
-from reloads.airflow.tasks import origin_of, plain_errors, retry_arguments
-from reloads.requests.events import announcement_extra
+from reloads.airflow.tasks import origin_of, plain_errors, retry_arguments, shown_refusals
 from reloads.requests.intake import collect_requests, request_by_hand, request_daily
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -42,7 +46,8 @@ with DAG(
     ),
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
+    # The next look may begin while a run shows what it rejected; two never look at once.
+    max_active_runs=2,
     tags=["reloads"],
     default_args=retry_arguments(settings),
     params={
@@ -61,16 +66,23 @@ with DAG(
     @task(outlets=[REQUESTED])
     def request(*, dag_run=None, params=None, outlet_events=None, **context):
         """Accept what is asked for and announce it."""
-        now, origin, accepted = datetime.now(UTC), origin_of(dag_run), []
+        now, origin, ask = datetime.now(UTC), origin_of(dag_run), None
+        at = dag_run.logical_date or dag_run.run_after
         with plain_errors():
             catalog = Catalog.load(settings.tables)
             if dag_run.run_type == "manual" and params["mode"] == "custom":
                 form = {name: params[name] for name in params if name != "mode"}
-                accepted = request_by_hand(settings, catalog, form, now=now, origin=origin)
+                ask = partial(request_by_hand, settings, catalog, form, origin=origin)
             elif dag_run.run_type != "asset_triggered":
-                at = dag_run.logical_date or dag_run.run_after
-                accepted = request_daily(settings, catalog, at=at, now=now, origin=origin)
-            for record in collect_requests(settings, catalog, now=now, accepted=accepted).announce:
-                outlet_events[REQUESTED].add(request_asset(record.table), extra=announcement_extra(record))
+                ask = partial(request_daily, settings, catalog, at=at, origin=origin)
+            intake = collect_requests(settings, catalog, now=now, ask=ask, asked_at=dag_run.run_after)
+        for announcement in intake.announce:
+            outlet_events[REQUESTED].add(request_asset(announcement.table), extra=announcement.extra())
+        return shown_refusals(intake.refusals)
 
-    request()
+    @task(map_index_template="{{ task.op_kwargs['refusal'] }}", retries=0)
+    def rejected(refusal):
+        """Turn the run red, and say why."""
+        raise AirflowFailException(refusal)
+
+    rejected.expand(refusal=request())

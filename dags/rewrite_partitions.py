@@ -23,7 +23,7 @@ from airflow.sdk import DAG, Param, task
 
 from reloads.airflow.assets import request_asset, rewritten_alias, warehouse_asset
 from reloads.airflow.tasks import origin_of, plain_errors, request_event, retry_arguments
-from reloads.requests.events import accept_foreign_events, announcement_extra, publication_extra, unseen_since
+from reloads.requests.events import accept_foreign_events, publication_extra, unseen_since
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -86,8 +86,8 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 outlet_events[rewritten_alias(table)].add(
                     warehouse_asset(table), extra=publication_extra(table, settled.published)
                 )
-            for record in settled.announce:
-                outlet_events[rewritten_alias(table)].add(request_asset(record.table), extra=announcement_extra(record))
+            for announcement in settled.announce:
+                outlet_events[rewritten_alias(table)].add(request_asset(announcement.table), extra=announcement.extra())
 
         batches = rewrite.partial(table=table).expand(batch=plan(table))
         # A teardown runs whatever happened before it and leaves the colour of the run to the task before it; one that

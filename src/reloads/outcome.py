@@ -73,6 +73,7 @@ class Outcome(FrozenModel):
     unchanged: DaysField = Field(Days(), description="rewritten to what is published already, so not published")
     failed: tuple[Failure, ...] = ()
     cancelled: DaysField = Field(Days(), description="not begun, because nobody wants them any more")
+    postponed: tuple[Reason, ...] = Field((), description="not begun, and still to be done, because a table is broken")
     rows: dict[str, int] = Field({}, description="rows by day published or unchanged")
     rows_before: dict[str, int] = Field({}, description="rows that the published files had, by day")
     bytes: dict[str, int] = Field({}, description="file size by day published or unchanged")
@@ -90,6 +91,11 @@ class Outcome(FrozenModel):
         """The days whose partitions hold what the query gives now."""
         return self.published | self.unchanged
 
+    @property
+    def postponed_days(self) -> Days:
+        """All days that wait for a table folder to be mended."""
+        return Days.union(reason.days for reason in self.postponed)
+
     def to_json(self) -> dict[str, Any]:
         """A small value for XCom."""
         return self.model_dump(mode="json", exclude_defaults=True)
@@ -103,6 +109,9 @@ class Outcome(FrozenModel):
 
     def raise_failures(self) -> None:
         """Raise what went wrong, if anything: ``OperatorError`` if trying again may help, else ``QueryError``."""
+        if self.postponed:
+            first_reason = self.postponed[0]
+            raise OperatorError(f"{first_reason.days} wait: {first_reason.why}")
         if not self.failed:
             return
         first = next((failure for failure in self.failed if failure.transient), self.failed[0])
@@ -117,13 +126,15 @@ class Outcome(FrozenModel):
         failed = (*self.failed, *other.failed)
         cancelled = self.cancelled | other.cancelled
         # Slices of one day: if one of them failed or was not begun, the day is not what was asked for.
-        incomplete = cancelled | Days.union(failure.days for failure in failed)
+        postponed = (*self.postponed, *other.postponed)
+        incomplete = Days.union([cancelled, *(part.days for part in failed), *(part.days for part in postponed)])
         published = (self.published | other.published) - incomplete
         return Outcome(
             published=published,
             unchanged=(self.unchanged | other.unchanged) - published - incomplete,
             failed=failed,
             cancelled=cancelled,
+            postponed=postponed,
             rows=_add_counts(self.rows, other.rows),
             rows_before=_add_counts(self.rows_before, other.rows_before),
             bytes=_add_counts(self.bytes, other.bytes),

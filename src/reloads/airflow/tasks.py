@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from reloads.errors import OperatorError, ReloadsError
+from reloads.errors import OperatorError, ReloadsError, TableError, shorten
 from reloads.requests.events import RequestEvent
 from reloads.settings import Settings
+
+SHOWN_REFUSALS = 5
+"""Each is a task."""
+
+LABEL_CHARACTERS = 240
+"""Airflow's database takes 250 for the label of a mapped task (3.3.2)."""
 
 
 def retry_arguments(settings: Settings) -> dict[str, Any]:
@@ -36,12 +42,23 @@ def request_event(event: Any) -> RequestEvent:
     )
 
 
+def shown_refusals(sentences: Sequence[str]) -> list[str]:
+    """As many as a page shows, each short enough for the label of a task, and how many more there are."""
+    shown = [shorten(sentence, LABEL_CHARACTERS) for sentence in sentences[:SHOWN_REFUSALS]]
+    more = len(sentences) - len(shown)
+    return [*shown, f"and {more} more; reloads status --all lists them"] if more else shown
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Show our errors as their one sentence; only those of the environment are worth another try."""
+    """Show our errors as their one sentence.
+
+    Those of the environment are worth another try, and those of a table folder, which may be in the middle of a
+    deployment.
+    """
     try:
         yield
-    except OperatorError as error:
+    except (OperatorError, TableError) as error:
         raise AirflowException(str(error)) from None
     except ReloadsError as error:
         raise AirflowFailException(str(error)) from None

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from reloads.errors import RequestError
 from reloads.files import printable_name
-from reloads.requests.drop_folder import read_file, read_requests
+from reloads.requests.drop_folder import read_file
+from reloads.requests.judgement import read_requests
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings

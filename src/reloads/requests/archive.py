@@ -10,7 +10,6 @@ a rescan after a crash come within days, and a dropped file that could not be re
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from reloads.errors import OperatorError
 from reloads.files import cannot_write, make_folder, sync_folder, write_atomically
+from reloads.requests.drop_folder import names_in_sight
 from reloads.requests.queue import Queue
 
 YOUNGEST_DAYS = 7
@@ -46,9 +46,11 @@ def archive_done(queue: Queue, *, now: datetime, older_than_days: int) -> int:
 
 def _read_finished(queue: Queue) -> Iterator[tuple[Path, datetime, str]]:
     """The files of done requests, the time when each was finished, and its content on one line."""
-    for record in queue.records("done"):
+    records = queue.records("done")
+    in_sight = names_in_sight(queue.landing) if records else set()
+    for record in records:
         path = queue.landing / "done" / f"{record.id}.json"
-        if record.file and os.path.lexists(queue.landing / record.file):
+        if record.file in in_sight:
             continue
         with suppress(FileNotFoundError):
             # As it lies there, not as this version of the record reads it: fields of other versions stay.

@@ -9,6 +9,7 @@ from reloads.errors import RequestError
 from reloads.files import free_name, write_atomically
 from reloads.requests.queue import Queue, read_record
 from reloads.requests.record import Record, request_from_record
+from reloads.requests.request import parse_request
 
 
 def find_records(queue: Queue, id_or_file: str) -> list[Record]:
@@ -47,8 +48,9 @@ def retry_request(queue: Queue, id_or_file: str) -> list[str]:
             continue
         # Read again, as it may have changed since it was listed.
         fields = request_from_record(json.loads(read_record(location.path).to_json()))
+        request = parse_request(fields).model_dump(mode="json", exclude_defaults=True)
         name = f"{free_name(queue.landing, f'retry-{record.id}', endings=('.json',))}.json"
-        write_atomically(queue.landing / name, json.dumps(fields, indent=2) + "\n")
+        write_atomically(queue.landing / name, json.dumps(request, indent=2) + "\n")
         names.append(name)
     if not names:
         raise RequestError(f"{id_or_file!r} neither failed nor was cancelled; ask for its days with: reloads request")

@@ -1,46 +1,64 @@
-"""The drop folder: request files come in, and each is accepted, rejected with a sentence, or left for a moment.
+"""The drop folder: which files lie there, in which order they came, and how one is taken, removed or rejected.
 
-A file is accepted in an order that loses nothing: its records are written first, then it leaves the drop folder. A
-crash between the two repeats the first step to the same effect, because a record's id is derived from the file dropped.
+A file is taken by a rename to a name of our own, ``.taken/<when it arrived>-<inode>-<its name>``. So what is accepted
+or rejected is the file that was read: whatever lies under its name afterwards is another file. A file that a crash
+left taken is looked at again like one that was just dropped.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
+import re
 import stat
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from reloads.errors import OperatorError, RequestError
-from reloads.files import free_name, printable_name, sync_folder, write_atomically
-from reloads.requests.queue import Queue
-from reloads.requests.record import Record, describe_fault, new_record, request_from_record
-from reloads.requests.request import EXAMPLE, MAX_FILE_BYTES, ReloadRequest, check_request, parse_json, parse_request
-from reloads.tables.catalog import Catalog
+from reloads.files import (
+    free_name,
+    make_folder,
+    printable_name,
+    sync_written,
+    write_all_atomically,
+    write_atomically,
+)
+from reloads.requests.request import MAX_FILE_BYTES
 
-log = logging.getLogger(__name__)
+TAKEN = ".taken"
+NOTE = ".error.txt"
+LONGEST_STEM = 200
+"""Bytes of a name that are kept; the rest of 255 leaves room for what we put around them."""
 
 
-@dataclass
-class ProcessedFiles:
-    """The result of a look at the drop folder: the requests accepted, and the sentence for each of the other files."""
+_TAKEN_NAME = re.compile(r"([0-9]+)-([0-9]+)-(.*)\.json", re.DOTALL)
 
-    accepted: list[Record] = field(default_factory=list)
-    rejected: dict[str, str] = field(default_factory=dict)
-    """Why a file was rejected, by its printable name."""
-    waiting: dict[str, str] = field(default_factory=dict)
-    """Why a file was left in the drop folder, by its printable name."""
-    may_complete: bool = False
-    """Whether one of the waiting files may be complete in a moment."""
+
+@dataclass(frozen=True)
+class DroppedFile:
+    """One entry of the drop folder, or of the folder of taken files, as it was when it was listed."""
+
+    path: Path
+    stem: str
+    """The name under which it was dropped, without its ending and without what is too long."""
+    arrived_ns: int
+    """When its last change ended: when it was written, or renamed into the folder."""
+    inode: int
+    signature: tuple[int, ...]
+    """Changes with the file."""
+    is_taken: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name under which it was dropped, printable."""
+        return printable_name(f"{self.stem}.json")
+
+    @property
+    def origin(self) -> str:
+        """Tells this drop from all others, also from another one of the same name and content."""
+        return f"{self.stem}\0{self.inode}\0{self.arrived_ns}"
 
 
 def list_request_files(landing: Path) -> list[os.DirEntry[str]]:
@@ -56,83 +74,57 @@ def list_request_files(landing: Path) -> list[os.DirEntry[str]]:
     return sorted(candidates, key=lambda entry: entry.name)
 
 
-def read_requests(raw: bytes, *, catalog: Catalog, today: date) -> list[tuple[ReloadRequest, dict[str, Any]]]:
-    """The checked requests of a file's content, each with the fields it was made from; raises ``RequestError``.
+def list_arrivals(landing: Path) -> list[DroppedFile]:
+    """All files to look at, in the order in which they arrived: those that a crash left taken, too.
 
-    The records that the folders ``done/`` and ``failed/`` hold are requests too: moved back, they ask again.
+    The file system's own clock decides, which Linux since 6.13 reads finely enough to tell any two changes apart;
+    where it does not, the name decides between files of the same few milliseconds.
     """
-    items = parse_json(raw)
-    requests = []
-    for number, item in enumerate(items, start=1):
-        try:
-            request = parse_request(_convert_record(item))
-            check_request(request, catalog=catalog, today=today)
-        except RequestError as error:
-            raise error if len(items) == 1 else RequestError(f"request {number} of {len(items)}: {error}") from error
-        requests.append((request, item))
-    return requests
+    files = list(_list_taken(landing))
+    for entry in list_request_files(landing):
+        with suppress(FileNotFoundError):
+            status = entry.stat(follow_symlinks=False)
+            path, stem = Path(entry.path), _cut_stem(entry.name)
+            files.append(DroppedFile(path, stem, status.st_ctime_ns, status.st_ino, _signature(status)))
+    return sorted(files, key=lambda file: (file.arrived_ns, file.stem))
 
 
-def process_files(
-    queue: Queue, *, catalog: Catalog, now: datetime, today: date, stable_seconds: float
-) -> ProcessedFiles:
-    """Accept or reject every complete request file of the drop folder; one bad file does not hold up the others.
+def _list_taken(landing: Path) -> Iterator[DroppedFile]:
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(landing / TAKEN):
+            match = _TAKEN_NAME.fullmatch(entry.name)
+            if match:
+                signature = _signature(entry.stat(follow_symlinks=False))
+                arrived_ns, inode, stem = int(match[1]), int(match[2]), match[3]
+                yield DroppedFile(Path(entry.path), stem, arrived_ns, inode, signature, is_taken=True)
 
-    A file that does not parse may still be being written: it is rejected only if it has not changed for
-    ``stable_seconds``. One that cannot be read stays, with a note beside it, and is tried again.
+
+def _cut_stem(name: str) -> str:
+    return os.fsdecode(os.fsencode(name.removesuffix(".json"))[:LONGEST_STEM])
+
+
+def _signature(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def names_in_sight(landing: Path) -> set[str]:
+    """The printable names of all files that were not accepted or rejected yet, or could not be removed."""
+    return {file.name for file in list_arrivals(landing)}
+
+
+def take(file: DroppedFile, landing: Path) -> DroppedFile | None:
+    """Rename the file into a folder of its own; None if whoever dropped it took it away again.
+
+    Raises ``OSError`` if it cannot be renamed.
     """
-    files = ProcessedFiles()
-    for entry in list_request_files(queue.landing):
-        path, name = Path(entry.path), printable_name(entry.name)
-        try:
-            try:
-                _accept(queue, path, files, catalog=catalog, now=now, today=today)
-            except RequestError as error:
-                if _seconds_unchanged(path, now) < stable_seconds:
-                    files.waiting[name] = f"{name} may still be being written ({error})"
-                    files.may_complete = True
-                else:
-                    _reject(queue, path, f"{name}: {error}")
-                    files.rejected[name] = f"{name}: {error}"
-        except FileNotFoundError:
-            continue  # whoever dropped it took it away again
-        except OSError as error:
-            reason = f"{name} cannot be read or moved ({error.strerror}); grant access to it, it is tried again"
-            files.waiting[name] = reason
-            log.warning("%s", reason)
-            with suppress(OperatorError):  # where no note can be written either, the log has to do
-                write_atomically(_note(path), reason + "\n")
-    return files
-
-
-def _accept(queue: Queue, path: Path, files: ProcessedFiles, *, catalog: Catalog, now: datetime, today: date) -> None:
-    """Accept all requests of the file, or none if one of them is bad, and remove the file."""
-    raw, status = read_file(path)
-    requests = read_requests(raw, catalog=catalog, today=today)
-    # Inode and time of change tell two drops of the same content apart: each is a request of its own.
-    drop = f"{path.name}\0{status.st_ino}\0{status.st_ctime_ns}\0{sha256(raw).hexdigest()}"
-    file = printable_name(path.name)
-    records: list[Record] = []
-    for number, (request, fields) in enumerate(requests):
-        origin = f"{drop}\0{number}"
-        for table in request.tables:
-            record = new_record(request, table, mode="landing", origin=origin, now=now, file=file, dropped=fields)
-            _check_depth(record)
-            records.append(record)
-    for record in records:
-        if queue.add(record):
-            # At once: if the file cannot be removed, its requests are accepted all the same.
-            files.accepted.append(record)
-            log.info("accepted %s: %s (%d days)", record.id, record.days, len(record.days))
-    _remove(path, status)
-
-
-def _check_depth(record: Record) -> None:
-    """Raise ``RequestError`` for fields nested deeper than pydantic writes them; it reads them all the same."""
+    folder = landing / TAKEN
+    make_folder(folder)
+    target = folder / f"{file.arrived_ns}-{file.inode}-{file.stem}.json"
     try:
-        record.to_json()
-    except PydanticSerializationError as error:
-        raise RequestError(f"it is nested too deeply to be kept; write an object like {EXAMPLE}") from error
+        file.path.rename(target)
+    except FileNotFoundError:
+        return None
+    return replace(file, path=target, is_taken=True)
 
 
 def read_file(path: Path) -> tuple[bytes, os.stat_result]:
@@ -155,50 +147,69 @@ def read_file(path: Path) -> tuple[bytes, os.stat_result]:
         return file.read(MAX_FILE_BYTES + 1), status
 
 
-def _remove(path: Path, accepted: os.stat_result) -> None:
-    """Remove the accepted file, whose content its records keep; a file that replaced it meanwhile stays."""
-    current = path.stat(follow_symlinks=False)
-    if _identity(current) == _identity(accepted):
-        path.unlink()
-        _note(path).unlink(missing_ok=True)
-        sync_folder(path.parent)
+def remove_accepted(file: DroppedFile, status: os.stat_result) -> None:
+    """Remove a taken file, whose content its records keep; not if somebody wrote to it after it was read."""
+    with suppress(FileNotFoundError):
+        if _signature(file.path.stat(follow_symlinks=False)) != _signature(status):
+            return
+        file.path.unlink()
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_ctime_ns, status.st_size
+def reject_all(rejected: Path, sentences: Mapping[DroppedFile, str]) -> dict[DroppedFile, OSError]:
+    """Move taken files into that folder, each beside its sentence; returns those that could not be moved, and why.
+
+    The sentences are written first: a crash in between leaves a file that is rejected once more, not one without a
+    reason.
+    """
+    stems: dict[DroppedFile, str] = {}
+    chosen: set[str] = set()
+    for file in sentences:
+        stem = free_name(rejected, f"{file.stem}.json", endings=(".json", NOTE), is_taken=chosen.__contains__)
+        stems[file] = stem
+        chosen.add(stem)
+    write_all_atomically({rejected / f"{stems[file]}{NOTE}": f"{text}\n" for file, text in sentences.items()})
+    stuck: dict[DroppedFile, OSError] = {}
+    for file, stem in stems.items():
+        try:
+            file.path.rename(rejected / f"{stem}.json")
+        except OSError as error:
+            (rejected / f"{stem}{NOTE}").unlink()
+            stuck[file] = error
+    sync_written(rejected)
+    return stuck
 
 
-def _reject(queue: Queue, path: Path, sentence: str) -> None:
-    folder = queue.folder("rejected")
-    stem = free_name(folder, path.name, endings=(".json", ".error.txt"))
-    # The sentence first: a crash in between leaves a file that is rejected once more, not one without a reason.
-    write_atomically(folder / f"{stem}.error.txt", sentence + "\n")
+def write_note(landing: Path, file: DroppedFile, sentence: str) -> None:
+    """Say beside a file that stays why it does; ``sentence`` begins with its printable name.
+
+    A file of that name that somebody else left is not overwritten. Where nothing can be written, the log has to do.
+    """
+    note = _note(landing, file)
+    with suppress(OperatorError):
+        if not os.path.lexists(note) or _is_our_note(note):
+            write_atomically(note, f"{sentence}\n")
+
+
+def remove_old_notes(landing: Path, waiting: Sequence[DroppedFile]) -> None:
+    """Remove our notes, but those of the files that still wait."""
+    kept = {_note(landing, file).name for file in waiting}
+    with os.scandir(landing) as entries:
+        notes = [Path(entry.path) for entry in entries if entry.name.endswith(NOTE) and entry.name not in kept]
+    for note in notes:
+        with suppress(OSError):
+            if _is_our_note(note):
+                note.unlink()
+
+
+def _is_our_note(note: Path) -> bool:
+    """Whether its one line begins with the name of the file that it is about."""
     try:
-        path.rename(folder / f"{stem}.json")
-    except OSError:
-        (folder / f"{stem}.error.txt").unlink()
-        raise
-    _note(path).unlink(missing_ok=True)
-    log.warning("rejected %s", sentence)
+        begin = read_file(note)[0].decode("utf-8", "replace")
+    except (OSError, RequestError):
+        return False
+    stem = printable_name(note.name.removesuffix(NOTE))
+    return begin.startswith(stem) and ".json " in begin
 
 
-def _note(path: Path) -> Path:
-    """The file beside it that says why it cannot be read; 240 bytes of the name leave room for the ending."""
-    return path.with_name(os.fsdecode(os.fsencode(path.stem)[:240]) + ".error.txt")
-
-
-def _seconds_unchanged(path: Path, now: datetime) -> float:
-    # The time of change, not of modification: a copy may bring that along, from years ago or ahead.
-    status = path.stat(follow_symlinks=False)
-    return now.timestamp() - status.st_ctime if stat.S_ISREG(status.st_mode) else float("inf")
-
-
-def _convert_record(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request; those of a record put back are converted into the request that they repeat."""
-    try:
-        return request_from_record(fields) or fields
-    except ValidationError as error:
-        fault = describe_fault(error)
-        raise RequestError(
-            f"it looks like a record but is not one ({fault}); mend it or write a request like {EXAMPLE}"
-        ) from error
+def _note(landing: Path, file: DroppedFile) -> Path:
+    return landing / f"{file.stem}{NOTE}"

@@ -35,18 +35,6 @@ class RequestEvent:
     extra: Mapping[str, Any]
 
 
-def announcement_extra(record: Record) -> dict[str, Any]:
-    """The extra of the event that announces an accepted request."""
-    return {
-        "table": record.table,
-        "start_date": str(record.days.ranges[0].first),
-        "end_date": str(record.days.ranges[-1].last),
-        "mode": record.mode,
-        "request": record.id,
-        "reason": record.reason,
-    }
-
-
 def publication_extra(table: str, days: Days) -> dict[str, Any]:
     """The extra of the event on ``warehouse/<table>`` that says which partitions were published."""
     return {

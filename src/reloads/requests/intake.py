@@ -2,80 +2,125 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from reloads.days import Days, parse_day
+from reloads.errors import RequestError
+from reloads.files import file_lock
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import ProcessedFiles, process_files
+from reloads.requests.acceptance import ProcessedFiles, process_files
+from reloads.requests.announcement import Announcement, announce
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
-from reloads.requests.watermark import read_watermark, write_watermark
+from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 
-LOOKS = 3
-"""How often one wake-up looks at files that may be incomplete; what is still being written then waits for the next."""
+MISSING_FOR = timedelta(minutes=10)
+"""How long the folder of a table is missing before its requests fail: a deployment may remove it for a moment."""
+
+Ask = Callable[[datetime], list[Record]]
+"""Accepts what the clock or a form asks for, as of that time."""
 
 
 @dataclass(frozen=True)
 class Intake:
-    """The result of one wake-up: the files processed, and the requests to announce to the consumers."""
+    """The result of one wake-up: what to announce to the consumers, and what was not accepted."""
 
-    files: ProcessedFiles
-    announce: tuple[Record, ...]
+    announce: tuple[Announcement, ...]
+    """One for each table."""
+    refusals: tuple[str, ...] = ()
+    """A sentence for each file rejected, and for a form that breaks a rule."""
+    files: ProcessedFiles = field(default_factory=ProcessedFiles)
 
 
-def collect_requests(settings: Settings, catalog: Catalog, *, now: datetime, accepted: list[Record]) -> Intake:
-    """Process all request files, and collect what to announce: ``accepted``, the files' requests, the neglected ones.
+def collect_requests(
+    settings: Settings, catalog: Catalog, *, now: datetime, ask: Ask | None = None, asked_at: datetime | None = None
+) -> Intake:
+    """Accept what the files, and ``ask``, ask for, and collect what to announce: these and the neglected requests.
 
-    A neglected request of a table that no longer exists fails, because no consumer is left to do it.
+    All are accepted in the order in which they were asked for: files older than ``asked_at`` come before ``ask``. One
+    process at a time does this. A neglected request of a table that no longer exists fails, because no consumer is
+    left to do it.
     """
     queue = Queue(settings.landing)
-    files = _process_files(settings, queue, catalog, now)
-    announce = [*accepted, *files.accepted]
-    announced_ids = {record.id for record in announce}
+    with file_lock(settings.landing / ".intake.lock"):
+        accepted: list[Record] = []
+        refusals: list[str] = []
+        if ask:
+            accepted += _process_files(settings, queue, catalog, now, refusals, arrived_before=asked_at).accepted
+            now += timedelta(microseconds=len(accepted))
+            try:
+                accepted += ask(now)
+            except RequestError as error:
+                refusals.append(str(error))
+            now += timedelta(microseconds=1)
+        files = _process_files(settings, queue, catalog, now, refusals)
+        accepted += files.accepted
+        neglected = _collect_neglected(settings, queue, catalog, accepted, now)
+        return Intake(tuple(announce([*accepted, *neglected])), tuple(refusals), files)
+
+
+def _process_files(
+    settings: Settings,
+    queue: Queue,
+    catalog: Catalog,
+    now: datetime,
+    refusals: list[str],
+    *,
+    arrived_before: datetime | None = None,
+) -> ProcessedFiles:
+    files = process_files(
+        queue,
+        catalog=catalog,
+        now=now,
+        today=settings.day_of(now),
+        stable_seconds=settings.stable_seconds,
+        arrived_before=arrived_before,
+    )
+    refusals += files.rejected.values()
+    return files
+
+
+def _collect_neglected(
+    settings: Settings, queue: Queue, catalog: Catalog, accepted: list[Record], now: datetime
+) -> list[Record]:
+    """The neglected requests of tables that can be loaded; those of a broken table stay neglected until it is mended.
+
+    A request of a table whose folder has been missing for a while fails.
+    """
+    announced_ids = {record.id for record in accepted}
     neglected: list[Record] = []
     for record in queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds)):
-        if catalog.has(record.table):
+        if record.id in announced_ids:
+            continue
+        if not catalog.has(record.table):
+            if _is_missing_for_long(settings, record.table, now):
+                _fail_orphan(queue, record, now)
+        elif catalog.is_loadable(record.table):
             neglected.append(record)
-        else:
-            _fail_orphan(queue, record, now)
+    for name in catalog.tables:
+        remove_watermark(settings.landing, "missing", name)
     queue.attend(neglected)
-    announce += [record for record in neglected if record.id not in announced_ids]
-    return Intake(files, tuple(announce))
+    return neglected
+
+
+def _is_missing_for_long(settings: Settings, table: str, now: datetime) -> bool:
+    since = read_watermark(settings.landing, "missing", table, datetime.fromisoformat)
+    if since is None or since > now:
+        write_watermark(settings.landing, "missing", table, now.isoformat())
+        return False
+    return now - since >= MISSING_FOR
 
 
 def _fail_orphan(queue: Queue, record: Record, now: datetime) -> None:
     error = f"the table '{record.table}' no longer exists; ask for another"
     outcome = Outcome(failed=(Failure(days=record.outstanding, error=error),))
     queue.settle(record.id, outcome, run="intake", now=now)
-
-
-def _process_files(settings: Settings, queue: Queue, catalog: Catalog, now: datetime) -> ProcessedFiles:
-    """Process the files, and once more those that may be incomplete, so that a bad one is rejected by this wake-up."""
-    files = ProcessedFiles()
-    for look in range(LOOKS):
-        if look > 0:
-            time.sleep(settings.stable_seconds)
-        look_files = process_files(
-            queue,
-            catalog=catalog,
-            now=now + timedelta(seconds=look * settings.stable_seconds),
-            today=settings.day_of(now),
-            stable_seconds=settings.stable_seconds,
-        )
-        files.accepted += look_files.accepted
-        files.rejected |= look_files.rejected
-        files.waiting = look_files.waiting
-        files.may_complete = look_files.may_complete
-        if not files.may_complete:
-            break
-    return files
 
 
 def request_daily(settings: Settings, catalog: Catalog, *, at: datetime, now: datetime, origin: str) -> list[Record]:

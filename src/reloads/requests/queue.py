@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,13 +24,22 @@ from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, shorten
-from reloads.files import file_lock, make_folder, sync_folder, write_atomically
+from reloads.files import (
+    cannot_write,
+    file_lock,
+    make_folder,
+    sync_written,
+    write_all_atomically,
+    write_atomically,
+)
 from reloads.outcome import Outcome
 from reloads.requests.record import Record, describe_fault
 
 STATES = ("accepted", "done", "failed", "rejected", "cancelled")
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
 LONGEST_WAIT = timedelta(minutes=10)
+RECORDS_AT_ONCE = 500
+"""So many records change before the lock is given to somebody else."""
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +65,16 @@ class Queue:
 
     def add(self, record: Record) -> bool:
         """Accept ``record``; False where this act of asking was accepted before, whatever came of it."""
-        if self.find(record.id):
-            return False
-        write_atomically(self.folder("accepted") / f"{record.id}.json", record.to_json())
-        return True
+        return bool(self.add_all([record]))
+
+    def add_all(self, records: Iterable[Record]) -> list[Record]:
+        """Accept the records and return those that are new; they outlast a power cut once this returns."""
+        new_records = {record.id: record for record in records if not self.find(record.id)}
+        if not new_records:
+            return []
+        folder = self.folder("accepted")
+        write_all_atomically({folder / f"{name}.json": record.to_json() for name, record in new_records.items()})
+        return list(new_records.values())
 
     def find(self, record_id: str) -> Location | None:
         """Where the record of that id is now."""
@@ -82,14 +97,14 @@ class Queue:
 
     def records(self, state: State) -> list[Record]:
         """The records in that state, oldest first. A file that is not a record is logged as an error and left alone."""
+        return self._read_all(sorted((self.landing / state).glob("*.json")))
+
+    def _read_all(self, paths: Iterable[Path]) -> list[Record]:
         records: list[Record] = []
-        for path in sorted((self.landing / state).glob("*.json")):
-            try:
-                records.append(read_record(path))
-            except FileNotFoundError:
-                continue
-            except OperatorError as error:
-                log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
+        for path in paths:
+            record = _read_or_complain(path)
+            if record:
+                records.append(record)
         return sorted(records, key=lambda record: (record.accepted_at, record.id))
 
     def accepted(self, table: str) -> list[Record]:
@@ -102,17 +117,36 @@ class Queue:
         A failed request whose task was cleared in Airflow and succeeded moves on to ``done/``. None if there is no
         such request any more.
         """
-        return self._change(record_id, lambda record: record.with_outcome(outcome, run=run, now=now))
+        return _single(self.settle_all({record_id: outcome}, run=run, now=now))
+
+    def settle_all(self, outcomes: Mapping[str, Outcome], *, run: str, now: datetime) -> list[Record]:
+        """Do that for many requests, by id; returns the changed records of those that are there."""
+
+        def settled(record: Record) -> Record:
+            return record.with_outcome(outcomes[record.id], run=run, now=now)
+
+        return self._change_all(list(outcomes), settled)
 
     def plan(
         self, record_id: str, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime
     ) -> Record | None:
         """Write down why days are to be rewritten, or need not be; one that needs nothing is done."""
-        return self._change(record_id, lambda record: record.with_plan(planned=planned, skipped=skipped, now=now))
+        return _single(self.plan_all({record_id: (planned, skipped)}, now=now))
+
+    def plan_all(
+        self, reasons: Mapping[str, tuple[Mapping[str, Days], Mapping[str, Days]]], *, now: datetime
+    ) -> list[Record]:
+        """Do that for many requests: the days planned and those skipped, each by reason, by the request's id."""
+
+        def planned(record: Record) -> Record:
+            days_planned, days_skipped = reasons[record.id]
+            return record.with_plan(planned=days_planned, skipped=days_skipped, now=now)
+
+        return self._change_all(list(reasons), planned)
 
     def cancel(self, record_id: str, *, now: datetime) -> Record | None:
         """Give up what is outstanding of an accepted request; None if it is not accepted any more."""
-        return self._change(record_id, lambda record: record.cancel(now=now), only_in=("accepted",))
+        return _single(self._change_all([record_id], lambda record: record.cancel(now=now), only_in=("accepted",)))
 
     def note_children(self, record_id: str, children: list[str]) -> None:
         """Write down which requests follow from this one."""
@@ -120,30 +154,56 @@ class Queue:
         def note(record: Record) -> Record:
             return record.model_copy(update={"children": tuple(dict.fromkeys([*record.children, *children]))})
 
-        self._change(record_id, note, only_in=("accepted", "failed", "cancelled", "done"))
+        self._change_all([record_id], note, only_in=("accepted", "failed", "cancelled", "done"))
 
-    def _change(
+    def _change_all(
         self,
-        record_id: str,
+        record_ids: Sequence[str],
         change: Callable[[Record], Record],
         *,
         only_in: tuple[State, ...] = ("accepted", "failed", "cancelled"),
-    ) -> Record | None:
-        """Change a record and move it to where it belongs then."""
-        with file_lock(self.landing / ".lock"):
+    ) -> list[Record]:
+        """Change records and move each to where it belongs then; returns those that were there."""
+        changed: list[Record] = []
+        for first in range(0, len(record_ids), RECORDS_AT_ONCE):
+            with file_lock(self.landing / ".lock"):
+                changed += self._change_some(record_ids[first : first + RECORDS_AT_ONCE], change, only_in)
+        return changed
+
+    def _change_some(
+        self, record_ids: Iterable[str], change: Callable[[Record], Record], only_in: Sequence[State]
+    ) -> list[Record]:
+        """Change records under the lock. All are written before one moves, so a crash leaves none half changed."""
+        all_changed: list[Record] = []
+        texts: dict[Path, str] = {}
+        moves: list[tuple[Path, State]] = []
+        for record_id in record_ids:
             location = self.find(record_id)
-            if location is None or location.state not in only_in:
-                return None
-            state, path = location
-            record = read_record(path)
+            record = _read_or_complain(location.path) if location and location.state in only_in else None
+            if location is None or record is None:
+                continue
             changed = change(record)
+            all_changed.append(changed)
             if changed != record:
-                write_atomically(path, changed.to_json())
-            target = state if changed.outstanding else _final_state(changed)
-            if target != state:
-                path.rename(self.folder(target) / path.name)
-                sync_folder(self.folder(target))
-            return changed
+                texts[location.path] = changed.to_json()
+            target = location.state if changed.outstanding else _final_state(changed)
+            if target != location.state:
+                moves.append((location.path, target))
+        write_all_atomically(texts)
+        self._move(moves)
+        return all_changed
+
+    def _move(self, moves: Iterable[tuple[Path, State]]) -> None:
+        targets: set[Path] = set()
+        for path, state in moves:
+            folder = self.folder(state)
+            try:
+                path.rename(folder / path.name)
+            except OSError as error:
+                raise cannot_write(folder / path.name, error) from error
+            targets.add(folder)
+        for folder in targets:
+            sync_written(folder)
 
     def file_away(self, record: Record) -> Path:
         """Write a finished record that never was in ``accepted/``."""
@@ -154,14 +214,12 @@ class Queue:
     def attend(self, records: Iterable[Record]) -> None:
         """Note that somebody takes care of these records now."""
         for record in records:
-            with suppress(FileNotFoundError):
-                os.utime(self.landing / "accepted" / f"{record.id}.json")
+            _set_time(self.landing / "accepted" / f"{record.id}.json", None)
 
     def neglect(self, records: Iterable[Record]) -> None:
         """Note that nobody takes care of these records yet, so that the next look announces them."""
         for record in records:
-            with suppress(FileNotFoundError):
-                os.utime(self.landing / "accepted" / f"{record.id}.json", (0, 0))
+            _set_time(self.landing / "accepted" / f"{record.id}.json", (0, 0))
 
     def neglected(self, *, now: datetime, after: timedelta) -> list[Record]:
         """The accepted requests that nobody took care of for a while.
@@ -170,17 +228,44 @@ class Queue:
         a table that is paused for a week are not announced every minute of it. A time of attention in the future
         (another machine's clock is ahead) counts as none.
         """
-        return [record for record in self.records("accepted") if self._is_neglected(record, now, after)]
+        # Those that somebody just took care of are not even read: of a wave of requests these are all.
+        idle_seconds: dict[Path, float] = {}
+        for path in (self.landing / "accepted").glob("*.json"):
+            with suppress(FileNotFoundError):
+                seconds = abs(now.timestamp() - path.stat().st_mtime)
+                if seconds >= after.total_seconds():
+                    idle_seconds[path] = seconds
+        neglected: list[Record] = []
+        for record in self._read_all(idle_seconds):
+            age = max(now - record.accepted_at, timedelta())
+            wait = after + min(age / 20, max(LONGEST_WAIT, after))
+            if idle_seconds[self.landing / "accepted" / f"{record.id}.json"] >= wait.total_seconds():
+                neglected.append(record)
+        return neglected
 
-    def _is_neglected(self, record: Record, now: datetime, after: timedelta) -> bool:
-        try:
-            touched = (self.landing / "accepted" / f"{record.id}.json").stat().st_mtime
-        except FileNotFoundError:
-            return False
-        idle = abs(now.timestamp() - touched)
-        age = max(now - record.accepted_at, timedelta())
-        wait = after + min(age / 20, max(LONGEST_WAIT, after))
-        return idle >= wait.total_seconds()
+
+def _single(records: Sequence[Record]) -> Record | None:
+    return records[0] if records else None
+
+
+def _set_time(path: Path, times: tuple[int, int] | None) -> None:
+    try:
+        os.utime(path, times)
+    except FileNotFoundError:
+        return  # it moved on
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _read_or_complain(path: Path) -> Record | None:
+    """The record in ``path``; None if it moved on, or if the file is not a record, which is logged as an error."""
+    try:
+        return read_record(path)
+    except FileNotFoundError:
+        return None
+    except OperatorError as error:
+        log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
+        return None
 
 
 def _final_state(record: Record) -> State:

@@ -10,14 +10,18 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from reloads.days import Days
 from reloads.errors import RequestError, one_line, shorten
 from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Reason, sum_counts
 from reloads.requests.request import Only, ReloadRequest
+
+Item = TypeVar("Item")
+List = Annotated[tuple[Item, ...], FailFast()]
+"""Only the first fault is told. To describe each of the 300,000 that a file can hold would take 300 MB."""
 
 Mode = Literal["daily", "landing", "manual", "event", "command", "cascade", "schema", "undo"]
 
@@ -27,7 +31,7 @@ class Cause(FrozenModel):
 
     table: str
     days: DaysField
-    requests: tuple[str, ...] = ()
+    requests: List[str] = ()
 
 
 class Record(BaseModel):
@@ -49,19 +53,19 @@ class Record(BaseModel):
     cascade: bool = True
     parameters: dict[str, Any] = {}
     cause: Cause | None = Field(None, description="the origin of a cascade")
-    planned: tuple[Reason, ...] = Field((), description="days that were to be rewritten, and why")
-    skipped: tuple[Reason, ...] = Field((), description="days that were not to be rewritten, and why")
+    planned: List[Reason] = Field((), description="days that were to be rewritten, and why")
+    skipped: List[Reason] = Field((), description="days that were not to be rewritten, and why")
     published: DaysField = Days()
     unchanged: DaysField = Field(Days(), description="rewritten to what was published already")
     cancelled: DaysField = Field(Days(), description="given up by whoever asked")
-    failed: tuple[Failure, ...] = ()
+    failed: List[Failure] = ()
     rows: int = Field(0, description="rows of the days published or unchanged")
     rows_before: int = Field(0, description="rows that these days had before")
     bytes: int = 0
     seconds: float = Field(0, description="time spent by all batches of its runs, for other requests too")
-    checks: tuple[CheckResult, ...] = ()
-    children: tuple[str, ...] = Field((), description="requests that follow from it: of downstream tables, and undos")
-    runs: tuple[str, ...] = Field((), description="runs that ended some of its days")
+    checks: List[CheckResult] = ()
+    children: List[str] = Field((), description="requests that follow from it: of downstream tables, and undos")
+    runs: List[str] = Field((), description="runs that ended some of its days")
     finished_at: AwareDatetime | None = None
 
     @property
@@ -242,7 +246,8 @@ def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
         "table": record.table,
         "start_date": str(first),
         "end_date": str(last),
-        "exclude_dates": [str(day) for day in Days.between(first, last) - days],
+        # As ranges: a few days may lie ten thousand years apart.
+        "exclude_dates": Days.between(first, last) - days,
     }
     for name in COPIED_FIELDS:
         # A follow-up's `only` chose among its days by what had changed at the time; asking again means these days.

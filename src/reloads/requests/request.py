@@ -7,7 +7,9 @@ Airflow UI and foreign asset events all go through it.
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -15,9 +17,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -29,17 +33,37 @@ from reloads.tables.parameters import parse_parameters
 
 MAX_FILE_BYTES = 2**20
 MAX_KEY_VALUES = 1000
+MAX_REQUESTS = 5000
+"""Requests in a file, one for each table. Each becomes a record, and the files behind this one wait for all of them."""
+
+MAX_DEPTH = 50
+"""Levels of objects and lists in a file; Python's own reader gives up at a depth that depends on who calls it."""
 
 
 def _parse_day(value: object, info: ValidationInfo) -> date:
     return value if type(value) is date else parse_day(value, field=info.field_name or "day")
 
 
-def _parse_days(value: object, info: ValidationInfo) -> object:
+def _parse_days(value: object, info: ValidationInfo) -> Days:
+    if isinstance(value, Days):
+        return value
     if not isinstance(value, list | tuple):
         shown = _show(value)
         raise RequestError(f"{info.field_name} {shown} is not a list; write a list of days like ['2013-01-05']")
-    return tuple(_parse_day(item, info) for item in value)
+    return Days.of(_parse_day(item, info) for item in value)
+
+
+def _list_days(days: Days) -> list[str]:
+    return [str(day) for day in days]
+
+
+def _parse_table(value: object) -> str | tuple[str, ...]:
+    # Here and not by pydantic, which describes every bad name of a list before anybody reads the first.
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise RequestError(f"table {_show(value)} is not a name; write a table's name or a list of names")
+    return tuple(dict.fromkeys(value))
 
 
 def _parse_keys(value: object) -> object:
@@ -61,7 +85,14 @@ def _parse_key_value(name: str, value: object) -> str:
     return str(value)
 
 
+TableNames = Annotated[str | tuple[str, ...], BeforeValidator(_parse_table)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
+ListOfDays = Annotated[
+    Days,
+    BeforeValidator(_parse_days),
+    PlainSerializer(_list_days, when_used="json"),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "format": "date"}, "title": "Exclude Dates"}),
+]
 Only = Literal["all", "missing", "stale"]
 Keys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_parse_keys)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
@@ -74,15 +105,17 @@ class ReloadRequest(BaseModel):
     parameters, is for ``check_request`` to say.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="Reload request")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, title="Reload request"
+    )
 
-    table: str | tuple[str, ...] = Field(description="name of a table, or a list of names")
+    table: TableNames = Field(description="name of a table, or a list of names")
     start_date: Day = Field(description="first day, YYYY-MM-DD")
     end_date: Day = Field(
         default_factory=lambda data: data["start_date"], description="last day, included; default: start_date"
     )
-    exclude_dates: Annotated[tuple[date, ...], BeforeValidator(_parse_days)] = Field(
-        (), description="days inside the range that stay as they are"
+    exclude_dates: ListOfDays = Field(
+        Days(), description="days inside the range that stay as they are", json_schema_extra={"default": []}
     )
     keys: Keys = Field({}, description="for a table with keys: the values to rewrite; default: all")
     only: Only = Field("all", description="only the partitions that are missing, or that are stale; default: all")
@@ -97,7 +130,7 @@ class ReloadRequest(BaseModel):
             raise RequestError("table [] names no table; write at least one name")
         # By arithmetic on ranges: nobody has said yet that a range of a million days is too long.
         whole = Days.between(self.start_date, self.end_date)
-        outside = Days.of(self.exclude_dates) - whole
+        outside = self.exclude_dates - whole
         if outside:
             raise RequestError(
                 f"exclude_dates {shorten(str(outside))} is outside {whole}; remove it or widen the range"
@@ -109,20 +142,22 @@ class ReloadRequest(BaseModel):
     @property
     def tables(self) -> tuple[str, ...]:
         """The names asked for, each once, in the order given."""
-        return (self.table,) if isinstance(self.table, str) else tuple(dict.fromkeys(self.table))
+        return (self.table,) if isinstance(self.table, str) else self.table
 
     @property
     def days(self) -> Days:
         """The days asked for; never empty."""
-        return Days.between(self.start_date, self.end_date) - Days.of(self.exclude_dates)
+        return Days.between(self.start_date, self.end_date) - self.exclude_dates
 
 
 def parse_request(fields: object) -> ReloadRequest:
     """The request that ``fields`` (a parsed JSON object) describes; raises ``RequestError`` with one sentence."""
     if not isinstance(fields, dict):
         raise RequestError(f"{_show(fields)} is not a request; write an object like {EXAMPLE}")
-    if isinstance(fields.get("table"), list):
-        fields = fields | {"table": tuple(fields["table"])}
+    for name in fields:
+        if name not in ReloadRequest.model_fields:
+            known = ", ".join(ReloadRequest.model_fields)
+            raise RequestError(f"unknown field {_show(name)}; known are {known}")
     try:
         return ReloadRequest.model_validate(fields)
     except ValidationError as error:
@@ -165,6 +200,8 @@ def parse_json(raw: bytes) -> list[dict[str, Any]]:
     """The objects of a request file: one object, or a list of them. Raises ``RequestError``."""
     if len(raw) > MAX_FILE_BYTES:
         raise RequestError(f"the file has more than {MAX_FILE_BYTES} bytes; split it into smaller ones")
+    if _depth(raw) > MAX_DEPTH:
+        raise RequestError(f"the file is nested more than {MAX_DEPTH} levels deep; write it like {EXAMPLE}")
     try:
         text = raw.decode("utf-8-sig")
         parsed = json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
@@ -176,7 +213,7 @@ def parse_json(raw: bytes) -> list[dict[str, Any]]:
         raise RequestError(f"the file is not JSON ({error.msg} at {where}); mend it, like {EXAMPLE}") from error
     except UnicodeEncodeError as error:
         raise RequestError("a text holds half of a surrogate pair; write whole characters") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RequestError(f"the file is not a request ({one_line(error)}); write it like {EXAMPLE}") from error
     items = parsed if isinstance(parsed, list) else [parsed]
     if not items:
@@ -201,6 +238,18 @@ def json_schema() -> dict[str, Any]:
 EXAMPLE = '{"table": "flights", "start_date": "2013-01-01", "end_date": "2013-01-31"}'
 
 
+# A text ends at its quote, or with the file. Nothing is tried twice, so that a file of quotes takes no longer.
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def _depth(raw: bytes) -> int:
+    """How many lists and objects stand in each other, before anything is parsed."""
+    brackets = _TEXT.sub(b"", raw).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+
+
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Python's own reader keeps the last of two equal keys without a word.
     fields: dict[str, Any] = {}
@@ -219,12 +268,8 @@ def _refuse_constant(name: str) -> None:
 def _describe_fault(error: ValidationError) -> str:
     first = error.errors()[0]
     field = _show(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        return f"unknown field {field}; known are {', '.join(ReloadRequest.model_fields)}"
     if first["type"] == "missing":
         return f"the field {field} is missing; write an object like {EXAMPLE}"
-    if first["loc"][0] == "table":
-        return f"table {_show(first['input'])} is not a name; write a table's name or a list of names"
     return f"{first['loc'][0]} {_show(first['input'])} is not valid: {one_line(first['msg'])}"
 
 

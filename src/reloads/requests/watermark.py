@@ -1,5 +1,7 @@
 """Watermarks: how far a table has been followed (the last day loaded daily, the newest asset event seen).
 
+One more says since when the folder of a table that has requests is missing.
+
 A watermark is written after what it stands for is safe, so a crash in between repeats a step that can be repeated.
 """
 
@@ -10,9 +12,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from reloads.errors import OperatorError, ReloadsError, shorten
-from reloads.files import make_folder, write_atomically
+from reloads.files import cannot_write, make_folder, write_atomically
 
-Kind = Literal["daily", "events"]
+Kind = Literal["daily", "events", "missing"]
 Position = TypeVar("Position")
 
 
@@ -36,6 +38,15 @@ def write_watermark(landing: Path, kind: Kind, table: str, text: str) -> None:
     path = _path(landing, kind, table)
     make_folder(path.parent)
     write_atomically(path, text + "\n")
+
+
+def remove_watermark(landing: Path, kind: Kind, table: str) -> None:
+    """Forget the position, if there is one."""
+    path = _path(landing, kind, table)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _path(landing: Path, kind: Kind, table: str) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from reloads.outcome import Outcome
+from reloads.outcome import Failure, Outcome
 from reloads.planning.batching import Limits
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
@@ -102,5 +102,11 @@ def _run_table(
     for batch in plan.batches:
         # One after another, so each has the machine to itself.
         alone = replace(batch, batch_count=1)
-        outcome += run_batch(settings, table.name, alone.to_json(), run=run, now=now)
+        outcome += _without_postponed(run_batch(settings, table.name, alone.to_json(), run=run, now=now))
     return [selection.record.with_outcome(outcome, run=run, now=clock()) for selection in selections]
+
+
+def _without_postponed(outcome: Outcome) -> Outcome:
+    """The outcome with days that wait as failed, because a command does not come back to them."""
+    failures = tuple(Failure(days=reason.days, error=reason.why) for reason in outcome.postponed)
+    return outcome.model_copy(update={"failed": (*outcome.failed, *failures), "postponed": ()})

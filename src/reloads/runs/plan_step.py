@@ -22,6 +22,9 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.staging import remove_abandoned_folders
 
+REQUESTS_PER_RUN = 1000
+"""The ids of a batch's requests go through XCom and into the footer of each of its partitions."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,9 +43,10 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
     _log_waiting(table, records, runnable)
     limits = _limits(settings, definition)
-    selections, plan = plan_records(settings, catalog, definition, runnable, limits=limits, now=now)
-    for selection in selections:
-        queue.plan(selection.record.id, planned=selection.planned, skipped=selection.skipped, now=now)
+    # The oldest, so that of two requests for a day the younger is never served first.
+    oldest = runnable[:REQUESTS_PER_RUN]
+    selections, plan = plan_records(settings, catalog, definition, oldest, limits=limits, now=now)
+    queue.plan_all({each.record.id: (each.planned, each.skipped) for each in selections}, now=now)
     day_count = sum(len(batch.days) for batch in plan.batches)
     log.info("%s: %d days in %d batches, %d left for the next run", table, day_count, len(plan.batches), plan.days_left)
     return list(plan.batches)

@@ -11,8 +11,8 @@ from typing import Any
 
 from reloads.batch import Batch
 from reloads.days import Days
-from reloads.errors import OperatorError, ReloadsError
-from reloads.outcome import Failure, Outcome
+from reloads.errors import OperatorError, ReloadsError, TableError
+from reloads.outcome import Failure, Outcome, Reason
 from reloads.requests.queue import Queue
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
@@ -49,13 +49,18 @@ def _cancelled_days(settings: Settings, batch: Batch) -> Days:
 
 
 def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
-    """What the rewriting comes to; a table or an environment that cannot be used fails every day of the batch."""
+    """What the rewriting comes to; an environment that cannot be used fails every day of the batch.
+
+    A table folder that is broken now was good when the batch was planned, and is mended some time: the days wait.
+    """
     try:
         catalog = Catalog.load(settings.tables)
         definition = catalog.definition(table)
         if definition.settings.requirements:
             return _rewrite_elsewhere(settings, definition, batch, run=run, now=now)
         return rewrite_here(settings, catalog, definition, batch, run=run, now=now)
+    except TableError as error:
+        return Outcome(postponed=(Reason(days=batch.days, why=str(error)),))
     except ReloadsError as error:
         failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
         return Outcome(failed=(failure,))
@@ -84,3 +89,5 @@ def _log_outcome(table: str, outcome: Outcome) -> None:
     log.info("%s: published %s", table, outcome.summary())
     for failure in outcome.failed:
         log.error("%s: %s kept the published files: %s", table, failure.days, failure.error)
+    for reason in outcome.postponed:
+        log.warning("%s: %s wait: %s", table, reason.days, reason.why)

@@ -12,8 +12,8 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import runnable_records
+from reloads.requests.announcement import Announcement, announce
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record
 from reloads.runs.follow_ups import request_follow_ups
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -27,8 +27,8 @@ class Settled:
 
     published: Days
     failed: tuple[Failure, ...]
-    announce: tuple[Record, ...]
-    """Requests, of this table and of downstream tables, that wake the next runs."""
+    announce: tuple[Announcement, ...]
+    """What wakes the next runs, of this table and of downstream tables."""
 
 
 def settle_batches(
@@ -76,21 +76,19 @@ def _settle_requests(
             outcomes[record.id] = Outcome()
     for batch in planned:
         outcomes |= dict.fromkeys(batch.requests, outcome)
-    for record_id in sorted(outcomes):
-        settled = queue.settle(record_id, outcomes[record_id], run=run, now=now)
-        if settled:
-            log.info("request %s", settled.progress())
+    for settled in queue.settle_all(dict(sorted(outcomes.items())), run=run, now=now):
+        log.info("request %s", settled.progress())
 
 
-def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> tuple[Record, ...]:
-    """The oldest request of each table that has something to do now: this one and all that follow it."""
+def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> tuple[Announcement, ...]:
+    """The requests of each table that has something to do now: this one and all that follow it.
+
+    Those of a table that cannot be loaded now are neglected until it is mended.
+    """
     queue = Queue(settings.landing)
     accepted = queue.records("accepted")
     tables = {table, *catalog.lineage.all_downstream(table)}
-    records = [record for record in accepted if record.table in tables]
+    records = [record for record in accepted if record.table in tables and catalog.is_loadable(record.table)]
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
     queue.attend(runnable)
-    oldest: dict[str, Record] = {}
-    for record in runnable:
-        oldest.setdefault(record.table, record)
-    return tuple(oldest.values())
+    return tuple(announce(runnable))

@@ -54,6 +54,16 @@ class Catalog:
             raise self.broken[name]
         return self[name]
 
+    def is_loadable(self, name: str) -> bool:
+        """Whether there is a good table of that name, and all that it reads is good."""
+        if name not in self.tables:
+            return False
+        try:
+            self.all_inputs(self.tables[name])
+        except TableError:
+            return False
+        return True
+
     def all_inputs(self, table: Table) -> dict[str, Table]:
         """The tables that ``table`` reads, directly or through others, by name; ``TableError`` if one is broken."""
         inputs: dict[str, Table] = {}
@@ -66,11 +76,15 @@ class Catalog:
         return inputs
 
     def __getitem__(self, name: str) -> Table:
-        """The table of that name; raises ``RequestError`` that lists the tables there are, nearest name first."""
+        """The table of that name.
+
+        Raises ``TableError`` for a broken folder, because a request for it becomes good once the folder is mended, and
+        for an unknown name ``RequestError``, which lists the tables there are, nearest name first.
+        """
         if name in self.tables:
             return self.tables[name]
         if name in self.broken:
-            raise RequestError(f"table '{name}' is broken ({one_line(self.broken[name])}); ask again once it is mended")
+            raise TableError(f"table '{name}' is broken ({one_line(self.broken[name])}); mend its folder")
         # A request may hold a megabyte for a name, and to compare that with each table's name takes 0.1 s.
         start = name[:SHOWN_CHARACTERS]
         shown = repr(start) + ("…" if len(name) > SHOWN_CHARACTERS else "")

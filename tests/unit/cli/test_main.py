@@ -51,7 +51,7 @@ def settings_of(home: Path) -> Settings:
 def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
-    collect_requests(settings, Catalog.load(settings.tables), now=now, accepted=[])
+    collect_requests(settings, Catalog.load(settings.tables), now=now)
     batches = [batch.to_json() for batch in plan_batches(settings, Catalog.load(settings.tables), "clicks", now=now)]
     outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
@@ -135,7 +135,7 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     reloads(home, "run", "clicks", "2024-01-01")
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
     catalog = Catalog.load(home / "tables")
-    collect_requests(settings_of(home), catalog, now=datetime.now(UTC), accepted=[])
+    collect_requests(settings_of(home), catalog, now=datetime.now(UTC))
     shown = reloads(home, "status").stdout
     ended, open_ = (line.split() for line in shown.splitlines())
     assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]

@@ -129,14 +129,14 @@ def test_parsing_imports_nothing_heavy(good: Any) -> None:
 def test_every_dag_explains_itself_and_runs_once_at_a_time(good: Any) -> None:
     for dag in good["dags"].values():
         assert dag["doc"].strip().startswith("###")
-        assert (dag["max_active_runs"], dag["catchup"]) == (1, False)
+        runs_at_once = 2 if dag["doc"].strip().startswith("### Who asks") else 1
+        assert (dag["max_active_runs"], dag["catchup"]) == (runs_at_once, False)
 
 
-def test_request_partitions_is_one_task_that_announces(good: Any) -> None:
-    [(name, task)] = good["dags"]["request_partitions"]["tasks"].items()
-    assert name == "request"
-    assert task["outlets"] == ["requested"]
-    assert task["retries"] == 5
+def test_request_partitions_is_a_task_that_announces_and_one_that_shows_what_was_rejected(good: Any) -> None:
+    request, rejected = good["dags"]["request_partitions"]["tasks"].values()
+    assert (request["outlets"], request["retries"], request["after"]) == (["requested"], 5, [])
+    assert (rejected["mapped"], rejected["retries"], rejected["after"]) == (True, 0, ["request"])
 
 
 def test_request_partitions_listens_to_the_clock_and_the_doorbell(good: Any) -> None:

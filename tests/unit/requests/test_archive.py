@@ -12,8 +12,8 @@ import pytest
 from reloads.errors import OperatorError
 from reloads.outcome import Outcome
 from reloads.requests import archive
+from reloads.requests.acceptance import process_files
 from reloads.requests.archive import archive_done
-from reloads.requests.drop_folder import process_files
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record, new_record
 from reloads.requests.request import parse_request

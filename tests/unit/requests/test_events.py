@@ -9,11 +9,11 @@ import pytest
 
 from reloads.days import Days
 from reloads.outcome import Outcome
+from reloads.requests.announcement import Announcement
 from reloads.requests.events import (
     LOOK_BACK,
     RequestEvent,
     accept_foreign_events,
-    announcement_extra,
     publication_extra,
     unseen_since,
 )
@@ -53,7 +53,7 @@ def test_a_foreign_event_becomes_a_request(sales_settings: Settings, queue: Queu
 
 def test_an_event_of_this_pipeline_only_wakes(sales_settings: Settings, queue: Queue) -> None:
     [record] = send_form(sales_settings, {"table": "sales"} | JUNE)
-    assert accept(sales_settings, event(announcement_extra(record))) == []
+    assert accept(sales_settings, event(Announcement.of(record).extra())) == []
     assert queue.accepted("sales") == [record]
 
 
@@ -147,17 +147,6 @@ def test_tables_are_followed_apart(sales_settings: Settings) -> None:
 
 
 # what this pipeline's events say
-
-
-def test_an_announcement_spans_the_days_asked_for(sales_settings: Settings) -> None:
-    form = {"table": "sales", **JUNE, "exclude_dates": ["2024-06-15"], "reason": "late"}
-    [record] = send_form(sales_settings, form)
-    assert announcement_extra(record) == JUNE | {
-        "table": "sales",
-        "mode": "manual",
-        "request": record.id,
-        "reason": "late",
-    }
 
 
 def test_a_publication_names_its_ranges() -> None:

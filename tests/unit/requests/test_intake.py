@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.outcome import Outcome
-from reloads.requests.intake import Intake, collect_requests, find_due_days, request_by_hand, request_daily
+from reloads.requests.announcement import announce
+from reloads.requests.intake import Ask, Intake, collect_requests, find_due_days, request_by_hand, request_daily
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -42,8 +43,8 @@ def send_form(
     return request_by_hand(settings, Catalog.load(settings.tables), fields, now=now, origin=origin)
 
 
-def wake_up(settings: Settings, *, now: datetime, accepted: Sequence[Record] = ()) -> Intake:
-    return collect_requests(settings, Catalog.load(settings.tables), now=now, accepted=list(accepted))
+def wake_up(settings: Settings, *, now: datetime, ask: Ask | None = None, asked_at: datetime | None = None) -> Intake:
+    return collect_requests(settings, Catalog.load(settings.tables), now=now, ask=ask, asked_at=asked_at)
 
 
 def ranges_by_table(records: list[Record]) -> list[tuple[str, list[str]]]:
@@ -319,23 +320,24 @@ def test_a_form_for_two_tables_is_a_request_each(sales_settings: Settings) -> No
 # all together
 
 
-def wake_up_after(settings: Settings, seconds: float, *, accepted: Sequence[Record] = ()) -> Intake:
-    return wake_up(settings, now=datetime.now(UTC) + timedelta(seconds=seconds), accepted=accepted)
+def wake_up_after(settings: Settings, seconds: float, *, ask: Ask | None = None) -> Intake:
+    return wake_up(settings, now=datetime.now(UTC) + timedelta(seconds=seconds), ask=ask)
 
 
 def test_what_was_asked_for_and_what_was_dropped_is_announced(sales_settings: Settings) -> None:
     (sales_settings.landing / "a.json").write_text(json.dumps(FORM))
-    intake = wake_up_after(sales_settings, 5, accepted=tick(sales_settings, at=datetime.now(UTC)))
-    assert [record.mode for record in intake.announce] == ["daily", "landing"]
-    assert intake.files.accepted == [intake.announce[1]]
+    intake = wake_up_after(sales_settings, 5, ask=lambda now: tick(sales_settings, at=now))
+    assert [(one.table, one.mode) for one in intake.announce] == [("visits", "landing"), ("sales", "daily")]
 
 
 def test_a_bad_file_beside_a_good_one_holds_up_nothing(sales_settings: Settings) -> None:
     (sales_settings.landing / "a.json").write_text("bad")
     (sales_settings.landing / "b.json").write_text(json.dumps(FORM))
     intake = wake_up_after(sales_settings, 5)
-    assert [record.file for record in intake.announce] == ["b.json"]
+    assert [record.file for record in intake.files.accepted] == ["b.json"]
+    assert [one.table for one in intake.announce] == ["visits"]
     assert list(intake.files.rejected) == ["a.json"]
+    assert intake.refusals == (intake.files.rejected["a.json"],)
 
 
 def test_a_dropped_file_may_ask_up_to_today_in_the_configured_time_zone(sales_settings: Settings) -> None:
@@ -357,27 +359,44 @@ def in_zone(settings: Settings, time_zone: str) -> Settings:
 
 def test_a_request_nobody_works_on_is_announced_again_and_then_left_for_a_while(sales_settings: Settings) -> None:
     (sales_settings.landing / "a.json").write_text(json.dumps(FORM))
-    [record] = wake_up_after(sales_settings, 0).announce
+    [record] = wake_up_after(sales_settings, 0).files.accepted
     assert wake_up_after(sales_settings, 30).announce == ()
     long_ago = datetime.now(UTC).timestamp() - 1000
     os.utime(sales_settings.landing / "accepted" / f"{record.id}.json", (long_ago, long_ago))
-    assert wake_up_after(sales_settings, 0).announce == (record,)
+    assert wake_up_after(sales_settings, 0).announce == tuple(announce([record]))
     assert wake_up_after(sales_settings, 30).announce == ()
 
 
 def test_a_request_accepted_before_a_crash_is_announced_later(sales_settings: Settings, queue: Queue) -> None:
     [record] = send_form(sales_settings, FORM, now=datetime.now(UTC), origin="run that was killed")
-    assert wake_up_after(sales_settings, 300).announce == (record,)
+    assert wake_up_after(sales_settings, 300).announce == tuple(announce([record]))
     assert queue.records("accepted") == [record]
 
 
-def test_a_request_of_a_table_that_is_gone_fails_and_says_why(sales_settings: Settings, queue: Queue) -> None:
+def test_a_request_of_a_table_that_is_gone_for_ten_minutes_fails_and_says_why(
+    sales_settings: Settings, queue: Queue
+) -> None:
     [record] = send_form(sales_settings, FORM)
     shutil.rmtree(sales_settings.tables / "visits")
-    assert wake_up_after(sales_settings, 3600).announce == ()
+    for minutes in (60, 65, 69):
+        assert wake_up_after(sales_settings, minutes * 60).announce == ()
+        assert queue.records("failed") == []
+    assert wake_up_after(sales_settings, 70 * 60).announce == ()
     [failed] = queue.records("failed")
+    assert failed.id == record.id
     assert failed.failed[0].days == record.days
     assert "the table 'visits' no longer exists" in failed.failed[0].error
+
+
+def test_a_table_folder_that_is_gone_now_and_then_fails_no_request(sales_settings: Settings, queue: Queue) -> None:
+    [record] = send_form(sales_settings, FORM)
+    aside = sales_settings.home / "aside"
+    for minutes in range(60, 90, 6):
+        (sales_settings.tables / "visits").rename(aside)
+        assert wake_up_after(sales_settings, minutes * 60).announce == ()
+        aside.rename(sales_settings.tables / "visits")
+        assert wake_up_after(sales_settings, minutes * 60 + 180).announce == tuple(announce([record]))
+        queue.neglect([record])
 
 
 def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_settings: Settings, queue: Queue) -> None:
@@ -389,20 +408,13 @@ def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_sett
 
 def test_a_request_is_announced_once_at_a_time(sales_settings: Settings) -> None:
     records = send_form(sales_settings, FORM)
-    assert wake_up_after(sales_settings, 3600, accepted=records).announce == tuple(records)
+    intake = wake_up_after(sales_settings, 3600, ask=lambda _: records)
+    assert intake.announce == tuple(announce(records))
 
 
-def test_a_bad_file_that_just_came_is_rejected_by_the_same_look(sales_settings: Settings, queue: Queue) -> None:
-    settings = sales_settings.model_copy(update={"stable_seconds": 0.1})
-    (queue.landing / "bad.json").write_text('{"table": "sales"')
-    files = wake_up(settings, now=datetime.now(UTC)).files
-    assert list(files.rejected) == ["bad.json"]
-
-
-def test_a_request_of_a_table_that_is_gone_fails_and_says_so(sales_settings: Settings, queue: Queue) -> None:
-    [record] = send_form(sales_settings, FORM)
-    shutil.rmtree(sales_settings.tables / "visits")
-    assert wake_up(sales_settings, now=NOON + DAY).announce == ()
-    [failed] = queue.records("failed")
-    assert failed.id == record.id
-    assert "'visits' no longer exists" in failed.failed[0].error
+def test_a_form_that_breaks_a_rule_holds_up_no_file_and_is_refused_with_its_sentence(sales_settings: Settings) -> None:
+    (sales_settings.landing / "a.json").write_text(json.dumps(FORM))
+    bad_form = FORM | {"end_date": "2024-02-30"}
+    intake = wake_up_after(sales_settings, 5, ask=lambda now: send_form(sales_settings, bad_form, now=now))
+    assert [one.table for one in intake.announce] == ["visits"]
+    assert intake.refusals == ("end_date '2024-02-30' is not in the calendar; write a day that exists",)

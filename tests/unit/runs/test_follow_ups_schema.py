@@ -73,7 +73,7 @@ def test_a_reload_of_one_day_publishes_it_and_asks_for_all_others(loaded: Chain)
     [record] = asked_for_rest(loaded)
     assert (record.table, record.mode, record.only, record.reason) == ("a", "schema", "all", "the columns changed")
     assert record.days == DAYS
-    assert [one.id for one in settled.announce if one.table == "a"] == [record.id]
+    assert [one.request for one in settled.announce if one.table == "a"] == [record.id]
 
 
 def test_after_it_was_worked_off_the_whole_table_has_the_new_columns_and_owes_nothing(loaded: Chain) -> None:

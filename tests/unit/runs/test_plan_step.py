@@ -119,7 +119,7 @@ def test_a_run_takes_daily_days_first_and_leaves_the_rest_to_the_next(
 
     settled = run.whole()
     assert settled.published == days("2025-01-15", "2025-02-04..2025-02-05")
-    assert [record.id for record in settled.announce] == [reload.id]
+    assert [one.request for one in settled.announce] == [reload.id]
     assert states(queue) == {reload.id: "accepted", daily.id: "done"}
 
     assert run.whole().announce == ()
@@ -191,7 +191,7 @@ def test_a_request_accepted_while_a_run_is_under_way_waits_for_the_next(queue: Q
     late = accept(queue, "2025-01-02")
     settled = run.settle(batches, outcomes)
     assert states(queue) == {early.id: "done", late.id: "accepted"}
-    assert [record.id for record in settled.announce] == [late.id]
+    assert [one.request for one in settled.announce] == [late.id]
     again = Run(run.settings, run="run/2").whole()
     assert again.published == Days(), "the day holds what the request asks for already"
     assert the(queue, late).unchanged == days("2025-01-02")

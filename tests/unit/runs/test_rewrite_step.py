@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from reloads.days import Days
+from reloads.errors import OperatorError
 from reloads.outcome import Failure, Outcome
 from reloads.runs.rewrite_step import run_batch
 from tests.support.chain import NOW, Chain, JsonBatch
@@ -122,13 +123,16 @@ def test_a_day_that_fails_is_in_the_outcome_and_in_the_log(chain: Chain, caplog:
     assert "bad row" in line
 
 
-def test_a_table_that_was_broken_meanwhile_fails_the_batch_with_its_sentence(chain: Chain) -> None:
+def test_a_table_that_was_broken_meanwhile_postpones_the_batch_and_says_why(chain: Chain) -> None:
     chain.ask("a", *DAYS)
     [batch] = chain.plan("a")
     (chain.settings.tables / "a" / "query.sql").write_text("selec")
-    [failure] = rewrite(chain, batch).failed
-    assert (failure.days.texts(), failure.transient) == (["2025-01-01..2025-01-04"], False)
-    assert "tables/a/query.sql does not parse" in failure.error
+    outcome = rewrite(chain, batch)
+    [reason] = outcome.postponed
+    assert (reason.days.texts(), outcome.failed) == (["2025-01-01..2025-01-04"], ())
+    assert "tables/a/query.sql does not parse" in reason.why
+    with pytest.raises(OperatorError, match=r"2025-01-01\.\.2025-01-04 wait: .*does not parse"):
+        outcome.raise_failures()
 
 
 def test_an_environment_that_cannot_be_made_fails_the_batch_and_may_be_tried_again(chain: Chain) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reloads.errors import RequestError
+from reloads.errors import RequestError, TableError
 from reloads.tables.catalog import Catalog
 
 
@@ -19,9 +19,7 @@ def test_one_broken_table_does_not_hide_the_others(sales_tables: Path) -> None:
 
 def test_a_broken_table_cannot_be_asked_for_and_says_why(sales_tables: Path) -> None:
     (sales_tables / "visits" / "query.sql").write_text("selec")
-    with pytest.raises(
-        RequestError, match=r"table 'visits' is broken \(.*query.sql does not parse.*ask again once it is"
-    ):
+    with pytest.raises(TableError, match=r"table 'visits' is broken \(.*query.sql does not parse.*mend its folder"):
         Catalog.load(sales_tables)["visits"]
 
 

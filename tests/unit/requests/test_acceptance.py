@@ -1,4 +1,4 @@
-"""The drop folder: the good files are accepted, the bad ones rejected with a sentence, and none is lost."""
+"""A look at the drop folder: good files are accepted, bad ones rejected with a sentence, and none is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.drop_folder import ProcessedFiles, list_request_files, process_files, read_requests
+from reloads.requests.acceptance import ProcessedFiles, process_files
+from reloads.requests.drop_folder import TAKEN, list_arrivals, list_request_files
+from reloads.requests.judgement import read_requests
 from reloads.requests.queue import Queue
 from reloads.tables.catalog import Catalog
 
@@ -49,7 +51,12 @@ def process(queue: Queue, catalog: Catalog) -> Process:
 
 
 def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """What is to be seen there; what is hidden is our own."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.exists() else []
+
+
+def taken_names(landing: Path) -> list[str]:
+    return [file.name for file in list_arrivals(landing) if file.is_taken]
 
 
 def dropped_names(landing: Path) -> list[str]:
@@ -64,7 +71,7 @@ def test_hidden_and_other_files_are_left_alone(landing: Path, process: Process) 
     for name in names:
         (landing / name).write_bytes(GOOD)
     assert process() == ProcessedFiles()
-    assert names_in(landing) == sorted(names)
+    assert sorted(path.name for path in landing.iterdir()) == sorted(names)
 
 
 def test_a_missing_drop_folder_is_the_operators_to_mend(tmp_path: Path) -> None:
@@ -132,7 +139,8 @@ BAD = {
     "duplicate keys": (GOOD[:-1] + b', "table": "events"}', ['"table"', "twice", "keep one of them"]),
     "not a number": (GOOD[:-1] + b', "reason": NaN}', ["NaN is not JSON", "write a text"]),
     "huge number": (b"9" * 5000, ["is not a request", "4300 digits", "write it like {"]),
-    "deep nesting": (b"[" * 100_000, ["is not a request", "write it like {"]),
+    "deep nesting": (b"[" * 100_000, ["nested more than 50 levels deep", "write it like {"]),
+    "51 levels": (b'{"parameters": {"a": ' + b"[" * 49 + b"]" * 49 + b"}}", ["more than 50 levels deep", "like {"]),
     "a text": (b'"flights"', ['"flights" is not a request', "write an object like {"]),
     "empty list": (b"[]", ["list is empty", "write an object like {"]),
     "list in a list": (b"[[]]", ["[] is not a request", "write an object like {"]),
@@ -169,7 +177,7 @@ BAD = {
     "record nested too deeply": (
         b'{"id": "a", "mode": "daily", "accepted_at": "2024-01-01T00:00:00Z", "days": ["2024-01-01"],'
         b'"table": "flights", "x": ' + b"[" * 500 + b"]" * 500 + b"}",
-        ["nested too deeply", "write an object like {"],
+        ["nested more than 50 levels deep", "write it like {"],
     ),
 }  # fmt: skip
 
@@ -322,7 +330,7 @@ def test_a_time_that_a_copy_brought_along_does_not_count(landing: Path, process:
     assert "a.json" in process(seconds=10).rejected
 
 
-def test_a_file_that_replaced_the_one_taken_stays(
+def test_a_file_that_replaced_the_one_taken_is_a_request_of_its_own(
     landing: Path, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = json.dumps(REQUEST | {"table": "events"}).encode()
@@ -338,9 +346,8 @@ def test_a_file_that_replaced_the_one_taken_stays(
     (landing / "a.json").write_bytes(GOOD)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", replace_meanwhile)
-        assert [record.table for record in process().accepted] == ["flights"]
-    assert (landing / "a.json").read_bytes() == second
-    assert [record.table for record in process().accepted] == ["events"]
+        assert [record.table for record in process().accepted] == ["flights", "events"]
+    assert names_in(landing) == ["accepted", "replaced"]
 
 
 # files that cannot be read or moved
@@ -351,7 +358,7 @@ import json, os, sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from reloads.tables.catalog import Catalog
-from reloads.requests.drop_folder import process_files
+from reloads.requests.acceptance import process_files
 from reloads.requests.queue import Queue
 
 os.chdir(sys.argv[1])
@@ -416,19 +423,25 @@ def test_what_cannot_be_moved_does_not_hold_up_the_others(
     assert names_in(landing / "rejected") == []
 
 
-def test_files_that_cannot_leave_are_accepted_once_and_hold_up_no_other(
+def test_files_that_cannot_leave_wait_whatever_their_times_and_are_accepted_once_they_can(
     landing: Path, queue: Queue, process_as_nobody: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
 ) -> None:
     for name in ("a.json", "b.json"):
         (landing / name).write_bytes(SALES)
     queue.folder("accepted").chmod(0o777)
+    (landing / TAKEN).mkdir(mode=0o777)
+    (landing / TAKEN).chmod(0o777)
     landing.chmod(0o555)
     try:
-        accepted, _, waiting = process_as_nobody()
-        assert (accepted, sorted(waiting)) == (["a.json", "b.json"], ["a.json", "b.json"])
-        assert process_as_nobody() == ([], {}, waiting)
+        for times in range(3):
+            accepted, _, waiting = process_as_nobody()
+            assert (accepted, sorted(waiting)) == ([], ["a.json", "b.json"])
+            assert "a.json cannot be read or moved (Permission denied); grant access to it" in waiting["a.json"]
+            os.utime(landing / "a.json", (times, times))
     finally:
         landing.chmod(0o777)
+    accepted, rejected, waiting = process_as_nobody()
+    assert (sorted(accepted), rejected, waiting) == (["a.json", "b.json"], {}, {})
     assert process_as_nobody() == ([], {}, {})
     assert names_in(landing) == ["accepted"]
 
@@ -451,11 +464,11 @@ def test_a_crash_before_the_file_is_removed_makes_no_second_request(
         patch.setattr(Path, "unlink", crash)
         with pytest.raises(Crash):
             process()
-    assert dropped_names(landing) == ["a.json"]
+    assert taken_names(landing) == ["a.json"]
     assert len(queue.records("accepted")) == 1
     assert process().accepted == []
     assert len(queue.records("accepted")) == 1
-    assert dropped_names(landing) == []
+    assert taken_names(landing) == []
 
 
 def test_a_crash_before_the_file_is_removed_makes_no_second_request_when_the_first_is_done_already(
@@ -466,8 +479,10 @@ def test_a_crash_before_the_file_is_removed_makes_no_second_request_when_the_fir
         patch.setattr(Path, "unlink", lambda *_args, **_more: None)
         [record] = process().accepted
     queue.settle(record.id, Outcome(published=JANUARY), run="run", now=datetime.now(UTC))
+    assert taken_names(landing) == ["a.json"]
     assert process() == ProcessedFiles()
-    assert names_in(landing) == [".lock", "accepted", "done"]
+    assert taken_names(landing) == []
+    assert names_in(landing) == ["accepted", "done"]
     assert names_in(landing / "accepted") == []
 
 
@@ -477,7 +492,7 @@ def test_a_crash_between_two_records_of_a_file_is_made_up_for(
     rename = Path.replace
 
     def crash_at_the_second(path: Path, target: Path) -> Path:
-        if names_in(landing / "accepted")[1:]:
+        if "events" in target.name:
             raise Crash
         return rename(path, target)
 
@@ -494,12 +509,17 @@ def test_a_crash_between_two_records_of_a_file_is_made_up_for(
 def test_a_crash_while_rejecting_loses_neither_file_nor_sentence(
     landing: Path, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(_path: Path, _target: Path) -> None:
-        raise Crash
+    rename = Path.rename
+
+    def crash(path: Path, target: Path) -> Path:
+        if target.parent.name == crashing_into:
+            raise Crash
+        return rename(path, target)
 
     (landing / "a.json").write_bytes(b"bad")
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", crash)
+        crashing_into = "rejected"
         with pytest.raises(Crash):
             process()
     process()

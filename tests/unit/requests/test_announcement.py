@@ -1,0 +1,49 @@
+"""Announcements: one event a table, however many requests there are."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reloads.days import Days
+from reloads.requests.announcement import Announcement, announce
+from reloads.requests.record import Record
+
+NOW = datetime(2024, 7, 1, tzinfo=UTC)
+DAYS = st.dates(date(2024, 1, 1), date(2024, 12, 31))
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    days = Days.of(draw(st.lists(DAYS, min_size=1, max_size=3)))
+    table = draw(st.sampled_from(["sales", "visits"]))
+    return Record(id=draw(st.uuids().map(str)), mode="manual", table=table, days=days, accepted_at=NOW, reason="late")
+
+
+def test_the_extra_names_the_request_and_the_range_that_holds_its_days() -> None:
+    days = Days.parse(["2024-06-01..2024-06-14", "2024-06-16..2024-06-30"])
+    record = Record(id="r", mode="manual", table="sales", days=days, accepted_at=NOW, reason="late")
+    assert Announcement.of(record).extra() == {
+        "table": "sales",
+        "start_date": "2024-06-01",
+        "end_date": "2024-06-30",
+        "mode": "manual",
+        "request": "r",
+        "requests": 1,
+        "reason": "late",
+    }
+
+
+@given(st.lists(records(), max_size=8))
+def test_each_table_has_one_announcement_that_holds_all_its_days_and_names_its_first_request(
+    asked: list[Record],
+) -> None:
+    announcements = announce(asked)
+    assert [one.table for one in announcements] == list(dict.fromkeys(record.table for record in asked))
+    for one in announcements:
+        of_table = [record for record in asked if record.table == one.table]
+        days = sorted(day for record in of_table for day in record.days)
+        assert (one.first, one.last) == (days[0], days[-1])
+        assert (one.request, one.requests) == (of_table[0].id, len(of_table))
