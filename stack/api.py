@@ -120,9 +120,9 @@ class Api:
             except HTTPError as error:
                 if error.code != HTTPStatus.TOO_MANY_REQUESTS:
                     raise
-                # Somebody, perhaps the person before this machine, mistyped the password a few times.
+                # Somebody mistyped the password a few times, and sits at the same address as we do.
                 error.close()
-                time.sleep(float(error.headers["Retry-After"]))
+                time.sleep(min(float(error.headers.get("Retry-After", "1")), SECONDS_PER_TRY))
             except (OSError, HTTPException):
                 time.sleep(1)
         return self._send(method, path, body)

@@ -248,7 +248,7 @@ def test_the_app_hears_that_the_sender_is_gone() -> None:
 
     door = Door()
     door._app = LoginThrottle(app, key=KEY)
-    messages = [{"type": "http.disconnect"}, {"type": "http.request", "body": RIGHT}]
+    messages: list[Message] = [{"type": "http.disconnect"}, {"type": "http.request", "body": RIGHT}]
 
     async def receive() -> Message:
         return messages.pop()
