@@ -26,10 +26,10 @@ def expected_dags(tables: Path) -> set[str]:
     return {UPSTREAM, "reloads_maintain", *(f"rewrite_{name}" for name in names)}
 
 
-def require_login(api: Api, *, advice: Callable[[], str]) -> None:
+def require_login(api: Api, *, advice: str) -> None:
     """Raise ``StackError`` where the API server answers without a login; ``advice`` says where to read why."""
     if not api.needs_login():
-        raise StackError(f"the API server answers without a login, so it lacks the plugin login_first; {advice()}")
+        raise StackError(f"the API server answers without a login, so it lacks the plugin login_first; {advice}")
 
 
 def await_dags(

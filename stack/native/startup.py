@@ -51,7 +51,7 @@ def start(folders: Folders, *, say: Callable[[str], None]) -> NativeStack:
                 stack.supervisor.start(name)
         _lay_out_sample(stack, say)
         await_health(stack, since=since)
-        require_login(stack.api, advice=partial(log_advice, stack, "api-server"))
+        require_login(stack.api, advice=f"read why in {stack.log('api-server')}, then run down and up")
         say("waiting for the DAGs")
         advice = partial(log_advice, stack, "dag-processor")
         await_dags(stack.api, tables=stack.settings.tables, since=since, advice=advice, say=say)

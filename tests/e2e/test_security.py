@@ -12,8 +12,6 @@ import login_throttle
 import pytest
 from login_throttle import AT_ONCE, SECONDS
 
-from stack.api import Api
-from stack.readiness import require_login
 from tests.e2e.native_stack import NativeStackUnderTest
 from tests.support.outsider import (
     FORGED,
@@ -70,10 +68,6 @@ def test_health_is_told_to_everybody(stack: NativeStackUnderTest) -> None:
     answer = ask(f"{stack.url}/api/v2/monitor/health")
 
     assert (answer.status, json.loads(answer.text)["metadatabase"]) == (HTTPStatus.OK, {"status": "healthy"})
-
-
-def test_the_start_would_notice_a_server_without_the_plugin(stack: NativeStackUnderTest) -> None:
-    require_login(Api(stack.url, user="", password="", log=""), advice=lambda: "")
 
 
 def test_wrong_logins_are_slowed_down_for_whoever_sends_them_and_for_nobody_else(stack: NativeStackUnderTest) -> None:

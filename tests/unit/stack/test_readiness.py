@@ -135,12 +135,12 @@ def test_a_dag_that_was_paused_is_said_and_stays_so(airflow: Airflow, tables: Pa
 
 
 def test_a_server_that_shows_itself_without_a_login_is_told_with_what_to_read(airflow: Airflow) -> None:
-    require_login(client(airflow), advice=lambda: "read the log")
+    require_login(client(airflow), advice="read the log")
 
     airflow.has_plugin = False
 
     with pytest.raises(StackError, match="answers without a login, so it lacks the plugin login_first; read the log"):
-        require_login(client(airflow), advice=lambda: "read the log")
+        require_login(client(airflow), advice="read the log")
 
 
 def test_a_login_that_is_refused_for_a_while_is_sent_again_when_it_may_be(airflow: Airflow, tables: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -26,12 +25,12 @@ KEY = b"key"
 class Door:
     """An app that takes a password, behind the throttle; ``passwords`` are those that it looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes = KEY) -> None:
         self.now = 1000.0
         self.passwords: list[bytes] = []
         routes = [Route(path, self._log_in, methods=["GET", "POST"]) for path in ("/token", "/token/cli", "/login")]
         app = Starlette(routes=[Mount("/auth", routes=routes)])
-        self._app = LoginThrottle(app, key=KEY, clock=lambda: self.now)
+        self._app = LoginThrottle(app, key=key, clock=lambda: self.now)
 
     async def _log_in(self, request: Request) -> Response:
         password = await request.body()
@@ -39,13 +38,12 @@ class Door:
         await asyncio.sleep(0)  # others have their turn meanwhile, as while a thread looks at the password
         return JSONResponse({}, HTTPStatus.CREATED if password == RIGHT else HTTPStatus.UNAUTHORIZED)
 
-    async def ask(self, pieces: Iterable[bytes], **more: Any) -> tuple[int, dict[str, str]]:
-        """The status and the headers of the answer."""
-        left = list(pieces)
+    async def ask(self, pieces: list[bytes], **more: Any) -> tuple[int, dict[str, str]]:
+        """The status and the headers of the answer; the pieces of the body that were not read stay in the list."""
         answer: list[Message] = []
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
         async def send(message: Message) -> None:
             answer.append(message)
@@ -174,6 +172,13 @@ def test_a_known_browser_has_no_more_attempts_than_others(door: Door) -> None:
     assert door.log_in(RIGHT) == HTTPStatus.CREATED
 
 
+def test_a_known_browser_uses_up_nothing_of_another_one(door: Door) -> None:
+    cookies = [door.let_in(), door.let_in()]
+    door.guess(AT_ONCE + 1, cookie=cookies[0])
+
+    assert door.log_in(RIGHT, cookie=cookies[1]) == HTTPStatus.CREATED
+
+
 def test_a_known_browser_keeps_its_cookie_and_gets_no_second_one(door: Door) -> None:
     cookie = door.let_in()
 
@@ -196,6 +201,12 @@ def test_a_cookie_that_somebody_made_up_counts_for_nothing(door: Door, forge: An
     door.guess(AT_ONCE)
 
     assert door.log_in(RIGHT, cookie=f"{COOKIE}={forge(value)}") == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def test_the_cookie_of_another_deployment_counts_for_nothing(door: Door) -> None:
+    door.guess(AT_ONCE)
+
+    assert door.log_in(RIGHT, cookie=Door(b"another key").let_in()) == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def test_a_cookie_lasts_longer_than_the_process_that_gave_it() -> None:
@@ -262,9 +273,11 @@ def test_the_app_hears_that_the_sender_is_gone() -> None:
 
 
 def test_what_is_too_long_for_a_login_is_refused_before_all_of_it_is_read(door: Door) -> None:
-    status, _ = asyncio.run(door.ask([b"x" * MAX_BODY_BYTES, b"x", b"never read"]))
+    pieces = [b"x" * MAX_BODY_BYTES, b"x", b"more"]
 
-    assert (status, door.passwords) == (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, [])
+    status, _ = asyncio.run(door.ask(pieces))
+
+    assert (status, door.passwords, pieces) == (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, [], [b"more"])
 
 
 def test_whoever_leaves_before_the_end_is_not_answered_and_costs_nothing(door: Door) -> None:
