@@ -35,6 +35,7 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-versi
         /tmp/wheels/*.whl \
  && rm -r /tmp/wheels
 COPY stack/docker/image stack/docker/renamed_settings.py /opt/containers/
+COPY stack/plugins /opt/containers/plugins/
 
 # USER and HOME for the users that no passwd file knows.
 ENV PATH=/opt/venv/bin:$PATH \

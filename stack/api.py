@@ -52,6 +52,17 @@ class Api:
             return ["postgres"]
         return [program for part, program in COMPONENTS.items() if not _is_alive(health.get(part), part, since)]
 
+    def needs_login(self) -> bool:
+        """Whether it keeps to itself what somebody without a login must not see, as the plugin ``login_first`` does."""
+        try:
+            _open(f"{self.url}/openapi.json", timeout=SECONDS_PER_TRY).close()
+        except HTTPError as error:
+            error.close()
+            return error.code == HTTPStatus.UNAUTHORIZED
+        except (OSError, HTTPException) as error:
+            raise StackError(f"{self.url} does not answer ({error}); {self._log}") from error
+        return False
+
     def dags(self) -> list[Dag]:
         """The DAGs that are not stale."""
         return [
@@ -93,6 +104,10 @@ class Api:
                 raise StackError(
                     f"{self.url} refuses our password: another stack listens there; stop this one and start it again"
                 ) from error
+            if error.code == HTTPStatus.TOO_MANY_REQUESTS:
+                raise StackError(
+                    f"{self.url} takes no login now, because somebody sends wrong ones; end that, then try again"
+                ) from error
             raise StackError(f"{method} {path} is answered with {error.code}; {self._log}") from error
         except (OSError, HTTPException, ValueError) as error:
             raise StackError(f"{self.url} does not answer ({error}); {self._log}") from error
@@ -102,8 +117,12 @@ class Api:
         for _ in range(TRIES - 1):
             try:
                 return self._send(method, path, body)
-            except HTTPError:
-                raise
+            except HTTPError as error:
+                if error.code != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
+                # Somebody mistyped the password a few times, and sits at the same address as we do.
+                error.close()
+                time.sleep(min(float(error.headers.get("Retry-After", "1")), SECONDS_PER_TRY))
             except (OSError, HTTPException):
                 time.sleep(1)
         return self._send(method, path, body)

@@ -1,4 +1,4 @@
-"""Waiting until Airflow has read the DAGs."""
+"""Whether Airflow is ready: it lets nobody in without a login, and has read the DAGs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def expected_dags(tables: Path) -> set[str]:
     """The DAGs that there should be: one for each folder below ``tables`` that is named like a table, and two more."""
     names = [folder.name for folder in tables.iterdir() if folder.is_dir() and TABLE.fullmatch(folder.name)]
     return {UPSTREAM, "reloads_maintain", *(f"rewrite_{name}" for name in names)}
+
+
+def require_login(api: Api, *, advice: str) -> None:
+    """Raise ``StackError`` where the API server answers without a login; ``advice`` says where to read why."""
+    if not api.needs_login():
+        raise StackError(f"the API server answers without a login, so it lacks the plugin login_first; {advice}")
 
 
 def await_dags(

@@ -77,6 +77,7 @@ def _folders(folders: Folders) -> dict[str, str]:
     logs = folders.airflow / "logs"
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(folders.clone / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(folders.clone / "stack" / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folders.airflow / "passwords.json"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(folders.airflow / "bundles"),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(logs),

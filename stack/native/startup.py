@@ -26,7 +26,7 @@ from stack.native.leftovers import end_leftovers
 from stack.native.ports import choose_ports
 from stack.native.programs import AIRFLOW, DATABASE, configuration, current_umask, start_supervisord
 from stack.native.stack import NativeStack
-from stack.readiness import LONG_AGO, await_dags
+from stack.readiness import LONG_AGO, await_dags, require_login
 
 TRIES = 5
 
@@ -51,6 +51,7 @@ def start(folders: Folders, *, say: Callable[[str], None]) -> NativeStack:
                 stack.supervisor.start(name)
         _lay_out_sample(stack, say)
         await_health(stack, since=since)
+        require_login(stack.api, advice=f"read why in {stack.log('api-server')}, then run down and up")
         say("waiting for the DAGs")
         advice = partial(log_advice, stack, "dag-processor")
         await_dags(stack.api, tables=stack.settings.tables, since=since, advice=advice, say=say)

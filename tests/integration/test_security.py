@@ -10,128 +10,55 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from typing import IO
 
 import pytest
+from login_throttle import SECONDS
 
 from tests.integration.container_stack import IMAGE, PROJECT, SERVICES, ContainerStack
 from tests.integration.docker import docker
+from tests.support.outsider import (
+    FORGED,
+    PAGES,
+    REFUSED,
+    ROUTES,
+    answered_operations,
+    ask,
+    ask_status,
+    assert_page_leads_to_login,
+    assert_program_is_told_how_to_log_in,
+    closed_operations,
+    guess_until_refused,
+    log_in,
+)
 from tests.support.pipeline import Pipeline
 from tests.support.rest import Rest
 
-# Whether it is alive, and how to get in and out.
-OPEN = {"/api/v2/monitor/health", "/execution/health", "/execution/health/ping"}
-OPEN |= {"/api/v2/auth/login", "/api/v2/auth/logout", "/auth/token", "/auth/token/cli"}
-REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-PAGES = (
-    *("/", "/dags", "/dags/request_partitions", "/assets", "/anything/else", "/docs", "/redoc", "/openapi.json"),
-    *("/auth/docs", "/auth/redoc", "/auth/openapi.json"),
-    *("/execution/docs", "/execution/redoc", "/execution/openapi.json", "/execution/changelog"),
-)
-FORGED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."
-ROUTES = """
-import json
-from airflow.api_fastapi.core_api.routes.ui import ui_router
-from airflow.api_fastapi.execution_api.routes import execution_api_router
-paths = {}
-for below, router in (("", ui_router), ("/execution", execution_api_router)):
-    for route in router.routes:
-        paths.setdefault(below + route.path, {}).update((method.lower(), {}) for method in route.methods)
-print(json.dumps({"paths": paths}))
-"""
 SECRETS = ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY")
 PIECE_BYTES = 2**20
 GZIP = bytes([0x1F, 0x8B])
 
 
-class _StayHere(HTTPRedirectHandler):
-    def redirect_request(self, *args: object) -> None:
-        """Whereto is an answer too."""
-
-
-_open = build_opener(ProxyHandler({}), _StayHere()).open
-
-
-class Answer(NamedTuple):
-    status: int
-    location: str
-    text: str
-
-
-def _ask(url: str, *, method: str = "GET", token: str = "", **headers: str) -> Answer:
-    headers |= {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    body = None if method in ("GET", "HEAD") else b"{}"
-    try:
-        answer = _open(Request(url, body, headers, method=method), timeout=20)
-    except HTTPError as error:
-        answer = error
-    with answer:
-        return Answer(answer.status, answer.headers.get("Location", ""), answer.read().decode("utf-8", "replace"))
-
-
-def _status(url: str, *, method: str = "GET", token: str = "") -> int:
-    return _ask(url, method=method, token=token).status
-
-
-def _operations(description: dict[str, Any], *, below: str) -> Iterator[tuple[str, str]]:
-    """Method and path of each operation, with something in the place of every parameter."""
-    for path, operations in description["paths"].items():
-        for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
-            yield method.upper(), below + re.sub(r"{[^}]*}", "1", path)
-
-
-def _undescribed(stack: ContainerStack) -> dict[str, Any]:
-    """What the pages ask and what tasks report to: the server describes neither to people."""
-    description: dict[str, Any] = json.loads(stack.execute("api-server", "python", "-c", ROUTES).splitlines()[-1])
-    return description
-
-
 @pytest.fixture(scope="module")
 def operations(stack: ContainerStack, pipeline: Pipeline) -> list[tuple[str, str]]:
-    """Every operation of the server but for those that are open."""
-
-    def described(path: str) -> Any:
-        return json.loads(_ask(stack.url + path, token=pipeline.rest.token).text)
-
-    operations = {
-        *_operations(described("/openapi.json"), below=""),
-        *_operations(described("/auth/openapi.json"), below="/auth"),
-        *_operations(_undescribed(stack), below=""),
-    }
-    for beginning in ("/api/v2/", "/ui/", "/auth/", "/execution/"):
-        assert [path for _, path in operations if path.startswith(beginning)]
-    return sorted(operation for operation in operations if operation[1] not in OPEN)
+    undescribed = json.loads(stack.execute("api-server", "python", "-c", ROUTES).splitlines()[-1])
+    return closed_operations(stack.url, token=pipeline.rest.token, undescribed=undescribed)
 
 
 @pytest.mark.parametrize("token", ["", FORGED], ids=["no token", "a forged one"])
 def test_no_operation_but_health_and_login_answers_without_a_login(
     stack: ContainerStack, operations: list[tuple[str, str]], token: str
 ) -> None:
-    assert len(operations) > 150
-
-    answers = {(method, path): _status(stack.url + path, method=method, token=token) for method, path in operations}
-
-    assert {operation: status for operation, status in answers.items() if status not in REFUSED} == {}
+    assert answered_operations(stack.url, operations, token=token) == {}
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_without_a_login_leads_to_the_login(stack: ContainerStack, path: str) -> None:
-    answer = _ask(f"{stack.url}{path}?a=1&b=2", Accept="text/html", Cookie=f"_token={FORGED}")
-
-    query = urlencode({"next": f"{path}?a=1&b=2"})
-    assert (answer.status, answer.location) == (HTTPStatus.FOUND, f"/api/v2/auth/login?{query}")
-    assert _ask(stack.url + answer.location).location == f"/auth/login?{query}"
-    assert _status(f"{stack.url}/auth/login?{query}") == HTTPStatus.OK
+    assert_page_leads_to_login(stack.url, path)
 
 
 def test_a_program_without_a_login_is_told_how_to_get_one(stack: ContainerStack) -> None:
-    answer = _ask(f"{stack.url}/api/v2/version")
-
-    sentence = "GET /api/v2/version needs a login; send the token of POST /auth/token as a Bearer token"
-    assert (answer.status, json.loads(answer.text)) == (HTTPStatus.UNAUTHORIZED, {"detail": sentence})
+    assert_program_is_told_how_to_log_in(stack.url, "/api/v2/version")
 
 
 def test_no_file_of_the_user_interface_is_had_without_a_login(stack: ContainerStack, pipeline: Pipeline) -> None:
@@ -139,34 +66,35 @@ def test_no_file_of_the_user_interface_is_had_without_a_login(stack: ContainerSt
     folder = Path(airflow) / "ui" / "dist"
     urls = [f"{stack.url}/static/{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file()]
 
-    assert {url: status for url in urls if (status := _status(url)) not in REFUSED} == {}
-    assert {_status(url, token=pipeline.rest.token) for url in urls[:20]} == {HTTPStatus.OK}
+    assert {url: status for url in urls if (status := ask_status(url)) not in REFUSED} == {}
+    assert {ask_status(url, token=pipeline.rest.token) for url in urls[:20]} == {HTTPStatus.OK}
 
 
 def test_the_pages_and_their_scripts_are_had_with_the_cookie_of_a_login(
     stack: ContainerStack, pipeline: Pipeline
 ) -> None:
     cookie = f"_token={pipeline.rest.token}"
-    page = _ask(f"{stack.url}/dags", Accept="text/html", Cookie=cookie)
+    page = ask(f"{stack.url}/dags", Accept="text/html", Cookie=cookie)
     scripts = re.findall(r'src="\.(/static/[^"]+)"', page.text)
 
     assert (page.status, len(scripts)) == (HTTPStatus.OK, 1)
-    assert _ask(stack.url + scripts[0], Cookie=cookie).status == HTTPStatus.OK
+    assert ask(stack.url + scripts[0], Cookie=cookie).status == HTTPStatus.OK
 
 
 def test_a_login_that_ended_is_none(stack: ContainerStack) -> None:
     rest = Rest(stack.url, user="admin", password=stack.secrets["ADMIN_PASSWORD"])
-    before = _status(f"{stack.url}/openapi.json", token=rest.token)
+    url = f"{stack.url}/openapi.json"
+    before = ask_status(url, token=rest.token)
 
-    _ask(f"{stack.url}/api/v2/auth/logout", token=rest.token)
+    ask(f"{stack.url}/api/v2/auth/logout", token=rest.token)
 
-    assert (before, _status(f"{stack.url}/openapi.json", token=rest.token)) == (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
+    assert (before, ask_status(url, token=rest.token)) == (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
 
 
 def test_what_tasks_report_to_is_closed_to_everybody_else(stack: ContainerStack, pipeline: Pipeline) -> None:
     url = f"{stack.url}/execution/variables/anything"
 
-    assert {_status(url), _status(url, token=pipeline.rest.token)} <= REFUSED
+    assert {ask_status(url), ask_status(url, token=pipeline.rest.token)} <= REFUSED
 
 
 @pytest.mark.parametrize(("user", "password"), [("admin", "admin"), ("airflow", "airflow")])
@@ -177,7 +105,25 @@ def test_a_wrong_password_is_refused(stack: ContainerStack, user: str, password:
 
 @pytest.mark.parametrize("path", ["/auth/token", "/auth/token/login"])
 def test_nobody_is_logged_in_without_a_password(stack: ContainerStack, path: str) -> None:
-    assert _status(stack.url + path) in REFUSED
+    assert ask_status(stack.url + path) in REFUSED
+
+
+def test_wrong_logins_are_slowed_down_but_not_for_a_browser_that_was_let_in(
+    stack: ContainerStack, pipeline: Pipeline
+) -> None:
+    cookie = log_in(stack.url, stack.user, stack.password).headers["Set-Cookie"]
+
+    _, refusal = guess_until_refused(lambda: log_in(stack.url, stack.user, "wrong"))
+
+    assert refusal.status == HTTPStatus.TOO_MANY_REQUESTS
+    assert 1 <= int(refusal.headers["Retry-After"]) <= SECONDS
+    assert log_in(stack.url, stack.user, stack.password, cookie=cookie).status == HTTPStatus.CREATED
+
+    # All tests have one address here, so those that follow need their turn.
+    def is_let_in() -> bool:
+        return log_in(stack.url, stack.user, stack.password).status == HTTPStatus.CREATED
+
+    pipeline.wait_for("the login of somebody else", is_let_in)
 
 
 @pytest.mark.parametrize("service", SERVICES)

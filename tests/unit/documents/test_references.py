@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from login_throttle import AT_ONCE, MAX_SOURCES, PATHS, SECONDS
 
 from reloads.settings import PREFIX, Settings
 from reloads.tables.definition import TableSettings
@@ -70,6 +71,13 @@ def test_every_variable_of_the_containers_is_listed_and_a_renamed_one_is_in_the_
     renamed = set(re.findall(r"`([A-Z_]+)`[^`]* is now `", Page("CHANGELOG.md").text))
     assert listed & renamed == set()
     assert variables - listed - renamed == set()
+
+
+def test_the_throttle_goes_by_the_numbers_and_paths_that_the_page_names() -> None:
+    section = OPERATIONS.section("### Wrong logins")
+    assert f"{AT_ONCE} wrong logins are answered at once, and then one every {SECONDS:.0f} seconds" in section
+    assert f"For {MAX_SOURCES:,} addresses" in section
+    assert set(re.findall(r"`POST ([^`]+)`", section)) == PATHS
 
 
 @pytest.mark.parametrize("page", pages(), ids=names_of)

@@ -1,4 +1,4 @@
-"""Waiting until Airflow has read the DAGs, against a server that answers as Airflow's does."""
+"""Whether Airflow is ready, asked of a server that answers as Airflow's does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from stack import api, readiness
 from stack.api import Api
 from stack.errors import StackError
-from stack.readiness import LONG_AGO, await_dags, expected_dags
+from stack.readiness import LONG_AGO, await_dags, expected_dags, require_login
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAGS = ("request_partitions", "reloads_maintain", "rewrite_sales")
@@ -27,6 +28,16 @@ class Airflow(ThreadingHTTPServer):
     dags: tuple[str, ...] = DAGS
     paused: tuple[str, ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
+    has_plugin = True
+    refused_logins = 0
+
+    def status(self, path: str) -> HTTPStatus:
+        if path == "/auth/token" and self.refused_logins:
+            self.refused_logins -= 1
+            return HTTPStatus.TOO_MANY_REQUESTS
+        if path == "/openapi.json" and self.has_plugin:
+            return HTTPStatus.UNAUTHORIZED
+        return HTTPStatus.OK
 
     def answer(self, path: str) -> dict[str, Any]:
         if path.startswith("/auth/token"):
@@ -46,7 +57,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = json.dumps(self.server.answer(self.path)).encode()
-        self.send_response(200)
+        self.send_response(self.server.status(self.path))
+        self.send_header("Retry-After", "0")
         self.end_headers()
         self.wfile.write(body)
 
@@ -76,11 +88,14 @@ def tables(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def client(airflow: Airflow) -> Api:
+    return Api(f"http://127.0.0.1:{airflow.server_port}", user="admin", password="x", log="")
+
+
 def wait(airflow: Airflow, tables: Path, *, since: datetime = LONG_AGO) -> list[str]:
     """What is said by the time that the DAGs are there."""
     said: list[str] = []
-    client = Api(f"http://127.0.0.1:{airflow.server_port}", user="admin", password="x", log="")
-    await_dags(client, tables=tables, since=since, advice=lambda: "read the log", say=said.append)
+    await_dags(client(airflow), tables=tables, since=since, advice=lambda: "read the log", say=said.append)
     return said
 
 
@@ -117,6 +132,28 @@ def test_without_the_dag_that_takes_requests_nothing_is_ready(airflow: Airflow, 
 def test_a_dag_that_was_paused_is_said_and_stays_so(airflow: Airflow, tables: Path) -> None:
     airflow.paused = ("rewrite_sales",)
     assert wait(airflow, tables) == ["paused, as they were left: rewrite_sales; switch them on in the user interface"]
+
+
+def test_a_server_that_shows_itself_without_a_login_is_told_with_what_to_read(airflow: Airflow) -> None:
+    require_login(client(airflow), advice="read the log")
+
+    airflow.has_plugin = False
+
+    with pytest.raises(StackError, match="answers without a login, so it lacks the plugin login_first; read the log"):
+        require_login(client(airflow), advice="read the log")
+
+
+def test_a_login_that_is_refused_for_a_while_is_sent_again_when_it_may_be(airflow: Airflow, tables: Path) -> None:
+    airflow.refused_logins = api.TRIES - 1
+
+    assert wait(airflow, tables) == []
+
+
+def test_a_login_that_is_refused_again_and_again_is_told(airflow: Airflow, tables: Path) -> None:
+    airflow.refused_logins = api.TRIES
+
+    with pytest.raises(StackError, match="takes no login now, because somebody sends wrong ones; end that"):
+        wait(airflow, tables)
 
 
 def test_a_server_that_does_not_answer_is_told_with_where_to_look(

@@ -31,7 +31,11 @@ def test_every_address_is_on_the_loopback_interface() -> None:
 
 def test_everything_is_written_below_the_home_folder() -> None:
     outside = {name: value for name, value in variables().items() if value.startswith("/") and "/srv/home" not in value}
-    assert outside == {"AIRFLOW__CORE__DAGS_FOLDER": "/srv/clone/dags", "PYTHONPATH": "/srv/clone"}
+    assert outside == {
+        "AIRFLOW__CORE__DAGS_FOLDER": "/srv/clone/dags",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": "/srv/clone/stack/plugins",
+        "PYTHONPATH": "/srv/clone",
+    }
 
 
 def test_every_shared_setting_of_airflow_is_in_force() -> None:

@@ -1,7 +1,8 @@
 """Airflow plugin: without a login, nothing of the API server answers but its health and the login itself.
 
-Airflow alone shows everybody its pages' frame, its version and the descriptions of its APIs. This is for whoever opens
-the user interface to others, behind a proxy; while it listens on 127.0.0.1 only, it guards against nobody.
+Airflow alone shows everybody its pages' frame, its version and the descriptions of its APIs, and takes any number of
+wrong passwords; ``login_throttle`` ends that. Both stacks have the plugin, so that what is tried in one holds in the
+other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from airflow.plugins_manager import AirflowPlugin
+from login_throttle import LoginThrottle, path_within
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,11 +30,6 @@ CLOSED = {part + page for part in WITH_CHECKS_OF_THEIR_OWN for page in DESCRIPTI
 def is_open(path: str) -> bool:
     """Whether somebody without a login may have it."""
     return path in OPEN or (path.startswith(WITH_CHECKS_OF_THEIR_OWN) and path not in CLOSED)
-
-
-def path_within(root: str, path: str) -> str:
-    """The path as Airflow's routes know it, where the server is known by ``root``, a path of a proxy."""
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 class LoginFirst:
@@ -71,8 +68,18 @@ def _refusal(request: Request) -> Response:
     return JSONResponse({"detail": sentence}, HTTPStatus.UNAUTHORIZED, headers)
 
 
+def throttle_logins(app: ASGIApp) -> LoginThrottle:
+    """The throttle, with the key of this deployment."""
+    from airflow.configuration import conf
+
+    return LoginThrottle(app, key=conf.get_mandatory_value("api", "secret_key").encode())
+
+
 class LoginFirstPlugin(AirflowPlugin):
     """What Airflow finds in this module."""
 
     name = "login_first"
-    fastapi_root_middlewares = [{"name": name, "middleware": LoginFirst}]  # noqa: RUF012 - Airflow's own form
+    fastapi_root_middlewares = [  # noqa: RUF012 - Airflow's own form
+        {"name": name, "middleware": LoginFirst},
+        {"name": "login_throttle", "middleware": throttle_logins},
+    ]

@@ -29,16 +29,3 @@ import pytest
 )
 def test_what_needs_no_login_is_health_login_and_what_checks_for_itself(path: str, *, is_open: bool) -> None:
     assert login_first.is_open(path) is is_open
-
-
-@pytest.mark.parametrize(
-    ("root", "path", "within"),
-    [
-        ("", "/dags", "/dags"),
-        ("/airflow", "/airflow/dags", "/dags"),
-        ("/airflow", "/dags", "/dags"),
-        ("/auth", "/authority", "/authority"),
-    ],
-)
-def test_a_path_is_looked_at_as_the_routes_see_it(root: str, path: str, within: str) -> None:
-    assert login_first.path_within(root, path) == within
