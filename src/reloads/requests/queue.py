@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, shorten
-from reloads.files import file_lock, make_folder, sync_folder, write_atomically
+from reloads.files import file_lock, make_folder, printable_name, sync_folder, write_atomically
 from reloads.outcome import Outcome
 from reloads.requests.record import Record, describe_fault
 
@@ -89,7 +90,8 @@ class Queue:
             except FileNotFoundError:
                 continue
             except OperatorError as error:
-                log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
+                # Anybody may have named that file. A sentence, never a traceback.
+                log.error("%s", printable_name(str(error)))  # noqa: TRY400
         return sorted(records, key=lambda record: (record.accepted_at, record.id))
 
     def accepted(self, table: str) -> list[Record]:
@@ -193,6 +195,8 @@ def _final_state(record: Record) -> State:
 def read_record(path: Path) -> Record:
     """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is not a record."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OperatorError(f"{path} is not a regular file; move it out of the folder")
         record = Record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise
