@@ -58,6 +58,19 @@ class NativeStackUnderTest:
         """The last lines of the programs that run DAGs."""
         return "\n\n".join(f"--- {name}\n{last_lines(self._stack.log(name), LOG_LINES)}" for name in LOGS)
 
+    def log(self, program: str) -> Path:
+        return self._stack.log(program)
+
+    def processes(self, program: str) -> set[int]:
+        """The processes of a program: others after it, or a child of it, was started again."""
+        process = psutil.Process(self._program(program).pid)
+        return {process.pid, *(child.pid for child in process.children(recursive=True))}
+
+    def kill_children(self, program: str) -> None:
+        """Kill what a program runs in processes of its own, and not the program itself."""
+        for child in psutil.Process(self._program(program).pid).children(recursive=True):
+            child.kill()
+
     def kill(self, program: str, *, children: bool = False) -> None:
         """Kill a program, as the kernel does when memory is short; supervisor starts it again."""
         assert self._program(program).is_running

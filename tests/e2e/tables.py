@@ -49,6 +49,7 @@ TABLES: Mapping[str, ScenarioTable] = {
     "behind": gated("behind", {"daily": True, "partitions_per_run": 20, "parallelism": 1}),
     "by_hand": ScenarioTable(),
     "mixed": ScenarioTable(),
+    "oddly_named": ScenarioTable(),
 }
 
 

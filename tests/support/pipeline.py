@@ -138,13 +138,17 @@ class Pipeline:
             self.wait_for_quiet(table)
 
     def wait_for_announced(self, table: str, *files: str) -> None:
-        """Wait until each dropped file is an accepted request and Airflow has the event that announces it."""
+        """Wait until each dropped file is an accepted request and Airflow has events that announce as many."""
         ids = {record.id for record in self.wait_for_records("accepted", *files)}
 
-        def asks_downstream() -> bool:
-            return ids <= {extra.get("request") for extra in self.rest.events(f"requested/{table}")}
+        def are_announced() -> bool:
+            events = self.rest.events(f"requested/{table}")
+            named = {extra.get("request") for extra in events}
+            # One event announces all that a look found, and names the first of them.
+            announced = sum(extra.get("requests", 1) for extra in events)
+            return bool(ids & named) and announced >= len(ids)
 
-        self.wait_for(f"the events of {', '.join(files)}", asks_downstream)
+        self.wait_for(f"the events of {', '.join(files)}", are_announced)
 
     def wait_for_run(self, dag_id: str, run_id: str) -> str:
         """The state in which the run ended."""

@@ -11,8 +11,8 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,28 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
-from reloads.airflow.attention import Attention, Signature
-from reloads.errors import ReloadsError
+from reloads.airflow.attention import Attention, Pace, Signature
+from reloads.errors import ReloadsError, one_line, shorten
+from reloads.files import printable_name
 from reloads.requests.drop_folder import list_request_files
 from reloads.requests.queue import KNOCK, Queue
 
 log = logging.getLogger(__name__)
 MAX_NAMES = 20
+MAX_NAME_LENGTH = 120
+FIRST_PAUSE_SECONDS = 1.0
+HEARD = (FileClosedEvent, FileMovedEvent, FileCreatedEvent)
+HEARING_CHECK_SECONDS = 5.0
+"""How long a listener whose thread or folder is gone stays unnoticed, at most."""
 
 
 class Doorbell(BaseEventTrigger):
     """Rings for complete request files, and for accepted requests that nobody takes care of.
 
-    ``landing`` is scanned whole at the start, at every file event and every ``rescan_seconds``; ``observer`` is
+    ``landing`` is scanned whole at the start, soon after every file event and every ``rescan_seconds``; ``observer`` is
     ``auto`` (the operating system tells) or ``polling`` (for file systems that report nothing).
+
+    It does not end by itself: whatever goes wrong is one sentence in the log, and it begins afresh.
     """
 
     def __init__(self, *, landing: str, observer: str, rescan_seconds: float, stable_seconds: float) -> None:
@@ -52,51 +60,107 @@ class Doorbell(BaseEventTrigger):
         return "reloads.airflow.doorbell.Doorbell", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each ring; its payload names the files and the neglected requests."""
+        """Yield an event for each ring; its payload names the files and the neglected requests.
+
+        A payload holds at most ``MAX_NAMES`` names of each, shortened and printable: one that Airflow cannot encode
+        would end its triggerer, again at every start.
+        """
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            began = loop.time()
+            try:
+                async with aclosing(self._rings()) as rings:
+                    async for ring in rings:
+                        yield TriggerEvent(ring)  # type: ignore[no-untyped-call]
+            except Exception as error:  # noqa: BLE001 - a trigger that ends sees nothing any more, whatever ended it
+                log.error("the drop folder cannot be watched, it is tried again: %s", _sentence(error))  # noqa: TRY400
+            has_held = loop.time() - began > pause
+            pause = min(FIRST_PAUSE_SECONDS if has_held else 2 * pause, self.rescan_seconds)
+            await asyncio.sleep(pause)
+
+    async def _rings(self) -> AsyncGenerator[dict[str, list[str]], None]:
+        """The payloads of the rings, until something goes wrong."""
         loop = asyncio.get_running_loop()
         attention = Attention(stable_seconds=self.stable_seconds, rescan_seconds=self.rescan_seconds)
+        pace = Pace()
         listener = _FolderListener(Path(self.landing), polling=self.observer == "polling")
         next_rescan = loop.time()
         try:
             while True:
-                try:
-                    await asyncio.to_thread(listener.listen, loop.call_soon_threadsafe)
-                    finished = listener.take_finished()
-                    files = await asyncio.to_thread(_read_signatures, Path(self.landing))
-                    ring = {"files": attention.look(files, finished=finished, now=loop.time())[:MAX_NAMES]}
-                    if listener.was_knocked() or loop.time() >= next_rescan:
-                        next_rescan = loop.time() + self.rescan_seconds
-                        ring["neglected"] = await asyncio.to_thread(self._neglected)
-                    if any(ring.values()):
-                        yield _make_event({name: names for name, names in ring.items() if names})
-                except (ReloadsError, OSError) as error:
-                    log.error("the drop folder cannot be watched, it is tried again: %s", error)  # noqa: TRY400
+                began = loop.time()
+                # Taken before the folder is read: a file heard of later may not be seen by this look.
+                finished = listener.take_finished()
+                files = await asyncio.to_thread(self._look, listener, attention, finished, loop)
+                ring = {"files": _printable_names(files)}
+                took = loop.time() - began
+                if listener.was_knocked() or loop.time() >= next_rescan:
                     next_rescan = loop.time() + self.rescan_seconds
-                pause = min(attention.seconds_to_next_look(now=loop.time()), max(0.05, next_rescan - loop.time()))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(listener.woken.wait(), timeout=pause)
+                    ring["neglected"] = await asyncio.to_thread(self._find_neglected)
+                ring = {kind: names for kind, names in ring.items() if names}
+                if ring:
+                    yield ring
+                await asyncio.sleep(pace.gap_after_look(rang=bool(ring), took=took, now=loop.time()))
+                now = loop.time()
+                await listener.wait(min(attention.seconds_to_next_look(now=now), next_rescan - now))
         finally:
             # Joined in a thread, because the observer's own thread may be in the middle of a slow stat.
             await asyncio.shield(asyncio.to_thread(listener.close))
 
-    def _neglected(self) -> list[str]:
+    def _look(
+        self,
+        listener: _FolderListener,
+        attention: Attention,
+        finished: set[str],
+        loop: asyncio.AbstractEventLoop,
+    ) -> list[str]:
+        """The files to ring for. Called in a thread: a folder of 20,000 files takes a tenth of a second."""
+        listener.listen(loop.call_soon_threadsafe)
+        signatures = _read_signatures(Path(self.landing))
+        return attention.look(signatures, finished=finished, now=loop.time())
+
+    def _find_neglected(self) -> list[str]:
+        """The ids of accepted requests that nobody takes care of. Trouble with them does not hold up the files."""
         after = timedelta(seconds=self.rescan_seconds)
-        records = Queue(Path(self.landing)).neglected(now=datetime.now(UTC), after=after)
-        return [record.id for record in records[:MAX_NAMES]]
+        try:
+            records = Queue(Path(self.landing)).neglected(now=datetime.now(UTC), after=after)
+        except Exception as error:  # noqa: BLE001 - anybody may have put a file into accepted/
+            log.error("the waiting requests cannot be read, it is tried again: %s", _sentence(error))  # noqa: TRY400
+            return []
+        return _printable_names([record.id for record in records])
 
 
-def _make_event(payload: dict[str, list[str]]) -> TriggerEvent:
-    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
+def _printable_names(names: list[str]) -> list[str]:
+    """The first names, such that anything can encode and show them."""
+    return [shorten(printable_name(name), MAX_NAME_LENGTH) for name in names[:MAX_NAMES]]
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, on one line of the log; the kind of an error that is not ours says most of it."""
+    text = one_line(error if isinstance(error, ReloadsError | OSError) else repr(error))
+    # Not every text comes from a file system: what none can hold is escaped before the rest is.
+    return printable_name(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _read_signatures(landing: Path) -> dict[str, Signature]:
     """What lies in the folder now; an entry that vanishes meanwhile is not there."""
     signatures: dict[str, Signature] = {}
     for entry in list_request_files(landing):
-        with suppress(FileNotFoundError):
+        try:
             status = entry.stat(follow_symlinks=False)
-            signatures[entry.name] = Signature(status.st_ino, status.st_size, status.st_mtime_ns)
+            signatures[entry.name] = Signature(status.st_ino, status.st_size, status.st_ctime_ns)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # Whoever judges it says what is wrong with it; it must not hide the others.
+            signatures[entry.name] = Signature(entry.inode(), 0, 0)
     return signatures
+
+
+def _threads(observer: BaseObserver) -> list[threading.Thread]:
+    """All threads by which an observer hears; inotify's reader is private to it (watchdog 7.1)."""
+    reader = getattr(observer, "_inotify_fd", None)
+    return [observer, *observer.emitters, *([reader] if isinstance(reader, threading.Thread) else [])]
 
 
 class _FolderListener(FileSystemEventHandler):
@@ -126,28 +190,52 @@ class _FolderListener(FileSystemEventHandler):
                 return
             self._stop()
             self._call_in_loop = call_in_loop
-            self._observer = self._start_observer(PollingObserver if self._polling else Observer)
+            self._observer = self._start_observer()
             self._inode = inode
+
+    def hears(self) -> bool:
+        """Whether all threads live and the folder is still the one they listen to."""
+        try:
+            return self._is_listening() and self._landing.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def _is_listening(self) -> bool:
         # An emitter ends with its folder while the observer lives on, and a new folder may get the old one's inode.
         observer = self._observer
-        return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
+        return observer is not None and all(thread.is_alive() for thread in _threads(observer))
 
-    def _start_observer(self, kind: Callable[[], BaseObserver]) -> BaseObserver:
-        observer = kind()
-        observer.schedule(self, str(self._landing), recursive=False)
+    def _start_observer(self) -> BaseObserver:
+        if self._polling:
+            return self._start(PollingObserver)
         try:
-            observer.start()
+            return self._start(Observer)
         except OSError as error:
+            # The limits of inotify's watches and instances are per user and easily used up by an editor.
+            log.warning("the system cannot report file events here (%s); the folder is polled instead", error.strerror)
+            return self._start(PollingObserver)
+
+    def _start(self, kind: Callable[[], BaseObserver]) -> BaseObserver:
+        observer = kind()
+        try:
+            observer.schedule(self, str(self._landing), event_filter=[*HEARD])
+            observer.start()
+        except BaseException:
             # An observer that never started has a thread already, which reads events (watchdog 7.1).
             observer.stop()
-            # The limit of inotify watches is per user and easily used up by an editor.
-            if kind is PollingObserver:
-                raise
-            log.warning("the system cannot report file events here (%s); the folder is polled instead", error.strerror)
-            return self._start_observer(PollingObserver)
+            raise
         return observer
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something is heard, the listener has gone deaf, or the time is over."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not self.woken.is_set() and (left := end - loop.time()) > 0:
+            try:
+                await asyncio.wait_for(self.woken.wait(), timeout=min(left, HEARING_CHECK_SECONDS))
+            except TimeoutError:
+                if not await asyncio.to_thread(self.hears):
+                    return
 
     def take_finished(self) -> set[str]:
         """The names of the files whose writers finished since the last call."""
@@ -173,7 +261,7 @@ class _FolderListener(FileSystemEventHandler):
         self._observer = None
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called in the observer's thread; reading a file makes events too, which do not count."""
+        """Called in the observer's thread; reading a file makes events too, which are not asked for."""
         if isinstance(event, FileClosedEvent | FileMovedEvent):
             self._call_in_loop(lambda: self._note_finished(Path(os.fsdecode(event.dest_path or event.src_path)).name))
         elif isinstance(event, FileCreatedEvent):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from reloads.files import (
     cannot_write,
     file_lock,
     make_folder,
+    printable_name,
     sync_written,
     write_all_atomically,
     write_atomically,
@@ -264,7 +266,8 @@ def _read_or_complain(path: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except OperatorError as error:
-        log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
+        # Anybody may have named that file. A sentence, never a traceback.
+        log.error("%s", printable_name(str(error)))  # noqa: TRY400
         return None
 
 
@@ -278,6 +281,8 @@ def _final_state(record: Record) -> State:
 def read_record(path: Path) -> Record:
     """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is not a record."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OperatorError(f"{path} is not a regular file; move it out of the folder")
         record = Record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise

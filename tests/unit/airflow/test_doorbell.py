@@ -1,5 +1,6 @@
-"""The doorbell: it rings for what is complete, soon and once, and leaves nothing behind."""
+"""The doorbell: it rings for what is complete, soon and seldom, survives what it sees, and leaves nothing behind."""
 
+# ruff: noqa: TID251 - what Airflow's triggerer does with a ring is part of the rule
 # ruff: noqa: ASYNC110, ASYNC240 - the files are what is tested, on a local disk; nobody sets an event when they change
 
 import asyncio
@@ -19,11 +20,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
+from airflow.sdk.execution_time.comms import _RequestFrame
+from airflow.triggers.base import TriggerEvent
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify_c import InotifyFD
 from watchdog.observers.polling import PollingObserver
 from watchdog.utils import BaseThread
 
+from reloads.airflow import doorbell
 from reloads.airflow.doorbell import Doorbell, _FolderListener
 from reloads.requests.queue import Queue
 from reloads.requests.record import new_record
@@ -122,6 +128,7 @@ async def test_it_rings_once_for_a_dropped_file(landing: Path, observer: str) ->
     async with listening(landing, observer=observer) as rings:
         (landing / "a.json").write_text(REQUEST)
         assert await rings.until("a.json") == ["a.json"]
+        (landing / "a.json").unlink()
         (landing / "b.json").write_text(REQUEST)
         assert await rings.until("b.json") == ["b.json"]
 
@@ -134,6 +141,7 @@ async def test_a_file_being_written_is_rung_for_when_it_is_closed(landing: Path)
             file.flush()
             (landing / "whole.json").write_text(REQUEST)
             assert await rings.until("whole.json") == ["whole.json"]
+            (landing / "whole.json").unlink()
             file.write(REQUEST[10:])
         assert await rings.until("half.json") == ["half.json"]
 
@@ -183,15 +191,107 @@ async def test_it_hears_a_file_renamed_into_place(
 
 @in_a_loop
 async def test_a_file_that_stays_does_not_ring_with_every_look(landing: Path) -> None:
-    async with listening(landing, rescan=0.2) as rings:
+    async with listening(landing, rescan=0.5) as rings:
         (landing / "stays.json").write_text(REQUEST)
         files: list[str] = []
-        for number in range(20):
+        for number in range(8):
             (landing / f"{number}.json").write_text(REQUEST)
             files += await rings.until(f"{number}.json")
             (landing / f"{number}.json").unlink()
-        # Pauses of 0.2, 0.4, 0.8 … seconds: even a slow machine is done before many of them.
+        # Pauses of 0.5, 1, 2 … seconds: even a slow machine is done before many of them.
         assert files.count("stays.json") < 8
+
+
+@in_a_loop
+async def test_a_file_that_stays_is_rung_for_again_once_whoever_judges_it_sees_that_it_rested(landing: Path) -> None:
+    async with listening(landing, settle=1) as rings:
+        (landing / "half.json").write_text(REQUEST[:10])
+        assert await rings.until("half.json") == ["half.json"]
+        assert await rings.until("half.json") == ["half.json"]
+        assert time.time() - (landing / "half.json").stat().st_ctime > 1
+
+
+@in_a_loop
+async def test_a_burst_rings_a_few_times_with_a_few_names(landing: Path) -> None:
+    async with listening(landing, settle=HOUR) as rings:
+        began = time.monotonic()
+        await asyncio.to_thread(write_many, landing, 2_000)
+        (landing / ".last").write_text(REQUEST)
+        await asyncio.sleep(1.5)  # longer than any gap: whatever is rung for has been rung for
+        (landing / ".last").rename(landing / "last.json")
+        numbers_of_names: list[int] = []
+        while True:
+            files = (await rings.next())["files"]
+            numbers_of_names.append(len(files))
+            if "last.json" in files:
+                break
+        assert max(numbers_of_names) == 20
+        assert len(numbers_of_names) < 7 + (time.monotonic() - began)
+
+
+def write_many(landing: Path, count: int) -> None:
+    for number in range(count):
+        (landing / f"{number}.json").write_text(REQUEST)
+
+
+NAMES = {
+    "not UTF-8": b"\xff.json",
+    "unprintable": "\n\x1b[31m\u202e\U000e0001.json".encode(),
+    "as long as can be": b"\xff" * 250 + b".json",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@both_observers
+@in_a_loop
+async def test_airflow_can_send_and_show_whatever_a_file_is_called(landing: Path, observer: str, name: bytes) -> None:
+    async with listening(landing, observer=observer) as rings:
+        Path(os.fsdecode(os.fsencode(landing) + b"/" + name)).write_text(REQUEST)
+        ring = await rings.next()
+        while ring == {"files": [FIRST]}:
+            ring = await rings.next()
+    assert " ".join(ring["files"]).isprintable()
+    assert len(as_airflow_sends(ring)) < 1_000
+
+
+@in_a_loop
+async def test_an_event_is_small_however_many_files_of_however_long_names_there_are(landing: Path) -> None:
+    for number in range(50):
+        name = f"{number:02}".encode() + b"\xff" * 248 + b".json"
+        Path(os.fsdecode(os.fsencode(landing) + b"/" + name)).write_text(REQUEST)
+    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR, stable_seconds=0.1)
+    async with aclosing(run(bell)) as rings:
+        payload = (await anext(rings)).payload
+    assert [name[:2] for name in payload["files"]] == [f"{number:02}" for number in range(20)]
+    assert len(as_airflow_sends(payload)) < 4_000
+
+
+def as_airflow_sends(payload: Ring) -> bytes:
+    """The frame that the triggerer sends for an event; its process ends where this raises."""
+    event = TriggerEvent(payload)  # type: ignore[no-untyped-call]
+    entry = TriggerEventEntry(trigger_id=1, event=event, persist_seq=None)
+    return bytes(_RequestFrame(id=1, body=messages.TriggerStateChanges(events=[entry]).model_dump()).as_bytes())
+
+
+@in_a_loop
+async def test_whatever_somebody_put_among_the_accepted_requests_it_rings_for_the_others(
+    landing: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = ReloadRequest.model_validate({"table": "sales", "start_date": "2025-01-01"})
+    record = new_record(request, "sales", mode="landing", origin="test", now=datetime.now(UTC) - timedelta(hours=1))
+    queue = Queue(landing)
+    queue.add(record)
+    queue.neglect([record])
+    accepted = landing / "accepted"
+    Path(os.fsdecode(os.fsencode(accepted) + b"/\xff\n.json")).write_text("{}")
+    os.mkfifo(accepted / "pipe.json")
+    (accepted / "folder.json").mkdir()
+    (accepted / "loop.json").symlink_to("loop.json")
+    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
+    async with aclosing(run(bell)) as rings:
+        assert (await anext(rings)).payload == {"neglected": [record.id]}
+    assert len(caplog.records) == 4
+    assert "".join(entry.getMessage() for entry in caplog.records).isprintable()
 
 
 @in_a_loop
@@ -261,6 +361,80 @@ async def test_a_folder_that_cannot_be_watched_is_said_once_a_rescan_and_tried_a
         assert (await ring).payload == {"files": ["a.json"]}
 
 
+@in_a_loop
+async def test_a_folder_that_was_a_file_for_a_while_is_watched_again(
+    landing: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(landing, rescan=0.2) as rings:
+        shutil.rmtree(landing)
+        landing.write_text("a file")
+        while "the drop folder cannot be watched" not in caplog.text:
+            await asyncio.sleep(0.01)
+        landing.unlink()
+        landing.mkdir()
+        (landing / "again.json").write_text(REQUEST)
+        assert await rings.until("again.json") == ["again.json"]
+
+
+@pytest.mark.parametrize("which", ["InotifyObserver", "InotifyEmitter", "InotifyFD"])
+@in_a_loop
+async def test_a_thread_that_listens_and_ends_is_missed_soon(
+    landing: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.setattr(doorbell, "HEARING_CHECK_SECONDS", 0.1)
+    async with listening(landing, settle=HOUR) as rings:
+        [thread] = [thread for thread in threading.enumerate() if type(thread).__name__ == which]
+        cast("BaseThread", thread).stop()
+        await asyncio.to_thread(thread.join)
+        while threads_that_listen() < {"InotifyObserver", "InotifyEmitter", "InotifyFD"}:
+            await asyncio.sleep(0.01)
+        (landing / ".again").write_text(REQUEST)
+        (landing / ".again").rename(landing / "again.json")
+        assert await rings.until("again.json") == ["again.json"]
+
+
+def threads_that_listen() -> set[str]:
+    return {type(thread).__name__ for thread in threading.enumerate() if isinstance(thread, BaseThread)}
+
+
+@in_a_loop
+async def test_an_error_that_nobody_thought_of_is_one_sentence_and_it_begins_afresh(
+    landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(doorbell, "HEARING_CHECK_SECONDS", 0.1)
+    async with listening(landing) as rings:
+        with monkeypatch.context() as patch:
+            patch.setattr(BaseThread, "start", refuse_to_start_a_thread)
+            for thread in threading.enumerate():
+                if isinstance(thread, BaseThread):
+                    thread.stop()
+            while not caplog.records:
+                await asyncio.sleep(0.01)
+        (landing / "again.json").write_text(REQUEST)
+        assert await rings.until("again.json") == ["again.json"]
+    sentence = """the drop folder cannot be watched, it is tried again: RuntimeError("can't start new thread")"""
+    assert [record.getMessage() for record in caplog.records] == [sentence]
+    assert caplog.records[0].exc_info is None
+
+
+def refuse_to_start_a_thread(_: BaseThread) -> None:
+    """What Python does once the machine or the container has no thread left."""
+    raise RuntimeError("can't start new thread")
+
+
+@in_a_loop
+async def test_an_error_that_stays_does_not_make_it_spin(
+    landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(doorbell, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(BaseThread, "start", refuse_to_start_a_thread)
+    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR, stable_seconds=1)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(anext(bell.run()), timeout=1)
+    # Pauses of 0.1, 0.2, 0.4 … seconds.
+    assert 2 <= len(caplog.records) <= 4
+
+
 @both_observers
 @in_a_loop
 async def test_no_thread_is_left_when_its_generator_is_closed(landing: Path, observer: str) -> None:
@@ -316,6 +490,28 @@ def test_a_listener_whose_folder_went_listens_anew_even_if_the_new_folder_has_th
 def refuse_to_start(_: BaseObserver) -> None:
     """What watchdog does once the user's inotify watches are used up."""
     raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+
+def refuse_to_listen(_: InotifyFD) -> None:
+    """What watchdog does once the user's inotify instances are used up."""
+    raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+
+def test_where_the_system_has_no_listener_left_the_folder_is_polled_and_the_log_says_so(
+    landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(InotifyFD, "__init__", refuse_to_listen)
+    listener = _FolderListener(landing, polling=False)
+    try:
+        listener.listen(lambda call: call())
+        assert isinstance(listener._observer, PollingObserver)
+        assert listener.hears()
+    finally:
+        listener.close()
+    sentence = (
+        "the system cannot report file events here (inotify instance limit reached); the folder is polled instead"
+    )
+    assert [record.getMessage() for record in caplog.records] == [sentence]
 
 
 def test_where_the_system_has_no_watch_left_the_folder_is_polled_and_the_log_says_so(
