@@ -593,3 +593,43 @@ def test_no_content_does_anything_but_be_accepted_or_refused_in_one_line(catalog
     except RequestError as error:
         good = str(error).isprintable()
     assert good
+
+
+# the order, and tables that are broken for a while
+
+
+def test_files_are_accepted_in_the_order_in_which_they_arrived(landing: Path, process: Process, queue: Queue) -> None:
+    names = [f"{name}.json" for name in "bdacfe"]
+    for name in names:
+        (landing / name).write_bytes(GOOD)
+    assert [record.file for record in process().accepted] == names
+    assert [record.file for record in queue.records("accepted")] == names
+
+
+def test_a_request_for_a_table_that_is_broken_waits_with_a_note_and_is_accepted_once_it_is_mended(
+    landing: Path, queue: Queue, tmp_path: Path
+) -> None:
+    def look() -> ProcessedFiles:
+        catalog, now = Catalog.load(tmp_path / "tables"), datetime.now(UTC) + timedelta(minutes=1)
+        return process_files(queue, catalog=catalog, now=now, today=TODAY, stable_seconds=5)
+
+    query = tmp_path / "tables" / "sales" / "query.sql"
+    good = query.read_text()
+    query.write_text("selec")
+    (landing / "a.json").write_text(json.dumps(REQUEST | {"table": ["visits", "sales"]}))
+    (landing / "b.json").write_text(json.dumps(REQUEST | {"table": "visits"}))
+    (landing / "c.json").write_text(json.dumps([REQUEST | {"table": "sales"}, REQUEST | {"table": "nowhere"}]))
+    files = look()
+    assert [record.file for record in files.accepted] == ["b.json"]
+    assert list(files.rejected) == ["c.json"]
+    assert files.waiting["a.json"].startswith("a.json waits: table 'sales' is broken (")
+    assert (landing / "a.error.txt").read_text() == files.waiting["a.json"] + "\n"
+
+    query.write_text(good)
+    assert [(record.file, record.table) for record in look().accepted] == [("a.json", "visits"), ("a.json", "sales")]
+    assert names_in(landing) == ["accepted", "rejected"]
+
+
+def test_a_file_of_too_many_requests_is_rejected(landing: Path, process: Process) -> None:
+    (landing / "a.json").write_text(json.dumps([REQUEST] * 5001))
+    assert "more than 5000 reloads" in process().rejected["a.json"]
