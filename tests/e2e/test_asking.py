@@ -66,7 +66,7 @@ def test_a_form_filled_in_wrongly_turns_its_run_red_with_the_sentence_and_change
     run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
 
     assert pipeline.wait_for_run("request_partitions", run) == "failed"
-    log = pipeline.rest.log("request_partitions", run, "request")
+    log = pipeline.rest.log("request_partitions", run, "rejected", map_index=0)
     assert "end_date 2024-08-01 is before start_date 2024-08-03; swap them" in log
     assert len(pipeline.records_of_table("done", "by_hand")) == 1
     assert pipeline.partitions("by_hand") == before

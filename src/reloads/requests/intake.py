@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from reloads.days import Days, parse_day
 from reloads.errors import RequestError
@@ -23,8 +23,12 @@ from reloads.tables.catalog import Catalog
 MISSING_FOR = timedelta(minutes=10)
 """How long the folder of a table is missing before its requests fail: a deployment may remove it for a moment."""
 
-Ask = Callable[[datetime], list[Record]]
-"""Accepts what the clock or a form asks for, as of that time."""
+
+class Ask(Protocol):
+    """Accepts what the clock or a form asks for, as of that time."""
+
+    def __call__(self, *, now: datetime) -> list[Record]:
+        """The requests accepted."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def collect_requests(
             accepted += _process_files(settings, queue, catalog, now, refusals, arrived_before=asked_at).accepted
             now += timedelta(microseconds=len(accepted))
             try:
-                accepted += ask(now)
+                accepted += ask(now=now)
             except RequestError as error:
                 refusals.append(str(error))
             now += timedelta(microseconds=1)
