@@ -408,7 +408,7 @@ def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_sett
 
 def test_a_request_is_announced_once_at_a_time(sales_settings: Settings) -> None:
     records = send_form(sales_settings, FORM)
-    intake = wake_up_after(sales_settings, 3600, ask=lambda now: records)
+    intake = wake_up_after(sales_settings, 3600, ask=lambda **_: records)
     assert intake.announce == tuple(announce(records))
 
 
