@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from reloads.errors import OperatorError, one_line
+from reloads.errors import OperatorError, one_line, printable
 
 MAX_NAME_BYTES = 255
 
@@ -112,8 +112,7 @@ def free_name(folder: Path, name: str, *, endings: tuple[str, ...]) -> str:
 
 def printable_name(name: str) -> str:
     """A file name that fits on one line of any log: unprintable characters and stray bytes are escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 def link_or_copy(file: Path, link: Path) -> None:

@@ -242,8 +242,8 @@ def test_anything_but_one_select_is_refused(sales_settings: Settings, statement:
         pytest.param("select stat from requests", 'Binder Error: Referenced column "stat" not found', id="column"),
         pytest.param("from request", "Catalog Error: Table with name request does not exist", id="table"),
         pytest.param("select 'a'::int", "Conversion Error: Could not convert string 'a'", id="while it runs"),
-        pytest.param("from read_text('/nowhere/*', nothing = 1)", "Binder Error", id="option"),
-        pytest.param("from read_csv('/nowhere/a.csv')", "IO Error: No files found", id="file"),
+        pytest.param("from read_text('landing://*', nothing = 1)", "Binder Error", id="option"),
+        pytest.param("from read_csv('landing://a.csv')", "IO Error: No files found", id="file"),
     ],
 )
 def test_a_query_that_fails_says_so_in_the_words_of_the_database(
