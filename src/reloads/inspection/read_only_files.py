@@ -25,6 +25,8 @@ from reloads.files import printable_name
 # Each folder on the way is opened from the one above it, so that no link is followed, not even one made meanwhile.
 # Without waiting, because a pipe would wait for a writer.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+SMALL_BYTES = 2**20
+"""A file up to this size is read whole, as each call from DuckDB into Python takes its time."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is what the query gets to hear, and nothing went wrong
@@ -55,7 +57,7 @@ class _File(io.RawIOBase):
         super().close()
 
 
-class ReadOnlyFiles(AbstractFileSystem):
+class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc] # it comes without types
     """The files below some folders, as ``<name>://<path below that folder>``; DuckDB calls the methods.
 
     ``*``, ``?``, ``[…]`` and ``**`` in a path match regular files without a leading dot; symbolic links are not
@@ -69,18 +71,25 @@ class ReadOnlyFiles(AbstractFileSystem):
         super().__init__()
         self.protocol = tuple(folders)
         self._folders = folders
+        self._sizes: dict[str, int] = {}
         self._stray_names: dict[str, str] = {}
         """Names that are not UTF-8, as SQL has to have it, by what stands for them there."""
 
-    def open(self, path: str, mode: str = "rb", **_options: Any) -> io.BufferedReader:
+    def open(self, path: str, mode: str = "rb", **_options: Any) -> io.IOBase:
         """The file, to read it."""
         if mode != "rb":
             raise Refusal(f"it would write {path}")
-        return io.BufferedReader(_File(self._open(path)))
+        handle = self._open(path)
+        self._sizes[path] = size = os.fstat(handle).st_size
+        if size > SMALL_BYTES:
+            return io.BufferedReader(_File(handle))
+        with os.fdopen(handle, "rb") as file:
+            return io.BytesIO(file.read(size))
 
     def info(self, path: str, **_options: Any) -> dict[str, Any]:
-        """The size of the file."""
-        return {"name": path, "type": "file", "size": self._status(path).st_size}
+        """The size of the file that was opened there, though another may have taken its place since."""
+        size = self._sizes.get(path)
+        return {"name": path, "type": "file", "size": self._status(path).st_size if size is None else size}
 
     def modified(self, path: str) -> datetime:
         """When the file was last written."""
@@ -140,7 +149,7 @@ def _matching(folder: int, names: Sequence[str]) -> Iterator[str]:
     if name == "**" and rest:
         yield from _matching(folder, rest)
     for entry in _entries(folder, name):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # gone meanwhile, or nobody may look into it
             mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
             if stat.S_ISLNK(mode) and entry == name:
                 raise Refusal(f"{name} is a symbolic link")
@@ -158,9 +167,7 @@ def _entries(folder: int, name: str) -> list[str]:
         return [name]
     pattern = "*" if name == "**" else name
     return [
-        entry
-        for entry in os.listdir(folder)
-        if fnmatchcase(entry, pattern) and (entry[0] != "." or pattern[0] == ".")
+        entry for entry in os.listdir(folder) if fnmatchcase(entry, pattern) and (entry[0] != "." or pattern[0] == ".")
     ]
 
 

@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -74,7 +73,7 @@ with files as (
 )
 select record.id as id, state, record.* exclude (id), record.failed[1].error as error from records
 union all by name
-select 'rejected' as state, regexp_replace(parse_filename(filename), '[.]error[.]txt$', '.json') as file,
+select 'rejected' as state, regexp_replace(filename, '^.*/(.*)[.]error[.]txt$', '\\1.json') as file,
     last_modified as finished_at, rtrim(try(decode(content)), chr(10)) as error
 from read_blob('landing://rejected/*.error.txt')
 """
@@ -207,32 +206,22 @@ def _describe_fault(error: duckdb.Error) -> str:
 
 
 def draw_table(answer: duckdb.DuckDBPyRelation) -> list[str]:
-    """The lines of the table as the database draws it, each of them printable.
-
-    The database escapes most control characters and draws a line break as one, which would tear the table apart.
-    """
-    texts = {name: f"cast({quote_name(name)} as varchar)" for name in answer.columns}
-    broken = answer.aggregate(", ".join(f"bool_or(contains({text}, chr(10)))" for text in texts.values())).fetchone()
-    columns: list[str] = []
-    for (name, text), is_broken in zip(texts.items(), broken or (), strict=True):
-        value = rf"replace({text}, chr(10), '\n')" if is_broken else quote_name(name)
-        columns.append(f"{value} as {quote_name(printable(name))}")
-    return [printable(line) for line in str(answer.project(", ".join(columns))).split("\n")]
+    """The lines of the table as the database draws it, each of them printable; a break in a value is drawn as ``\\n``."""
+    return [printable(line) for line in str(answer).removesuffix("\n").split("\n")]
 
 
 def csv_lines(answer: duckdb.DuckDBPyRelation) -> Iterator[str]:
     """The answer as CSV, as the database writes it; a line of CSV has several lines where a value has."""
     yield ",".join(map(_quote_csv, answer.columns))
     texts = answer.project(", ".join(f"cast({quote_name(name)} as varchar)" for name in answer.columns))
-    while rows := texts.fetchmany(10_000):
-        for row in rows:
-            yield ",".join(map(_quote_csv, row))
+    for row in texts.iter_rows():
+        yield ",".join(map(_quote_csv, row))
 
 
 def _quote_csv(text: str | None) -> str:
     if text is None:
         return ""
-    return f'"{text.replace(chr(34), chr(34) * 2)}"' if text == "" or set(text) & set(',"\r\n') else text
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if text == "" or set(text) & set(',"#\r\n') else text
 
 
 def look_again(look: Callable[[], object]) -> object:
