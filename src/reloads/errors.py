@@ -55,3 +55,11 @@ def printable(text: str) -> str:
 def shorten(text: str, length: int = 80) -> str:
     """The text, or as much of it as fits into a sentence."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def printable(text: str) -> str:
+    """The text as it can be shown anywhere: what ends a line, steers a terminal or is not seen is escaped.
+
+    Letters, accents and signs of all scripts stay.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -12,6 +12,7 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from reloads.cli.console import (
@@ -28,14 +29,14 @@ from reloads.cli.console import (
     WHAT,
     current_settings,
     current_time,
-    err,
     make_request,
-    out,
     print_outcome,
     read_request_file,
     request_fields,
+    say,
 )
-from reloads.errors import RequestError
+from reloads.cli.notes import find_note, list_notes
+from reloads.errors import RequestError, printable
 from reloads.files import free_name, write_atomically
 from reloads.inspection.check_tables import check_tables
 from reloads.inspection.preview import PlanLine, preview
@@ -55,14 +56,15 @@ def check(
 ) -> None:
     """Say whether a request file would be accepted."""
     if schema:
-        print(json.dumps(json_schema(), indent=2))  # noqa: T201 - for a pipe, so without colour or wrapping
+        for line in json.dumps(json_schema(), indent=2).split("\n"):
+            say(line)
         return
     settings = current_settings()
     if file is None:
-        out.print(f"all tables are good: {', '.join(check_tables(settings))}")
+        say(f"all tables are good: {', '.join(check_tables(settings))}")
         return
     for request in read_request_file(settings, file):
-        out.print(f"good: {', '.join(request.tables)}, {request.days} ({len(request.days)} days)")
+        say(f"good: {', '.join(request.tables)}, {request.days} ({len(request.days)} days)")
 
 
 def plan(
@@ -82,11 +84,11 @@ def plan(
     for request in _requests(settings, what, first, last, fields | {"reason": None}):
         lines = preview(settings, request, now=current_time())
         for line in lines:
-            out.print(_format_line(line))
+            say(_format_line(line))
         planned = [line for line in lines if line.is_planned]
         rows, size = sum(line.rows or 0 for line in planned), sum(line.bytes or 0 for line in planned)
         tables = len({line.table for line in planned})
-        out.print(f"{len(planned)} partitions of {tables} tables, which replace {rows:,} rows, {size / 1e6:,.1f} MB")
+        say(f"{len(planned)} partitions of {tables} tables, which replace {rows:,} rows, {size / 1e6:,.1f} MB")
 
 
 def request(
@@ -111,7 +113,7 @@ def request(
     content = dropped.model_dump(mode="json", exclude_defaults=True)
     name = f"{free_name(queue.landing, f'{table}-{first}-{uuid4().hex[:6]}', endings=('.json',))}.json"
     write_atomically(queue.landing / name, json.dumps(content, indent=2) + "\n")
-    out.print(f"dropped {name}: {table}, {dropped.days} ({len(dropped.days)} days)")
+    say(f"dropped {name}: {table}, {dropped.days} ({len(dropped.days)} days)")
     if wait:
         print_outcome([_await_record(queue, name, len(dropped.days))])
 
@@ -162,11 +164,11 @@ def _await_record(queue: Queue, file: str, days: int) -> Record:
         bar = progress.add_task("waiting for Airflow", total=days)
         while True:
             record = next((record for record in _all_records(queue) if record.file == file), None)
-            if record is None and (note := queue.landing / "rejected" / f"{Path(file).stem}.error.txt").exists():
-                raise RequestError(note.read_text(encoding="utf-8").strip())
+            if record is None and (note := find_note(list_notes(queue.landing / "rejected"), file)):
+                raise RequestError(note.sentence())
             if record is not None:
                 ended = len(record.days) - len(record.outstanding)
-                progress.update(bar, completed=ended, description=f"{record.table} {record.days}")
+                progress.update(bar, completed=ended, description=printable(f"{record.table} {record.days}"))
                 if not record.outstanding:
                     return record
             time.sleep(LOOK_EVERY_SECONDS)
@@ -179,6 +181,6 @@ def _all_records(queue: Queue) -> Iterator[Record]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         yield progress

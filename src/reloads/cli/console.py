@@ -1,8 +1,12 @@
-"""What all commands share: where they print, and how an error becomes one sentence and an exit code."""
+"""What all commands share: how they print, and how an error becomes one sentence and an exit code.
+
+Nothing else in this room prints, so whatever a person wrote is escaped before a terminal sees it.
+"""
 
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -11,9 +15,8 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
-from reloads.errors import RequestError
+from reloads.errors import RequestError, printable
 from reloads.files import printable_name
 from reloads.requests.drop_folder import read_file
 from reloads.requests.judgement import read_requests
@@ -21,9 +24,6 @@ from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-
-out = Console(soft_wrap=True, highlight=False, markup=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 TABLE = Annotated[str, typer.Argument(help="a table's name")]
 FIRST = Annotated[str, typer.Argument(help="first day, YYYY-MM-DD")]
@@ -56,9 +56,35 @@ def current_user() -> str | None:
     return None
 
 
+def say(line: str) -> None:
+    """Print one line, whatever it holds: what would end it or steer the terminal is escaped."""
+    print(printable(line))  # noqa: T201
+
+
+def complain(line: str) -> None:
+    """Print one line to standard error, as ``say`` does."""
+    print(printable(line), file=sys.stderr)  # noqa: T201
+
+
+def say_csv(line: str) -> None:
+    """Print a line of CSV: to a program as it is, which may be several lines, and to a terminal as ``say`` does."""
+    if sys.stdout.isatty():
+        say(line)
+    else:
+        sys.stdout.buffer.write(line.encode() + b"\n")
+
+
+class LogLines(logging.Handler):
+    """Shows what the core logs as one line to standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        complain(record.getMessage())
+
+
 def end_with(sentence: str, code: int) -> NoReturn:
     """End the command with a sentence."""
-    err.print(f"reloads: {sentence}")
+    complain(f"reloads: {sentence}")
     sys.exit(code)
 
 
@@ -116,12 +142,12 @@ def print_outcome(records: list[Record]) -> None:
             "failed": len(record.failed_days),
         }
         details = "".join(f", {count} {name}" for name, count in counts.items() if count)
-        out.print(f"{record.table}: {len(record.published)} partitions published{details}, {size}")
+        say(f"{record.table}: {len(record.published)} partitions published{details}, {size}")
         for result in record.checks:
             if result.severity == "warn":
-                err.print(f"{record.table}: warning: {result.sentence()}")
+                complain(f"{record.table}: warning: {result.sentence()}")
         for failure in record.failed:
-            err.print(f"{record.table} {failure.days}: {failure.error}")
+            complain(f"{record.table} {failure.days}: {failure.error}")
     if any(record.failed for record in records):
         sys.exit(1)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reloads.cli.console import REQUEST, current_settings, current_time, current_user, err, out, print_outcome
+from reloads.cli.console import REQUEST, complain, current_settings, current_time, current_user, print_outcome, say
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.queue import Queue, knock
 from reloads.requests.record import Record
@@ -17,13 +17,13 @@ from reloads.runs.undo import undo_request
 def cancel(request: REQUEST) -> None:
     """Give up what is outstanding of a request: running batches finish, the rest is not begun."""
     for record in cancel_request(Queue(current_settings().landing), request, now=current_time()):
-        out.print(f"cancelled {record.id}: {len(record.cancelled)} days given up, {len(record.published)} published")
+        say(f"cancelled {record.id}: {len(record.cancelled)} days given up, {len(record.published)} published")
 
 
 def retry(request: REQUEST) -> None:
     """Ask again for what is missing from a failed or cancelled request."""
     for name in retry_request(Queue(current_settings().landing), request):
-        out.print(f"dropped {name}")
+        say(f"dropped {name}")
 
 
 def undo(
@@ -36,12 +36,12 @@ def undo(
     settings = current_settings()
     queue = Queue(settings.landing)
     records = undo_request(
-        settings, request, force=force, now=current_time(), by=current_user(), asks_downstream=not here, say=err.print
+        settings, request, force=force, now=current_time(), by=current_user(), asks_downstream=not here, say=complain
     )
     for record in records:
-        out.print(f"{record.table}: {record.published} put back by {record.id}")
+        say(f"{record.table}: {record.published} put back by {record.id}")
         for reason in record.skipped:
-            out.print(f"{record.table}: {reason.days} kept, {reason.why}; --force puts that back too")
+            say(f"{record.table}: {reason.days} kept, {reason.why}; --force puts that back too")
     if here:
         print_outcome(cascade_locally(settings, records))
         return
@@ -50,7 +50,7 @@ def undo(
         for name in record.children:
             children += find_records(queue, name)
     for child in children:
-        out.print(f"{child.table}: {child.days} will follow, {child.id}")
+        say(f"{child.table}: {child.days} will follow, {child.id}")
     knock(queue, children)
 
 

@@ -5,10 +5,12 @@ Exit codes: 0 done, 1 the request or its outcome is bad, 2 wrong usage or enviro
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from reloads.cli import ask, control, watch
-from reloads.cli.console import end_with
+from reloads.cli.console import LogLines, end_with
 from reloads.errors import OperatorError, ReloadsError
 
 app = typer.Typer(
@@ -21,6 +23,7 @@ for module in (ask, watch, control):
 
 def main() -> None:
     """Run the command line; whatever goes wrong is one sentence."""
+    logging.getLogger().addHandler(LogLines())
     try:
         app()
     except OperatorError as error:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reloads.cli.console import TABLE, current_settings, out
+from reloads.cli.console import TABLE, current_settings, say, say_csv
+from reloads.cli.notes import Note, find_note, list_notes, list_waiting
 from reloads.days import parse_day
-from reloads.errors import RequestError
+from reloads.errors import OperatorError, RequestError
+from reloads.files import printable_name
 from reloads.inspection.versions import disk_use, versions
-from reloads.requests.queue import STATES, Queue, read_record
+from reloads.requests.drop_folder import list_request_files
+from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
 from reloads.tables.catalog import Catalog
+
+SHOWN_ENDED = 10
+RECORD_STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
+"""In the order in which records move, so that one that moves meanwhile is met all the same."""
 
 
 def status(
@@ -21,19 +32,22 @@ def status(
     *,
     everything: Annotated[bool, typer.Option("--all", help="the ended ones too, not only the last ten")] = False,
 ) -> None:
-    """Show requests: all that are open and the last that ended, or one whole."""
+    """Show requests: all that are open or wait and the last that ended or were rejected, or one whole."""
     queue = Queue(current_settings().landing)
     if request_id is not None:
         _show_request(queue, request_id)
         return
-    ended = [*queue.records("done"), *queue.records("failed"), *queue.records("cancelled")]
-    ended.sort(key=lambda record: record.finished_at or record.accepted_at)
-    records = [*(ended if everything else ended[-10:]), *queue.records("accepted")]
-    if not records:
-        out.print("no requests yet; ask with: reloads request TABLE FIRST [LAST]")
-        return
-    for record in records:
-        out.print(_format_record(record))
+    # Sorted by time alone; a note is read only if it is shown.
+    ended: list[tuple[datetime, Record | Note]] = []
+    for state in RECORD_STATES[1:]:
+        ended += [(record.finished_at or record.accepted_at, record) for record in queue.records(state)]
+    ended += [(note.written_at, note) for note in list_notes(queue.landing / "rejected")]
+    ended.sort(key=itemgetter(0))
+    lines = [_format_ended(item) for _, item in (ended if everything else ended[-SHOWN_ENDED:])]
+    lines += [_format_record(record) for record in queue.records("accepted")]
+    lines += [_format_note("waiting", note) for note in list_waiting(queue.landing)]
+    for line in lines or ["no requests yet; ask with: reloads request TABLE FIRST [LAST]"]:
+        say(line)
 
 
 def history(
@@ -45,14 +59,14 @@ def history(
     definition = Catalog.load(settings.tables)[table]
     kept = versions(settings, definition, day=parse_day(day) if day else None)
     if not kept:
-        out.print(f"nothing of {table}{f' on {day}' if day else ''} is published, and nothing is kept")
+        say(f"nothing of {table}{f' on {day}' if day else ''} is published, and nothing is kept")
     for version in kept:
         rows = f"{version.rows:,} rows" if version.rows is not None else "nothing"
         until = "published" if version.replaced_at is None else f"until {version.replaced_at:%Y-%m-%d %H:%M:%S}"
-        out.print(f"{version.partition}  {until}  {rows}  {', '.join(version.requests) or '-'}")
+        say(f"{version.partition}  {until}  {rows}  {', '.join(version.requests) or '-'}")
     used = disk_use(settings, definition)
     megabytes = f"{used.history / 1e6:,.1f} MB of history besides {used.published / 1e6:,.1f} MB published"
-    out.print(f"all of {table}: {megabytes}")
+    say(f"all of {table}: {megabytes}")
 
 
 def sql(
@@ -61,14 +75,16 @@ def sql(
     csv: Annotated[bool, typer.Option("--csv", help="as CSV, whole")] = False,
 ) -> None:
     """Ask the index: the views are requests (every record) and partitions (every file, with its provenance)."""
-    from reloads.inspection.sql_views import open_views, query_views
+    from reloads.inspection.sql_views import csv_lines, draw_table, open_views, query_views
 
     with open_views(current_settings()) as db:
         answer = query_views(db, statement)
         if csv:
-            answer.write_csv("/dev/stdout")
+            for line in csv_lines(answer):
+                say_csv(line)
         else:
-            print(answer)  # noqa: T201 - the database draws the table
+            for line in draw_table(answer):
+                say(line)
 
 
 COMMANDS = (status, history, sql)
@@ -85,16 +101,53 @@ def _format_record(record: Record) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def _format_ended(item: Record | Note) -> str:
+    return _format_note("rejected", item) if isinstance(item, Note) else _format_record(item)
+
+
+def _format_note(state: str, note: Note) -> str:
+    return f"{state:8}  {note.written_at:%Y-%m-%d %H:%M:%S}  {note.sentence()}"
+
+
 def _show_request(queue: Queue, name: str) -> None:
-    for state in STATES:
-        for path in sorted((queue.landing / state).glob("*.json")):
-            if path.stem == name or (state != "rejected" and read_record(path).file == name):
-                out.print(f"{state}: {path}")
-                print(path.read_text(encoding="utf-8", errors="backslashreplace"))  # noqa: T201 - as it is
-                return
-        if (note := queue.landing / "rejected" / f"{Path(name).stem}.error.txt").exists() and state == "rejected":
-            raise RequestError(note.read_text(encoding="utf-8").strip())
-    if (queue.landing / name).exists():
-        out.print(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")
-        return
-    raise RequestError(f"{name!r} is not a request; reloads status lists them")
+    """Print the record of that id, or what last became of the dropped file of that name."""
+    record, note = _find_record(queue, name), find_note(list_notes(queue.landing / "rejected"), name)
+    if note and (record is None or (record.id != name and record.accepted_at < note.written_at)):
+        raise RequestError(note.sentence())
+    location = queue.find(record.id) if record else None
+    if location:
+        say(f"{location.state}: {location.path}")
+        for line in location.path.read_text(encoding="utf-8").rstrip("\n").split("\n"):
+            say(_escape_json(line))
+    elif note := find_note(list_waiting(queue.landing), name):
+        say(note.sentence())
+    elif name in _waiting_names(queue.landing):
+        say(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")
+    else:
+        raise RequestError(f"{name!r} is not a request; reloads status lists them")
+
+
+def _find_record(queue: Queue, name: str) -> Record | None:
+    """The record of that id, or the newest that was made from the dropped file of that name."""
+    newest: Record | None = None
+    for state in RECORD_STATES:
+        for record in queue.records(state):
+            if record.id == name:
+                return record
+            if record.file == printable_name(name) and (newest is None or newest.accepted_at < record.accepted_at):
+                newest = record
+    return newest
+
+
+def _waiting_names(landing: Path) -> list[str]:
+    """The names of the files that wait in the drop folder, as they are and printable."""
+    names: list[str] = []
+    with suppress(OperatorError):
+        for entry in list_request_files(landing):
+            names += [entry.name, printable_name(entry.name)]
+    return names
+
+
+def _escape_json(line: str) -> str:
+    """The line with what is not printable escaped as JSON has it, so that it stays JSON."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

@@ -2,19 +2,24 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.inspection.sql_views import ATTEMPTS, look_again, open_views, query_views
+from reloads.inspection.sql_views import ATTEMPTS, csv_lines, draw_table, look_again, open_views, query_views
 from reloads.outcome import CheckResult, Failure, Reason
 from reloads.requests.archive import archive_done
 from reloads.requests.queue import Queue
@@ -23,6 +28,7 @@ from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
 from reloads.settings import Settings
+from reloads.sql import quote_name
 from reloads.tables.definition import load_table
 
 DefineTable = Callable[..., Path]
@@ -205,6 +211,30 @@ def test_a_file_that_stays_away_is_an_error_in_the_end(tmp_path: Path) -> None:
     assert len(looks) == ATTEMPTS
 
 
+def test_records_that_move_on_while_they_are_read_are_met_all_the_same(sales_settings: Settings) -> None:
+    count = 200
+    for number in range(count):
+        record = RECORD.model_copy(update={"id": f"r{number}"})
+        put(sales_settings, f"accepted/{record.id}.json", record.to_json())
+    (sales_settings.landing / "done").mkdir()
+    asked = threading.Event()
+
+    def move() -> None:
+        for number in range(count):
+            asked.wait(0.1)  # for another query, so that each meets some on the way
+            asked.clear()
+            name = f"r{number}.json"
+            (sales_settings.landing / "accepted" / name).rename(sales_settings.landing / "done" / name)
+
+    answers: set[Row] = set()
+    with open_views(sales_settings) as db, ThreadPoolExecutor() as pool:
+        moving = pool.submit(move)
+        while not moving.done():
+            asked.set()
+            answers |= set(query_views(db, "select count(distinct id) from requests").fetchall())
+    assert answers == {(count,)}
+
+
 def test_a_home_with_an_odd_name_is_read(odd_settings: Settings) -> None:
     put(odd_settings, "accepted/a.json", RECORD.to_json())
     put(odd_settings, "done/archive/2026-03.jsonl", '{"id": "b"}\n')
@@ -242,8 +272,8 @@ def test_anything_but_one_select_is_refused(sales_settings: Settings, statement:
         pytest.param("select stat from requests", 'Binder Error: Referenced column "stat" not found', id="column"),
         pytest.param("from request", "Catalog Error: Table with name request does not exist", id="table"),
         pytest.param("select 'a'::int", "Conversion Error: Could not convert string 'a'", id="while it runs"),
-        pytest.param("from read_text('/nowhere/*', nothing = 1)", "Binder Error", id="option"),
-        pytest.param("from read_csv('/nowhere/a.csv')", "IO Error: No files found", id="file"),
+        pytest.param("from read_text('landing://*', nothing = 1)", "Binder Error", id="option"),
+        pytest.param("from read_csv('landing://a.csv')", "IO Error: No files found", id="file"),
     ],
 )
 def test_a_query_that_fails_says_so_in_the_words_of_the_database(
@@ -267,6 +297,36 @@ def test_only_the_two_views_are_shown(sales_settings: Settings) -> None:
     with open_views(sales_settings) as db:
         query_views(db, "from requests")
         assert query_views(db, "show tables").fetchall() == [("partitions",), ("requests",)]
+
+
+# output
+
+TEXTS = (
+    st.none() | st.text(max_size=9) | st.sampled_from(["", "a\nb", "\r", "\x1b[31m", "\u202e", "#", ",", '"', "NULL"])
+)
+ROWS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5)
+
+
+@given(ROWS, st.text(min_size=1, max_size=9))
+def test_a_table_is_drawn_printable_and_line_by_line(rows: list[tuple[str | None, str | None]], name: str) -> None:
+    with duckdb.connect() as db:
+        db.execute(f"create table t ({quote_name(name.replace(chr(0), 'x') + ' ')} varchar, list varchar[], n integer)")
+        for text, other in rows:
+            db.execute("insert into t values ($1, [$2], 7)", [text, other])
+        lines = draw_table(db.table("t"))
+    assert [line for line in lines if not line.isprintable()] == []
+    assert [line[0] for line in lines] == [*"┌││├", *"│" * len(rows), "└"]
+
+
+@given(ROWS)
+def test_csv_is_what_the_database_writes(rows: list[tuple[str | None, str | None]]) -> None:
+    with duckdb.connect() as db, TemporaryDirectory() as folder:
+        db.execute('create table t ("a,b" varchar, list varchar[], day date, "at" timestamptz, ok boolean)')
+        for text, other in rows:
+            db.execute("insert into t values ($1, [$2, 'x'], '2024-01-01', '2024-01-01', true)", [text, other])
+        db.table("t").write_csv(f"{folder}/t.csv")
+        written = Path(folder, "t.csv").read_bytes().decode()
+        assert "".join(f"{line}\n" for line in csv_lines(db.table("t"))) == written
 
 
 # partitions
