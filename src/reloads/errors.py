@@ -46,20 +46,13 @@ def one_line(text: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without characters that a terminal or a log would act on: they are escaped, line breaks too."""
-    if text.isprintable():
-        return text
+    """The text as it can be shown anywhere: what ends a line, steers a terminal or is not seen is escaped.
+
+    Letters, accents and signs of all scripts stay.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shorten(text: str, length: int = 80) -> str:
     """The text, or as much of it as fits into a sentence."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def printable(text: str) -> str:
-    """The text as it can be shown anywhere: what ends a line, steers a terminal or is not seen is escaped.
-
-    Letters, accents and signs of all scripts stay.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
