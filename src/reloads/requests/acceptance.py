@@ -118,17 +118,18 @@ class _Look:
 
     def _decide(self, file: DroppedFile) -> None:
         judgement = self._judge(file)
+        if self._is_left(file, judgement):
+            return
         if not file.is_taken:
-            if self._is_left(file, judgement):
-                return
             taken = take(file, self.queue.landing)
             if taken is None:
                 return
             file = taken
+            # Its time of change is that of the rename now, so it is only asked for again where the content is another.
             if not is_unchanged(judgement, file):
                 judgement = self._judge(file)
-        if self._is_left(file, judgement):
-            return
+                if self._is_left(file, judgement):
+                    return
         if judgement.fault:
             self._rejected[file] = f"{file.name}: {judgement.fault}"
         else:

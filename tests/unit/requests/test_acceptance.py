@@ -321,6 +321,15 @@ def test_an_incomplete_file_that_rests_is_rejected(landing: Path, process: Proce
     assert "a.json" in process(seconds=10).rejected
 
 
+def test_a_bad_file_that_rests_is_rejected_by_the_look_that_takes_it(
+    landing: Path, queue: Queue, catalog: Catalog
+) -> None:
+    (landing / "a.json").write_bytes(b"bad")
+    while (landing / "a.json").exists():
+        process_files(queue, catalog=catalog, now=datetime.now(UTC), today=TODAY, stable_seconds=0.05)
+    assert names_in(landing / "rejected") == ["a.error.txt", "a.json"]
+
+
 @pytest.mark.parametrize("year", [1990, 2099])
 def test_a_time_that_a_copy_brought_along_does_not_count(landing: Path, process: Process, year: int) -> None:
     (landing / "a.json").write_bytes(b"bad")
