@@ -63,13 +63,17 @@ def list_notes(folder: Path) -> list[Note]:
     return sorted(notes, key=lambda note: (note.written_at, note.path))
 
 
-def list_waiting(landing: Path) -> list[Note]:
-    """The notes in the drop folder beside a file that waits there."""
-    stems: set[bytes] = set()
+def list_waiting(landing: Path) -> dict[str, Note]:
+    """The notes in the drop folder beside a file that waits there, oldest first, by the printable name of that file."""
+    files: dict[bytes, str] = {}
     with suppress(OperatorError):
         for entry in list_request_files(landing):
-            stems.add(os.fsencode(Path(entry.name).stem)[:NAME_BYTES])
-    return [note for note in list_notes(landing) if os.fsencode(note.path.name.removesuffix(ENDING)) in stems]
+            files[os.fsencode(Path(entry.name).stem)[:NAME_BYTES]] = printable_name(entry.name)
+    waiting: dict[str, Note] = {}
+    for note in list_notes(landing):
+        if file := files.get(os.fsencode(note.path.name.removesuffix(ENDING))):
+            waiting[file] = note
+    return waiting
 
 
 def find_note(notes: list[Note], name: str) -> Note | None:

@@ -45,7 +45,7 @@ def status(
     ended.sort(key=itemgetter(0))
     lines = [_format_ended(item) for _, item in (ended if everything else ended[-SHOWN_ENDED:])]
     lines += [_format_record(record) for record in queue.records("accepted")]
-    lines += [_format_note("waiting", note) for note in list_waiting(queue.landing)]
+    lines += [_format_note("waiting", note) for note in list_waiting(queue.landing).values()]
     for line in lines or ["no requests yet; ask with: reloads request TABLE FIRST [LAST]"]:
         say(line)
 
@@ -119,7 +119,7 @@ def _show_request(queue: Queue, name: str) -> None:
         say(f"{location.state}: {location.path}")
         for line in location.path.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             say(_escape_json(line))
-    elif note := find_note(list_waiting(queue.landing), name):
+    elif note := list_waiting(queue.landing).get(printable_name(name)):
         say(note.sentence())
     elif name in _waiting_names(queue.landing):
         say(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")

@@ -206,7 +206,10 @@ def _describe_fault(error: duckdb.Error) -> str:
 
 
 def draw_table(answer: duckdb.DuckDBPyRelation) -> list[str]:
-    """The lines of the table as the database draws it, each of them printable: a break within a value is escaped."""
+    """The lines of the table as the database draws it, each of them printable.
+
+    A line break in a value is drawn as a backslash and an n.
+    """
     return [printable(line) for line in str(answer).removesuffix("\n").split("\n")]
 
 

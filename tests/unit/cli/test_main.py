@@ -200,3 +200,42 @@ def test_history_lists_versions_and_says_where_there_are_none(home: Path) -> Non
     assert nothing.startswith("nothing of clicks on 2024-01-02 is published, and nothing is kept\n")
     unknown = reloads(home, "history", "click")
     assert (unknown.returncode, unknown.stderr) == (1, "reloads: table 'click' is unknown; known tables are clicks\n")
+
+
+def test_a_file_among_the_records_that_is_none_is_one_printable_line(home: Path) -> None:
+    odd = home / "landing/accepted/two\nlines\x1b[2J.json"
+    odd.parent.mkdir(parents=True)
+    odd.write_text("no record")
+    done = reloads(home, "status")
+    assert done.returncode == 0
+    [line] = done.stderr.splitlines()
+    assert line.isprintable()
+    assert r"two\nlines\x1b[2J.json is not a record" in line
+
+
+def test_a_rejected_file_is_in_the_list_and_has_its_sentence(home: Path) -> None:
+    (home / "landing").mkdir()
+    (home / "landing/bad.json").write_text('{"table": "clicks", "start_date": "1999-01-01"}')
+    settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
+    collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC), accepted=[])
+    sentence = "bad.json: start_date 1999-01-01 is before the first day of 'clicks'; begin at 2024-01-01"
+    [line] = reloads(home, "status").stdout.splitlines()
+    assert line.startswith("rejected  ")
+    assert line.endswith(f"  {sentence}")
+    done = reloads(home, "status", "bad.json")
+    assert (done.returncode, done.stderr) == (1, f"reloads: {sentence}\n")
+
+
+def test_wait_ends_with_the_sentence_when_the_file_is_rejected(home: Path) -> None:
+    command = [sys.executable, "-m", "reloads.cli.main", "request", "clicks", "2024-03-01", "--wait"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(home), text=True, stdout=pipe, stderr=pipe) as waiting:
+        assert waiting.stdout
+        assert "dropped" in waiting.stdout.readline()
+        [file] = (home / "landing").glob("*.json")
+        file.write_text("{}")
+        settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
+        collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC), accepted=[])
+        _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1
+    assert f"reloads: {file.name}: " in err

@@ -1,0 +1,207 @@
+"""The notes beside refused files: each has its line in the status, in the order of time, whatever lies there."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from reloads.cli import watch
+from reloads.cli.notes import SENTENCE_CHARACTERS, find_note, list_notes, list_waiting
+from reloads.days import Days
+from reloads.errors import RequestError
+from reloads.files import printable_name
+from reloads.requests.acceptance import process_files
+from reloads.requests.queue import Queue
+from reloads.requests.record import Record
+from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
+
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+DAYS = Days.parse(["2024-01-01"])
+
+
+@pytest.fixture
+def landing(sales_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RELOADS_HOME", str(sales_settings.home))
+    return sales_settings.landing
+
+
+def write_note(folder: Path, name: str, text: str, *, minutes: float = 0) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.error.txt"
+    path.write_text(text)
+    seconds = (NOW + timedelta(minutes=minutes)).timestamp()
+    os.utime(path, (seconds, seconds))
+    return path
+
+
+def write_done(landing: Path, name: str, *, minutes: float) -> None:
+    at = NOW + timedelta(minutes=minutes)
+    record = Record(id=name, mode="landing", table="sales", days=DAYS, published=DAYS, accepted_at=at, finished_at=at)
+    Queue(landing).file_away(record)
+
+
+def status(capsys: pytest.CaptureFixture[str], *, everything: bool = False) -> list[str]:
+    watch.status(everything=everything)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_rejected_files_are_among_the_ended_requests_in_the_order_of_time(
+    landing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_done(landing, "first", minutes=0)
+    write_note(landing / "rejected", "second", "second.json: no\n", minutes=1)
+    write_done(landing, "third", minutes=2)
+    write_note(landing / "rejected", "event-sales", "event on requested/sales: no\n", minutes=3)
+    lines = status(capsys)
+    assert [line.split()[0] for line in lines] == ["done", "rejected", "done", "rejected"]
+    assert lines[1::2] == [
+        "rejected  2026-03-01 12:31:00  second.json: no",
+        "rejected  2026-03-01 12:33:00  event on requested/sales: no",
+    ]
+
+
+def test_the_last_ten_are_shown_of_both_kinds_together_and_all_with_all(
+    landing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write_done(landing, f"r{number}", minutes=2 * number)
+        write_note(landing / "rejected", f"n{number}", f"n{number}.json: no", minutes=2 * number + 1)
+    assert [line.split()[0] for line in status(capsys)] == ["done", "rejected"] * 5
+    assert "n3.json" in status(capsys)[1]
+    assert [line.split()[0] for line in status(capsys, everything=True)] == ["done", "rejected"] * 8
+
+
+def test_a_file_that_waits_is_listed_with_the_sentence_beside_it(
+    landing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "é" * 124
+    for name in ("waits", long):
+        (landing / f"{name}.json").touch()
+    write_note(landing, "waits", "waits.json cannot be read; grant access to it")
+    write_note(landing, long[:120], "the long one cannot be read; grant access to it", minutes=1)
+    write_note(landing, "gone", "gone.json cannot be read; grant access to it")
+    assert status(capsys) == [
+        "waiting   2026-03-01 12:30:00  waits.json cannot be read; grant access to it",
+        "waiting   2026-03-01 12:31:00  the long one cannot be read; grant access to it",
+    ]
+    watch.status("waits.json")
+    assert capsys.readouterr().out == "waits.json cannot be read; grant access to it\n"
+
+
+def test_whatever_lies_where_a_note_should_has_its_line(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = landing / "rejected"
+    folder.mkdir()
+    os.mkfifo(folder / "a pipe.error.txt")
+    (folder / "a folder.error.txt").mkdir()
+    (folder / "a link.error.txt").symlink_to("/etc/passwd")
+    (folder / "no UTF-8.error.txt").write_bytes(b"caf\xe9\xff")
+    (folder / "two lines.error.txt").write_text("one\ntwo\n")
+    (folder / "empty.error.txt").touch()
+    with (folder / "huge.error.txt").open("wb") as file:
+        file.truncate(2**33)
+    ages = {path.name: number for number, path in enumerate(sorted(folder.iterdir()))}
+    for name, number in ages.items():
+        os.utime(folder / name, (number, number), follow_symlinks=False)
+    os.utime(folder / "two lines.error.txt", (-(2**31), 2**40))
+    sentences = [line[31:] for line in status(capsys)]
+    assert [sentence[:80] for sentence in sentences] == [
+        "a folder: its note cannot be read (it is a folder)",
+        "a link: its note cannot be read (it is a symbolic link)",
+        "a pipe: its note cannot be read (it is not a regular file)",
+        "empty: its note is empty",
+        "\\x00" * 20,
+        r"caf\xe9\xff",
+        "one two",
+    ]
+    assert max(map(len, sentences)) <= 4 * SENTENCE_CHARACTERS
+
+
+def test_a_note_that_nobody_may_read_says_so(landing: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    write_note(landing / "rejected", "a", "no").chmod(0)
+    [note] = list_notes(landing / "rejected")
+    assert note.sentence() == "a: its note cannot be read (Permission denied)"
+
+
+def test_a_note_that_is_gone_says_so(landing: Path) -> None:
+    path = write_note(landing / "rejected", "a", "no")
+    [note] = list_notes(landing / "rejected")
+    path.unlink()
+    assert note.sentence() == "a: its note cannot be read (No such file or directory)"
+
+
+def test_folders_that_are_missing_have_no_notes(tmp_path: Path) -> None:
+    assert list_notes(tmp_path / "rejected") == []
+    assert list_waiting(tmp_path / "landing") == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("plain.json", id="plain"),
+        pytest.param("two\nlines.json", id="newline"),
+        pytest.param(os.fsdecode(b"caf\xe9.json"), id="Latin-1"),
+        pytest.param("\x1b[2J\u202e.json", id="terminal"),
+        pytest.param("a.b.c.json", id="dots"),
+        pytest.param("[a]*?.json", id="pattern"),
+        pytest.param("é" * 125 + ".json", id="long"),
+        pytest.param("a.error.txt.json", id="like a note"),
+    ],
+)
+def test_status_of_a_rejected_file_is_its_sentence(landing: Path, sales_tables: Path, name: str) -> None:
+    catalog = Catalog.load(sales_tables)
+    for table in ("nothing", "nowhere"):  # the second gets another name in rejected/
+        (landing / name).write_text(json.dumps({"table": table, "start_date": "2024-01-01"}))
+        later = datetime.now(UTC) + timedelta(hours=1)
+        process_files(Queue(landing), catalog=catalog, now=later, today=later.date(), stable_seconds=0)
+    os.utime(max((landing / "rejected").glob("*.error.txt"), key=lambda path: path.stat().st_mtime_ns), (2**31, 2**31))
+    for asked in (name, printable_name(name)):
+        with pytest.raises(RequestError, match="table 'nowhere' is unknown") as caught:
+            watch.status(asked)
+        assert str(caught.value).startswith(f"{printable_name(name)}: ")
+
+
+def test_status_of_a_file_is_what_became_of_it_last(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, minutes in {"a": 0, "b": 4}.items():
+        at = NOW + timedelta(minutes=minutes)
+        record = Record(id=name, mode="landing", table="sales", days=DAYS, accepted_at=at, file="mine.json")
+        Queue(landing).add(record)
+        write_note(landing / "rejected", "mine", "mine.json: no", minutes=2)
+        if name == "a":
+            with pytest.raises(RequestError, match=r"^mine.json: no$"):
+                watch.status("mine.json")
+    watch.status("mine.json")
+    assert '"id": "b"' in capsys.readouterr().out
+    watch.status("a")
+    assert '"id": "a"' in capsys.readouterr().out
+
+
+def test_status_of_a_file_in_the_drop_folder_says_where_it_is(
+    landing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "two\nlines.json"
+    (landing / name).touch()
+    for asked in (name, printable_name(name)):
+        watch.status(asked)
+        assert capsys.readouterr().out.startswith(r"two\nlines.json is still in the drop folder; ")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "accepted", "../tables", "x" * 5000, "a\x1b[2J"])
+def test_status_of_anything_else_is_a_sentence(landing: Path, name: str) -> None:
+    for state in ("accepted", "rejected"):
+        (landing / state).mkdir()
+    with pytest.raises(RequestError, match=r"is not a request; reloads status lists them$"):
+        watch.status(name)
+
+
+def test_a_note_of_a_name_that_begins_alike_is_another(landing: Path) -> None:
+    write_note(landing / "rejected", "a-2", "a-2.json: no")
+    notes = list_notes(landing / "rejected")
+    assert find_note(notes, "a.json") is None
+    assert find_note(notes, "a-2.json") == find_note(notes, "a-2") == notes[0]
