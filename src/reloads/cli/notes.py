@@ -16,7 +16,7 @@ from reloads.files import printable_name
 from reloads.requests.drop_folder import list_request_files, read_file
 
 ENDING = ".error.txt"
-NAME_BYTES = 240
+NAME_BYTES = 200
 """As much of a waiting file's name as the name of its note has."""
 
 COMPARED_CHARACTERS = 50

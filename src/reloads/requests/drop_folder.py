@@ -43,17 +43,14 @@ class DroppedFile:
     path: Path
     stem: str
     """The name under which it was dropped, without its ending and without what is too long."""
+    name: str
+    """The name under which it was dropped, printable."""
     arrived_ns: int
     """When its last change ended: when it was written, or renamed into the folder."""
     inode: int
     signature: tuple[int, ...]
     """Changes with the file."""
     is_taken: bool = False
-
-    @property
-    def name(self) -> str:
-        """The name under which it was dropped, printable."""
-        return printable_name(f"{self.stem}.json")
 
     @property
     def origin(self) -> str:
@@ -85,7 +82,8 @@ def list_arrivals(landing: Path) -> list[DroppedFile]:
         with suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
             path, stem = Path(entry.path), _cut_stem(entry.name)
-            files.append(DroppedFile(path, stem, status.st_ctime_ns, status.st_ino, _signature(status)))
+            name = printable_name(entry.name)
+            files.append(DroppedFile(path, stem, name, status.st_ctime_ns, status.st_ino, _signature(status)))
     return sorted(files, key=lambda file: (file.arrived_ns, file.stem))
 
 
@@ -96,7 +94,8 @@ def _list_taken(landing: Path) -> Iterator[DroppedFile]:
             if match:
                 signature = _signature(entry.stat(follow_symlinks=False))
                 arrived_ns, inode, stem = int(match[1]), int(match[2]), match[3]
-                yield DroppedFile(Path(entry.path), stem, arrived_ns, inode, signature, is_taken=True)
+                name = printable_name(f"{stem}.json")
+                yield DroppedFile(Path(entry.path), stem, name, arrived_ns, inode, signature, is_taken=True)
 
 
 def _cut_stem(name: str) -> str:

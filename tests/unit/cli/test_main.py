@@ -217,7 +217,7 @@ def test_a_rejected_file_is_in_the_list_and_has_its_sentence(home: Path) -> None
     (home / "landing").mkdir()
     (home / "landing/bad.json").write_text('{"table": "clicks", "start_date": "1999-01-01"}')
     settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
-    collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC), accepted=[])
+    collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC))
     sentence = "bad.json: start_date 1999-01-01 is before the first day of 'clicks'; begin at 2024-01-01"
     [line] = reloads(home, "status").stdout.splitlines()
     assert line.startswith("rejected  ")
@@ -235,7 +235,7 @@ def test_wait_ends_with_the_sentence_when_the_file_is_rejected(home: Path) -> No
         [file] = (home / "landing").glob("*.json")
         file.write_text("{}")
         settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
-        collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC), accepted=[])
+        collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC))
         _, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     assert f"reloads: {file.name}: " in err
