@@ -83,7 +83,7 @@ def test_a_file_that_waits_is_listed_with_the_sentence_beside_it(
     for name in ("waits", long):
         (landing / f"{name}.json").touch()
     write_note(landing, "waits", "waits.json cannot be read; grant access to it")
-    write_note(landing, long[:120], "the long one cannot be read; grant access to it", minutes=1)
+    write_note(landing, long[:100], "the long one cannot be read; grant access to it", minutes=1)
     write_note(landing, "gone", "gone.json cannot be read; grant access to it")
     assert status(capsys) == [
         "waiting   2026-03-01 12:30:00  waits.json cannot be read; grant access to it",
