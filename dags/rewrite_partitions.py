@@ -20,10 +20,12 @@ import os
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
 
-from reloads.airflow.assets import request_asset, rewritten_alias, warehouse_asset
-from reloads.airflow.tasks import origin_of, plain_errors, request_event, retry_arguments
-from reloads.requests.events import accept_foreign_events, publication_extra, unseen_since
+from reloads.airflow.assets import request_asset, request_schedule, rewritten_alias, warehouse_asset
+from reloads.airflow.tasks import event_reader, origin_of, plain_errors, retry_arguments, shown_refusals
+from reloads.requests.announcement import look_again_extra, publication_extra
+from reloads.requests.events import accept_foreign_events
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -36,7 +38,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         f"rewrite_{table}",
         doc_md=__doc__,
         description=f"Rewrite the partitions of {table} that somebody asked for",
-        schedule=[request_asset(table)],
+        schedule=request_schedule(table),
         start_date=datetime(2024, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
@@ -49,9 +51,9 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         },
     ):
 
-        @task(inlets=[request_asset(table)])
-        def plan(table, *, dag_run=None, params=None, inlet_events=None, **context):
-            """Cut what is outstanding into batches."""
+        @task(inlets=[request_asset(table)], outlets=[rewritten_alias(table)])
+        def plan(table, *, dag_run=None, params=None, inlet_events=None, outlet_events=None, **context):
+            """Cut what is outstanding into batches; each event that is refused goes with them, to turn the run red."""
             from reloads.runs.plan_step import plan_batches
 
             now = datetime.now(UTC)
@@ -59,15 +61,20 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 catalog = Catalog.load(settings.tables)
                 if params["start_date"] or params["end_date"]:
                     request_by_hand(settings, catalog, {"table": table, **params}, now=now, origin=origin_of(dag_run))
-                events = inlet_events[request_asset(table)].after(unseen_since(settings, table, now=now))
-                accept_foreign_events(settings, catalog, table, map(request_event, events), now=now)
-                return [batch.to_json() for batch in plan_batches(settings, catalog, table, now=now)]
+                log_of_events = event_reader(inlet_events[request_asset(table)])
+                followed = accept_foreign_events(settings, catalog, table, log_of_events, now=now)
+                batches = [batch.to_json() for batch in plan_batches(settings, catalog, table, now=now)]
+            if followed.look_again:
+                outlet_events[rewritten_alias(table)].add(request_asset(table), extra=look_again_extra(table))
+            return batches + [{"label": sentence, "is_refusal": True} for sentence in shown_refusals(followed.rejected)]
 
         @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
             """Rewrite and publish one batch."""
             from reloads.runs.rewrite_step import run_batch
 
+            if batch.get("is_refusal"):
+                raise AirflowFailException(batch["label"])
             with plain_errors():
                 outcome = run_batch(settings, table, batch, run=run_id, now=datetime.now(UTC))
                 ti.xcom_push("outcome", outcome.to_json())
@@ -78,7 +85,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             """Record what came of it, and wake whoever waits for it."""
             from reloads.runs.settle_step import settle_batches
 
-            batches = ti.xcom_pull(task_ids="plan") or []
+            batches = [batch for batch in ti.xcom_pull(task_ids="plan") or [] if not batch.get("is_refusal")]
             outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))
             with plain_errors():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))

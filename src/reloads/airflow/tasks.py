@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
 
-from reloads.errors import OperatorError, ReloadsError, TableError, shorten
-from reloads.requests.events import RequestEvent
+from reloads.errors import OperatorError, ReloadsError, TableError, one_line, shorten
+from reloads.requests.event_pages import LatePageError, ReadPage, RequestEvent, UnreadableEventError
 from reloads.settings import Settings
 
 SHOWN_REFUSALS = 5
@@ -40,6 +40,28 @@ def request_event(event: Any) -> RequestEvent:
     return RequestEvent(
         timestamp=event.timestamp, origin=f"event/{event.id}/{event.timestamp}", extra=event.extra or {}
     )
+
+
+def event_reader(inlet_events: Any) -> ReadPage:
+    """The log of the events of one asset, whose accessor is ``inlet_events``."""
+
+    def read_page(after: datetime, limit: int, before: datetime | None = None) -> Sequence[RequestEvent]:
+        try:
+            return [request_event(event) for event in inlet_events.after(after).before(before).ascending().limit(limit)]
+        except AirflowRuntimeError as error:
+            raise _describe_failure(error) from None
+
+    return read_page
+
+
+def _describe_failure(error: AirflowRuntimeError) -> OperatorError:
+    detail = error.error.detail or {}
+    kind, fault = detail.get("exception_type"), shorten(one_line(detail.get("message")), 200)
+    if kind == "ValidationError":
+        # Airflow stores an extra nested deeper than its own client reads (some 200 levels).
+        return UnreadableEventError(f"Airflow's client refuses it, {fault}")
+    sentence = f"the API server does not hand out events ({fault}); look at its log, it is tried again"
+    return LatePageError(sentence) if kind == "ReadTimeout" else OperatorError(sentence)
 
 
 def shown_refusals(sentences: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Announcements: one asset event on ``requested/<table>`` for all requests of a table that one look found.
+"""What the asset events say that this pipeline emits.
 
-The event only wakes the consumer, which reads the requests from the queue. So one event is enough for any number of
-them, and a burst of requests does not become a burst of events.
+An announcement is one event on ``requested/<table>`` for all requests of a table that one look found. It only wakes the
+consumer, which reads the requests from the queue. So one event is enough for any number of them, and a burst of
+requests does not become a burst of events.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Self
 
+from reloads.days import Days
 from reloads.requests.record import Record
+
+LOOK_AGAIN = "look-again"
+"""What stands for the request in the event by which a plan has the next one look back at the log of events."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,18 @@ def announce(records: Iterable[Record]) -> list[Announcement]:
         known = announcements.get(record.table)
         announcements[record.table] = known.with_record(record) if known else Announcement.of(record)
     return list(announcements.values())
+
+
+def look_again_extra(table: str) -> dict[str, Any]:
+    """The extra of the event on ``requested/<table>`` that only asks for one more run."""
+    return {"table": table, "request": LOOK_AGAIN}
+
+
+def publication_extra(table: str, days: Days) -> dict[str, Any]:
+    """The extra of the event on ``warehouse/<table>`` that says which partitions were published."""
+    return {
+        "table": table,
+        "start_date": str(days.ranges[0].first),
+        "end_date": str(days.ranges[-1].last),
+        "ranges": days.texts(),
+    }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.requests.announcement import Announcement, announce
+from reloads.requests.announcement import Announcement, announce, publication_extra
 from reloads.requests.record import Record
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
@@ -47,3 +47,13 @@ def test_each_table_has_one_announcement_that_holds_all_its_days_and_names_its_f
         days = sorted(day for record in of_table for day in record.days)
         assert (one.first, one.last) == (days[0], days[-1])
         assert (one.request, one.requests) == (of_table[0].id, len(of_table))
+
+
+def test_a_publication_names_its_ranges() -> None:
+    published = Days.parse(["2024-06-01..2024-06-03", "2024-06-30"])
+    assert publication_extra("sales", published) == {
+        "table": "sales",
+        "start_date": "2024-06-01",
+        "end_date": "2024-06-30",
+        "ranges": published.texts(),
+    }
