@@ -39,7 +39,8 @@ def test_an_event_of_somebody_else_is_served_without_a_file(pipeline: Pipeline) 
     assert pipeline.rows("foreign") == {"2024-08-01": ROWS_A_DAY, "2024-08-02": ROWS_A_DAY}
 
 
-def test_an_event_of_somebody_else_with_a_bad_range_is_rejected_and_turns_nothing_red(pipeline: Pipeline) -> None:
+def test_an_event_of_somebody_else_with_a_bad_range_is_rejected_and_turns_its_run_red(pipeline: Pipeline) -> None:
+    before = {run["dag_run_id"] for run in pipeline.rest.runs("rewrite_foreign")}
     asset = pipeline.rest.asset_id("requested/foreign")
     extra = {"start_date": "2024-08-31", "end_date": "2024-08-30"}
     pipeline.rest.post("/assets/events", {"asset_id": asset, "extra": extra})
@@ -48,7 +49,10 @@ def test_an_event_of_somebody_else_with_a_bad_range_is_rejected_and_turns_nothin
     [note] = pipeline.wait_for("a rejection", lambda: list(rejected.glob("event-foreign-*.error.txt")))
     assert "end_date 2024-08-30 is before start_date 2024-08-31; swap them" in note.read_text()
     pipeline.wait_for_quiet("foreign")
-    assert {run["state"] for run in pipeline.rest.runs("rewrite_foreign")} == {"success"}
+    runs = [run for run in pipeline.rest.runs("rewrite_foreign") if run["dag_run_id"] not in before]
+    assert [run["state"] for run in runs] == ["failed"]
+    log = pipeline.rest.log("rewrite_foreign", runs[0]["dag_run_id"], "rewrite", map_index=0)
+    assert "end_date 2024-08-30 is before start_date 2024-08-31; swap them" in log
 
 
 def test_the_form_asks_for_the_days_it_names(pipeline: Pipeline) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reloads.days import Days
+from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue, State
-from reloads.requests.record import Mode, Record, new_record
+from reloads.requests.record import Mode, Record
 from reloads.requests.request import parse_request
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch

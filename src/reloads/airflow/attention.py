@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-LONGEST_PAUSE_SECONDS = 3600.0
+LONGEST_PAUSE_SECONDS = 600.0
 REST_MARGIN_SECONDS = 0.25
 """How much longer than ``stable_seconds`` a file has rested when it is rung for again.
 
@@ -46,8 +46,8 @@ class Attention:
     A file is rung for as soon as its writer closed or renamed it, and again once it has rested for ``stable_seconds``,
     because one that does not parse is left alone until then. A file whose writer is not known to be through is rung for
     once it has rested. Should it still lie there, unchanged, ``rescan_seconds`` later, it is rung for again, and then
-    after twice as long each time, up to an hour: a ring may get lost, but a file that cannot be read must not ring for
-    ever.
+    after twice as long each time, up to ten minutes: a ring may get lost, a table may be mended, but a file that cannot
+    be read must not ring all the time.
     """
 
     stable_seconds: float

@@ -42,7 +42,8 @@ from reloads.inspection.check_tables import check_tables
 from reloads.inspection.preview import PlanLine, preview
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.requests.request import ReloadRequest, json_schema
+from reloads.requests.request import ReloadRequest
+from reloads.requests.request_file import json_schema
 from reloads.runs.local_run import run_locally
 from reloads.settings import Settings
 
@@ -163,7 +164,7 @@ def _await_record(queue: Queue, file: str, days: int) -> Record:
     with _progress() as progress:
         bar = progress.add_task("waiting for Airflow", total=days)
         while True:
-            record = next((record for record in _all_records(queue) if record.file == file), None)
+            record = next((record for record in queue.all_records() if record.file == file), None)
             if record is None and (note := find_note(list_notes(queue.landing / "rejected"), file)):
                 raise RequestError(note.sentence())
             if record is not None:
@@ -172,11 +173,6 @@ def _await_record(queue: Queue, file: str, days: int) -> Record:
                 if not record.outstanding:
                     return record
             time.sleep(LOOK_EVERY_SECONDS)
-
-
-def _all_records(queue: Queue) -> Iterator[Record]:
-    for state in ("accepted", "done", "failed", "cancelled"):
-        yield from queue.records(state)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import typer
 
 from reloads.cli.console import REQUEST, complain, current_settings, current_time, current_user, print_outcome, say
 from reloads.requests.control import cancel_request, find_records, retry_request
-from reloads.requests.queue import Queue, knock
+from reloads.requests.neglect import knock
+from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.local_run import cascade_locally
 from reloads.runs.undo import undo_request

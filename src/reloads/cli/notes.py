@@ -13,11 +13,7 @@ from pathlib import Path
 
 from reloads.errors import OperatorError, RequestError, one_line, shorten
 from reloads.files import printable_name
-from reloads.requests.drop_folder import list_request_files, read_file
-
-ENDING = ".error.txt"
-NAME_BYTES = 200
-"""As much of a waiting file's name as the name of its note has."""
+from reloads.requests.drop_folder import NOTE, cut_stem, list_request_files, read_file
 
 COMPARED_CHARACTERS = 50
 """A rejected file of a taken or a long name gets another; so much of it stays."""
@@ -36,7 +32,7 @@ class Note:
     @property
     def label(self) -> str:
         """The name of the note without its ending, printable."""
-        return printable_name(self.path.name.removesuffix(ENDING))
+        return printable_name(self.path.name.removesuffix(NOTE))
 
     def sentence(self) -> str:
         """The one sentence of the note; of one that cannot be read, why."""
@@ -54,7 +50,7 @@ def list_notes(folder: Path) -> list[Note]:
     notes: list[Note] = []
     try:
         with os.scandir(folder) as entries:
-            candidates = [entry for entry in entries if entry.name.endswith(ENDING)]
+            candidates = [entry for entry in entries if entry.name.endswith(NOTE)]
     except OSError:
         return []
     for entry in candidates:
@@ -68,10 +64,10 @@ def list_waiting(landing: Path) -> dict[str, Note]:
     files: dict[bytes, str] = {}
     with suppress(OperatorError):
         for entry in list_request_files(landing):
-            files[os.fsencode(Path(entry.name).stem)[:NAME_BYTES]] = printable_name(entry.name)
+            files[os.fsencode(cut_stem(entry.name))] = printable_name(entry.name)
     waiting: dict[str, Note] = {}
     for note in list_notes(landing):
-        if file := files.get(os.fsencode(note.path.name.removesuffix(ENDING))):
+        if file := files.get(os.fsencode(note.path.name.removesuffix(NOTE))):
             waiting[file] = note
     return waiting
 

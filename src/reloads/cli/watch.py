@@ -23,8 +23,7 @@ from reloads.requests.record import Record
 from reloads.tables.catalog import Catalog
 
 SHOWN_ENDED = 10
-RECORD_STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
-"""In the order in which records move, so that one that moves meanwhile is met all the same."""
+ENDED_STATES: tuple[State, ...] = ("done", "failed", "cancelled")
 
 
 def status(
@@ -39,7 +38,7 @@ def status(
         return
     # Sorted by time alone; a note is read only if it is shown.
     ended: list[tuple[datetime, Record | Note]] = []
-    for state in RECORD_STATES[1:]:
+    for state in ENDED_STATES:
         ended += [(record.finished_at or record.accepted_at, record) for record in queue.records(state)]
     ended += [(note.written_at, note) for note in list_notes(queue.landing / "rejected")]
     ended.sort(key=itemgetter(0))
@@ -75,7 +74,8 @@ def sql(
     csv: Annotated[bool, typer.Option("--csv", help="as CSV, whole")] = False,
 ) -> None:
     """Ask the index: the views are requests (every record) and partitions (every file, with its provenance)."""
-    from reloads.inspection.sql_views import csv_lines, draw_table, open_views, query_views
+    from reloads.inspection.sql_query import csv_lines, draw_table, query_views
+    from reloads.inspection.sql_views import open_views
 
     with open_views(current_settings()) as db:
         answer = query_views(db, statement)
@@ -130,12 +130,11 @@ def _show_request(queue: Queue, name: str) -> None:
 def _find_record(queue: Queue, name: str) -> Record | None:
     """The record of that id, or the newest that was made from the dropped file of that name."""
     newest: Record | None = None
-    for state in RECORD_STATES:
-        for record in queue.records(state):
-            if record.id == name:
-                return record
-            if record.file == printable_name(name) and (newest is None or newest.accepted_at < record.accepted_at):
-                newest = record
+    for record in queue.all_records():
+        if record.id == name:
+            return record
+        if record.file == printable_name(name) and (newest is None or newest.accepted_at < record.accepted_at):
+            newest = record
     return newest
 
 

@@ -10,7 +10,8 @@ from reloads.days import Days
 from reloads.partition_filter import KeyFilter
 from reloads.planning.selection import select_record_days
 from reloads.planning.staleness import TableState
-from reloads.requests.record import Record, new_record
+from reloads.requests.conversion import new_record
+from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog

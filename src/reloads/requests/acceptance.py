@@ -87,7 +87,7 @@ class _Look:
 
     def process(self, arrived_before: datetime | None) -> None:
         """Look at all files, and at those that arrive meanwhile."""
-        looked_at: set[tuple[str, tuple[int, ...]]] = set()
+        looked_at: set[tuple[str, tuple[int, int, int]]] = set()
         while len(looked_at) < FILES_PER_LOOK and len(self.files.accepted) < RECORDS_PER_LOOK:
             arrivals = [file for file in list_arrivals(self.queue.landing) if _has_arrived(file, arrived_before)]
             new_files = [file for file in arrivals if (file.path.name, file.signature) not in looked_at]

@@ -25,7 +25,7 @@ from reloads.files import (
     write_all_atomically,
     write_atomically,
 )
-from reloads.requests.request import MAX_FILE_BYTES
+from reloads.requests.request_file import MAX_FILE_BYTES
 
 TAKEN = ".taken"
 NOTE = ".error.txt"
@@ -48,9 +48,14 @@ class DroppedFile:
     arrived_ns: int
     """When its last change ended: when it was written, or renamed into the folder."""
     inode: int
-    signature: tuple[int, ...]
-    """Changes with the file."""
+    size: int
+    modified_ns: int
     is_taken: bool = False
+
+    @property
+    def signature(self) -> tuple[int, int, int]:
+        """Changes with the file and its content."""
+        return self.inode, self.size, self.modified_ns
 
     @property
     def origin(self) -> str:
@@ -79,11 +84,16 @@ def list_arrivals(landing: Path) -> list[DroppedFile]:
     """
     files = list(_list_taken(landing))
     for entry in list_request_files(landing):
-        with suppress(FileNotFoundError):
+        path, stem, name = Path(entry.path), cut_stem(entry.name), printable_name(entry.name)
+        try:
             status = entry.stat(follow_symlinks=False)
-            path, stem = Path(entry.path), _cut_stem(entry.name)
-            name = printable_name(entry.name)
-            files.append(DroppedFile(path, stem, name, status.st_ctime_ns, status.st_ino, _signature(status)))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # Whoever reads it says what is wrong with it; it must not hide the others.
+            files.append(DroppedFile(path, stem, name, 0, entry.inode(), 0, 0))
+        else:
+            files.append(DroppedFile(path, stem, name, status.st_ctime_ns, *_signature(status)))
     return sorted(files, key=lambda file: (file.arrived_ns, file.stem))
 
 
@@ -92,17 +102,17 @@ def _list_taken(landing: Path) -> Iterator[DroppedFile]:
         for entry in os.scandir(landing / TAKEN):
             match = _TAKEN_NAME.fullmatch(entry.name)
             if match:
-                signature = _signature(entry.stat(follow_symlinks=False))
-                arrived_ns, inode, stem = int(match[1]), int(match[2]), match[3]
-                name = printable_name(f"{stem}.json")
-                yield DroppedFile(Path(entry.path), stem, name, arrived_ns, inode, signature, is_taken=True)
+                inode, size, modified_ns = _signature(entry.stat(follow_symlinks=False))
+                path, stem, name = Path(entry.path), match[3], printable_name(f"{match[3]}.json")
+                yield DroppedFile(path, stem, name, int(match[1]), inode, size, modified_ns, is_taken=True)
 
 
-def _cut_stem(name: str) -> str:
+def cut_stem(name: str) -> str:
+    """As much of a file's name, without its ending, as the names of its note and of the taken file have."""
     return os.fsdecode(os.fsencode(name.removesuffix(".json"))[:LONGEST_STEM])
 
 
-def _signature(status: os.stat_result) -> tuple[int, ...]:
+def _signature(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -17,11 +17,13 @@ from hashlib import sha256
 from reloads.errors import RequestError, TableError, one_line, printable, shorten
 from reloads.files import write_all_atomically
 from reloads.requests.announcement import LOOK_AGAIN
+from reloads.requests.conversion import new_record
 from reloads.requests.drop_folder import NOTE
 from reloads.requests.event_pages import ReadPage, RequestEvent, read_pages
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, new_record
-from reloads.requests.request import EXAMPLE, MAX_FILE_BYTES, ReloadRequest, check_request, parse_json, parse_request
+from reloads.requests.record import Record
+from reloads.requests.request import EXAMPLE, ReloadRequest, check_request, parse_request
+from reloads.requests.request_file import MAX_FILE_BYTES, parse_json
 from reloads.requests.watermark import read_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog

@@ -8,13 +8,15 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from reloads.days import Days, parse_day
-from reloads.errors import RequestError
+from reloads.errors import RequestError, TableError
 from reloads.files import file_lock
 from reloads.outcome import Failure, Outcome
 from reloads.requests.acceptance import ProcessedFiles, process_files
 from reloads.requests.announcement import Announcement, announce
+from reloads.requests.conversion import new_record
+from reloads.requests.neglect import attend, find_neglected
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, new_record
+from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
 from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
 from reloads.settings import Settings
@@ -38,7 +40,7 @@ class Intake:
     announce: tuple[Announcement, ...]
     """One for each table."""
     refusals: tuple[str, ...] = ()
-    """A sentence for each file rejected, and for a form that breaks a rule."""
+    """A sentence for each file rejected, and for a form that cannot be accepted."""
     files: ProcessedFiles = field(default_factory=ProcessedFiles)
 
 
@@ -60,7 +62,8 @@ def collect_requests(
             now += timedelta(microseconds=len(accepted))
             try:
                 accepted += ask(now=now)
-            except RequestError as error:
+            except (RequestError, TableError) as error:
+                # Whoever filled in the form is there and asks again; the files must not wait for that.
                 refusals.append(str(error))
             now += timedelta(microseconds=1)
         files = _process_files(settings, queue, catalog, now, refusals)
@@ -99,7 +102,7 @@ def _collect_neglected(
     """
     announced_ids = {record.id for record in accepted}
     neglected: list[Record] = []
-    for record in queue.neglected(now=now, after=timedelta(seconds=settings.rescan_seconds)):
+    for record in find_neglected(queue, now=now, after=timedelta(seconds=settings.rescan_seconds)):
         if record.id in announced_ids:
             continue
         if not catalog.has(record.table):
@@ -109,7 +112,7 @@ def _collect_neglected(
             neglected.append(record)
     for name in catalog.tables:
         remove_watermark(settings.landing, "missing", name)
-    queue.attend(neglected)
+    attend(queue, neglected)
     return neglected
 
 

@@ -14,9 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from reloads.errors import RequestError, TableError, one_line, printable, shorten
+from reloads.requests.conversion import new_record, request_from_record
 from reloads.requests.drop_folder import DroppedFile, read_file
-from reloads.requests.record import Record, describe_fault, new_record, request_from_record
-from reloads.requests.request import EXAMPLE, MAX_REQUESTS, ReloadRequest, check_request, parse_json, parse_request
+from reloads.requests.record import Record, describe_fault
+from reloads.requests.request import EXAMPLE, ReloadRequest, check_request, parse_request
+from reloads.requests.request_file import MAX_REQUESTS, parse_json
 from reloads.tables.catalog import Catalog
 
 

@@ -5,21 +5,19 @@
     landing/failed/<id>.json      some days were not, and why
     landing/cancelled/<id>.json   some days were given up by whoever asked
 
-The content of a record changes under the queue's lock only. The modification time of a record in ``accepted/`` says
-when somebody last took care of it.
+The content of a record changes under the queue's lock only.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 
@@ -37,9 +35,11 @@ from reloads.files import (
 from reloads.outcome import Outcome
 from reloads.requests.record import Record, describe_fault
 
-STATES = ("accepted", "done", "failed", "rejected", "cancelled")
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
-LONGEST_WAIT = timedelta(minutes=10)
+STATES: tuple[State, ...] = get_args(State)
+RECORD_STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
+"""Those of the folders that hold records, in the order in which records move."""
+
 RECORDS_AT_ONCE = 500
 """So many records change before the lock is given to somebody else."""
 
@@ -80,8 +80,7 @@ class Queue:
 
     def find(self, record_id: str) -> Location | None:
         """Where the record of that id is now."""
-        # In the order in which records move, so that one that moves meanwhile is met all the same.
-        for state in ("accepted", "done", "failed", "cancelled"):
+        for state in RECORD_STATES:
             path = self.landing / state / f"{record_id}.json"
             if path.is_file():
                 return Location(state, path)
@@ -89,7 +88,7 @@ class Queue:
 
     def get(self, record_id: str) -> Record | None:
         """The record of that id, wherever it is."""
-        for _ in STATES:
+        for _ in RECORD_STATES:
             location = self.find(record_id)
             if location is None:
                 return None
@@ -99,15 +98,13 @@ class Queue:
 
     def records(self, state: State) -> list[Record]:
         """The records in that state, oldest first. A file that is not a record is logged as an error and left alone."""
-        return self._read_all(sorted((self.landing / state).glob("*.json")))
+        return read_records((self.landing / state).glob("*.json"))
 
-    def _read_all(self, paths: Iterable[Path]) -> list[Record]:
-        records: list[Record] = []
-        for path in paths:
-            record = _read_or_complain(path)
-            if record:
-                records.append(record)
-        return sorted(records, key=lambda record: (record.accepted_at, record.id))
+    def all_records(self) -> Iterator[Record]:
+        """Every record that is not archived, by state."""
+        # In the order in which records move, so that one that moves meanwhile is met all the same.
+        for state in RECORD_STATES:
+            yield from self.records(state)
 
     def accepted(self, table: str) -> list[Record]:
         """The accepted requests of ``table``, oldest first."""
@@ -213,50 +210,19 @@ class Queue:
         write_atomically(path, record.to_json())
         return path
 
-    def attend(self, records: Iterable[Record]) -> None:
-        """Note that somebody takes care of these records now."""
-        for record in records:
-            _set_time(self.landing / "accepted" / f"{record.id}.json", None)
-
-    def neglect(self, records: Iterable[Record]) -> None:
-        """Note that nobody takes care of these records yet, so that the next look announces them."""
-        for record in records:
-            _set_time(self.landing / "accepted" / f"{record.id}.json", (0, 0))
-
-    def neglected(self, *, now: datetime, after: timedelta) -> list[Record]:
-        """The accepted requests that nobody took care of for a while.
-
-        The time allowed is ``after`` for a young request and grows with its age to ten minutes, so that the requests of
-        a table that is paused for a week are not announced every minute of it. A time of attention in the future
-        (another machine's clock is ahead) counts as none.
-        """
-        # Those that somebody just took care of are not even read: of a wave of requests these are all.
-        idle_seconds: dict[Path, float] = {}
-        for path in (self.landing / "accepted").glob("*.json"):
-            with suppress(FileNotFoundError):
-                seconds = abs(now.timestamp() - path.stat().st_mtime)
-                if seconds >= after.total_seconds():
-                    idle_seconds[path] = seconds
-        neglected: list[Record] = []
-        for record in self._read_all(idle_seconds):
-            age = max(now - record.accepted_at, timedelta())
-            wait = after + min(age / 20, max(LONGEST_WAIT, after))
-            if idle_seconds[self.landing / "accepted" / f"{record.id}.json"] >= wait.total_seconds():
-                neglected.append(record)
-        return neglected
-
 
 def _single(records: Sequence[Record]) -> Record | None:
     return records[0] if records else None
 
 
-def _set_time(path: Path, times: tuple[int, int] | None) -> None:
-    try:
-        os.utime(path, times)
-    except FileNotFoundError:
-        return  # it moved on
-    except OSError as error:
-        raise cannot_write(path, error) from error
+def read_records(paths: Iterable[Path]) -> list[Record]:
+    """The records in these files, oldest first. A file that is not a record is logged as an error and left alone."""
+    records: list[Record] = []
+    for path in paths:
+        record = _read_or_complain(path)
+        if record:
+            records.append(record)
+    return sorted(records, key=lambda record: (record.accepted_at, record.id))
 
 
 def _read_or_complain(path: Path) -> Record | None:
@@ -296,13 +262,3 @@ def read_record(path: Path) -> Record:
         # Progress is written by id: under another name it would be lost, and the days be rewritten for ever.
         raise OperatorError(f"{path} holds the record {shorten(record.id)!r}; give it that name, or move it out")
     return record
-
-
-KNOCK = ".knock"
-"""A file in the drop folder; when it is written, the doorbell looks at the waiting requests at once."""
-
-
-def knock(queue: Queue, records: list[Record]) -> None:
-    """Have the doorbell announce these accepted requests now rather than at its next look."""
-    queue.neglect(records)
-    write_atomically(queue.landing / KNOCK, "")

@@ -7,9 +7,7 @@ Airflow UI and foreign asset events all go through it.
 from __future__ import annotations
 
 import json
-import re
 from datetime import date
-from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -31,13 +29,7 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.parameters import parse_parameters
 
-MAX_FILE_BYTES = 2**20
 MAX_KEY_VALUES = 1000
-MAX_REQUESTS = 5000
-"""Requests in a file, one for each table. Each becomes a record, and the files behind this one wait for all of them."""
-
-MAX_DEPTH = 50
-"""Levels of objects and lists in a file; Python's own reader gives up at a depth that depends on who calls it."""
 
 
 def _parse_day(value: object, info: ValidationInfo) -> date:
@@ -48,7 +40,7 @@ def _parse_days(value: object, info: ValidationInfo) -> Days:
     if isinstance(value, Days):
         return value
     if not isinstance(value, list | tuple):
-        shown = _show(value)
+        shown = show(value)
         raise RequestError(f"{info.field_name} {shown} is not a list; write a list of days like ['2013-01-05']")
     return Days.of(_parse_day(item, info) for item in value)
 
@@ -62,26 +54,26 @@ def _parse_table(value: object) -> str | tuple[str, ...]:
     if isinstance(value, str):
         return value
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-        raise RequestError(f"table {_show(value)} is not a name; write a table's name or a list of names")
+        raise RequestError(f"table {show(value)} is not a name; write a table's name or a list of names")
     return tuple(dict.fromkeys(value))
 
 
 def _parse_keys(value: object) -> object:
     if not isinstance(value, dict) or not all(isinstance(values, list | tuple) for values in value.values()):
-        raise RequestError(f'keys {_show(value)} is not an object of lists; write it like {{"origin": ["EWR", "JFK"]}}')
+        raise RequestError(f'keys {show(value)} is not an object of lists; write it like {{"origin": ["EWR", "JFK"]}}')
     keys: dict[str, tuple[str, ...]] = {}
     for name, values in value.items():
         texts = dict.fromkeys(_parse_key_value(name, item) for item in values)
         if not 0 < len(texts) <= MAX_KEY_VALUES:
             rule = f"write one to {MAX_KEY_VALUES} values, or leave the key out for all"
-            raise RequestError(f"keys names {len(texts)} values of {_show(name)}; {rule}")
+            raise RequestError(f"keys names {len(texts)} values of {show(name)}; {rule}")
         keys[name] = tuple(texts)
     return keys
 
 
 def _parse_key_value(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise RequestError(f'keys: {_show(value)} is not a value of {_show(name)}; write a text like "EWR" or a number')
+        raise RequestError(f'keys: {show(value)} is not a value of {show(name)}; write a text like "EWR" or a number')
     return str(value)
 
 
@@ -153,11 +145,11 @@ class ReloadRequest(BaseModel):
 def parse_request(fields: object) -> ReloadRequest:
     """The request that ``fields`` (a parsed JSON object) describes; raises ``RequestError`` with one sentence."""
     if not isinstance(fields, dict):
-        raise RequestError(f"{_show(fields)} is not a request; write an object like {EXAMPLE}")
+        raise RequestError(f"{show(fields)} is not a request; write an object like {EXAMPLE}")
     for name in fields:
         if name not in ReloadRequest.model_fields:
             known = ", ".join(ReloadRequest.model_fields)
-            raise RequestError(f"unknown field {_show(name)}; known are {known}")
+            raise RequestError(f"unknown field {show(name)}; known are {known}")
     try:
         return ReloadRequest.model_validate(fields)
     except ValidationError as error:
@@ -192,87 +184,21 @@ def _check_keys_and_parameters(request: ReloadRequest, table: Table) -> None:
     for name in request.keys:
         if name not in keys:
             cure = f"its keys are {', '.join(keys)}" if keys else "it has none, leave keys out"
-            raise RequestError(f"'{table.name}' has no key {_show(name)}; {cure}")
+            raise RequestError(f"'{table.name}' has no key {show(name)}; {cure}")
     parse_parameters(request.parameters, table.settings.parameters, table=table.name)
-
-
-def parse_json(raw: bytes) -> list[dict[str, Any]]:
-    """The objects of a request file: one object, or a list of them. Raises ``RequestError``."""
-    if len(raw) > MAX_FILE_BYTES:
-        raise RequestError(f"the file has more than {MAX_FILE_BYTES} bytes; split it into smaller ones")
-    if _depth(raw) > MAX_DEPTH:
-        raise RequestError(f"the file is nested more than {MAX_DEPTH} levels deep; write it like {EXAMPLE}")
-    try:
-        text = raw.decode("utf-8-sig")
-        parsed = json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
-        json.dumps(parsed, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which no file can hold
-    except UnicodeDecodeError as error:
-        raise RequestError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise RequestError(f"the file is not JSON ({error.msg} at {where}); mend it, like {EXAMPLE}") from error
-    except UnicodeEncodeError as error:
-        raise RequestError("a text holds half of a surrogate pair; write whole characters") from error
-    except ValueError as error:
-        raise RequestError(f"the file is not a request ({one_line(error)}); write it like {EXAMPLE}") from error
-    items = parsed if isinstance(parsed, list) else [parsed]
-    if not items:
-        raise RequestError(f"the list is empty, it asks for nothing; write an object like {EXAMPLE}")
-    for item in items:
-        if not isinstance(item, dict):
-            raise RequestError(f"{_show(item)} is not a request; write an object like {EXAMPLE}")
-    return items
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a request file, for editors."""
-    schema = ReloadRequest.model_json_schema()
-    request = {key: schema[key] for key in ("type", "properties", "required", "additionalProperties")}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Reload request file",
-        "anyOf": [request, {"type": "array", "items": request, "minItems": 1}],
-    }
 
 
 EXAMPLE = '{"table": "flights", "start_date": "2013-01-01", "end_date": "2013-01-31"}'
 
 
-# A text ends at its quote, or with the file. Nothing is tried twice, so that a file of quotes takes no longer.
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-
-
-def _depth(raw: bytes) -> int:
-    """How many lists and objects stand in each other, before anything is parsed."""
-    brackets = _TEXT.sub(b"", raw).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Python's own reader keeps the last of two equal keys without a word.
-    fields: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise RequestError(f"the key {_show(key)} stands twice in one object; keep one of them")
-        fields[key] = value
-    return fields
-
-
-def _refuse_constant(name: str) -> None:
-    """Python's own reader accepts NaN, Infinity and -Infinity."""
-    raise RequestError(f"{name} is not JSON; write a text like '2013-01-31'")
-
-
 def _describe_fault(error: ValidationError) -> str:
     first = error.errors()[0]
-    field = _show(first["loc"][0])
+    field = show(first["loc"][0])
     if first["type"] == "missing":
         return f"the field {field} is missing; write an object like {EXAMPLE}"
-    return f"{first['loc'][0]} {_show(first['input'])} is not valid: {one_line(first['msg'])}"
+    return f"{first['loc'][0]} {show(first['input'])} is not valid: {one_line(first['msg'])}"
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
     """A value as JSON, cut to a length that fits into a sentence; never with a raw control character."""
     return shorten(json.dumps(value, ensure_ascii=True, default=str))

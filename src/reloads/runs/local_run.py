@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from reloads.outcome import Failure, Outcome
 from reloads.planning.batching import Limits
+from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, new_record
+from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
 from reloads.runs.follow_ups import downstream_requests, link_children, remove_notices, request_schema_backfill
 from reloads.runs.plan_step import plan_records

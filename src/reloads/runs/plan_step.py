@@ -13,6 +13,7 @@ from datetime import datetime
 from reloads.batch import Batch
 from reloads.planning.batching import Limits, Plan, cut_batches
 from reloads.planning.selection import Selection, kept_parameters, read_state, runnable_records, select_days
+from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.follow_ups import request_follow_ups
@@ -39,7 +40,7 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
 
     accepted = queue.records("accepted")
     records = [record for record in accepted if record.table == table]
-    queue.attend(records)
+    attend(queue, records)
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
     _log_waiting(table, records, runnable)
     limits = _limits(settings, definition)

@@ -13,6 +13,7 @@ from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import runnable_records
 from reloads.requests.announcement import Announcement, announce
+from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.runs.follow_ups import request_follow_ups
 from reloads.settings import Settings
@@ -90,5 +91,5 @@ def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> t
     tables = {table, *catalog.lineage.all_downstream(table)}
     records = [record for record in accepted if record.table in tables and catalog.is_loadable(record.table)]
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
-    queue.attend(runnable)
+    attend(queue, runnable)
     return tuple(announce(runnable))

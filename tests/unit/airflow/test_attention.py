@@ -88,7 +88,8 @@ def test_a_file_that_stays_is_rung_for_less_and_less_often() -> None:
     bell = attention()
     rung = [now for now in range(0, 20_000, 10) if bell.look({"a.json": SOME}, finished={"a.json"}, now=now)]
     pauses = [b - a for a, b in pairwise(rung)]
-    assert pauses == [10, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
+    assert pauses[:6] == [10, 60, 120, 240, 480, 600]
+    assert set(pauses[6:]) == {600}
 
 
 def test_a_file_that_stays_for_a_year_is_rung_for_every_hour() -> None:

@@ -29,10 +29,12 @@ from watchdog.observers.inotify_c import InotifyFD
 from watchdog.observers.polling import PollingObserver
 from watchdog.utils import BaseThread
 
-from reloads.airflow import doorbell
-from reloads.airflow.doorbell import Doorbell, _FolderListener
+from reloads.airflow import doorbell, folder_listener
+from reloads.airflow.doorbell import Doorbell
+from reloads.airflow.folder_listener import FolderListener
+from reloads.requests.conversion import new_record
+from reloads.requests.neglect import neglect
 from reloads.requests.queue import Queue
-from reloads.requests.record import new_record
 from reloads.requests.request import ReloadRequest
 
 Ring = dict[str, list[str]]
@@ -281,11 +283,13 @@ async def test_whatever_somebody_put_among_the_accepted_requests_it_rings_for_th
     record = new_record(request, "sales", mode="landing", origin="test", now=datetime.now(UTC) - timedelta(hours=1))
     queue = Queue(landing)
     queue.add(record)
-    queue.neglect([record])
+    neglect(queue, [record])
     accepted = landing / "accepted"
     Path(os.fsdecode(os.fsencode(accepted) + b"/\xff\n.json")).write_text("{}")
     os.mkfifo(accepted / "pipe.json")
     (accepted / "folder.json").mkdir()
+    for path in accepted.iterdir():
+        os.utime(path, (0, 0))
     (accepted / "loop.json").symlink_to("loop.json")
     bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
     async with aclosing(run(bell)) as rings:
@@ -381,7 +385,7 @@ async def test_a_folder_that_was_a_file_for_a_while_is_watched_again(
 async def test_a_thread_that_listens_and_ends_is_missed_soon(
     landing: Path, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
-    monkeypatch.setattr(doorbell, "HEARING_CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(folder_listener, "HEARING_CHECK_SECONDS", 0.1)
     async with listening(landing, settle=HOUR) as rings:
         [thread] = [thread for thread in threading.enumerate() if type(thread).__name__ == which]
         cast("BaseThread", thread).stop()
@@ -401,7 +405,7 @@ def threads_that_listen() -> set[str]:
 async def test_an_error_that_nobody_thought_of_is_one_sentence_and_it_begins_afresh(
     landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(doorbell, "HEARING_CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(folder_listener, "HEARING_CHECK_SECONDS", 0.1)
     async with listening(landing) as rings:
         with monkeypatch.context() as patch:
             patch.setattr(BaseThread, "start", refuse_to_start_a_thread)
@@ -461,7 +465,7 @@ async def test_no_thread_is_left_whenever_its_task_is_cancelled(landing: Path, o
 @both_observers
 def test_a_listener_that_was_closed_does_not_begin_to_listen(landing: Path, observer: str) -> None:
     # A task that is cancelled closes it while a thread may be about to start the observer.
-    listener = _FolderListener(landing, polling=observer == "polling")
+    listener = FolderListener(landing, polling=observer == "polling")
     listener.close()
     listener.listen(lambda call: call())
     assert_no_watcher_lives()
@@ -471,7 +475,7 @@ def test_a_listener_that_was_closed_does_not_begin_to_listen(landing: Path, obse
 def test_a_listener_whose_folder_went_listens_anew_even_if_the_new_folder_has_the_old_inode(
     landing: Path, observer: str
 ) -> None:
-    listener = _FolderListener(landing, polling=observer == "polling")
+    listener = FolderListener(landing, polling=observer == "polling")
     try:
         listener.listen(lambda call: call())
         shutil.rmtree(landing)
@@ -501,7 +505,7 @@ def test_where_the_system_has_no_listener_left_the_folder_is_polled_and_the_log_
     landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(InotifyFD, "__init__", refuse_to_listen)
-    listener = _FolderListener(landing, polling=False)
+    listener = FolderListener(landing, polling=False)
     try:
         listener.listen(lambda call: call())
         assert isinstance(listener._observer, PollingObserver)
@@ -518,7 +522,7 @@ def test_where_the_system_has_no_watch_left_the_folder_is_polled_and_the_log_say
     landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Observer, "start", refuse_to_start)
-    listener = _FolderListener(landing, polling=False)
+    listener = FolderListener(landing, polling=False)
     try:
         listener.listen(lambda call: call())
         assert isinstance(listener._observer, PollingObserver)

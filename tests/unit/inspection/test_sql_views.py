@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.inspection.sql_views import ATTEMPTS, csv_lines, draw_table, look_again, open_views, query_views
+from reloads.inspection.sql_query import ATTEMPTS, csv_lines, draw_table, look_again, query_views
+from reloads.inspection.sql_views import open_views
 from reloads.outcome import CheckResult, Failure, Reason
 from reloads.requests.archive import archive_done
 from reloads.requests.queue import Queue

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 
 from reloads.errors import RequestError
-from reloads.inspection.sql_views import open_views, query_views
+from reloads.inspection.sql_query import query_views
+from reloads.inspection.sql_views import open_views
 from reloads.settings import Settings
 
 SECRET = "classified"

@@ -14,8 +14,9 @@ from reloads.outcome import Outcome
 from reloads.requests import archive
 from reloads.requests.acceptance import process_files
 from reloads.requests.archive import archive_done
+from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, new_record
+from reloads.requests.record import Record
 from reloads.requests.request import parse_request
 from reloads.tables.catalog import Catalog
 

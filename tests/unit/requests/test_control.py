@@ -11,7 +11,7 @@ import pytest
 from reloads.errors import RequestError
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.intake import collect_requests
-from reloads.requests.queue import KNOCK, knock
+from reloads.requests.neglect import KNOCK, attend, find_neglected, knock
 from reloads.requests.record import Record
 from reloads.tables.catalog import Catalog
 from tests.support.chain import NOW, Chain
@@ -171,10 +171,10 @@ def test_what_did_not_fail_is_not_tried_again(chain: Chain) -> None:
 
 def test_whoever_knocks_has_the_requests_announced_at_the_next_look(chain: Chain) -> None:
     record, attended = chain.ask("a", "2025-01-01"), chain.ask("b", "2025-01-01")
-    chain.queue.attend([record, attended])
+    attend(chain.queue, [record, attended])
     knock(chain.queue, [record])
     now = record.accepted_at + timedelta(seconds=1)
-    assert [record.id for record in chain.queue.neglected(now=now, after=timedelta(days=9999))] == [record.id]
+    assert [record.id for record in find_neglected(chain.queue, now=now, after=timedelta(days=9999))] == [record.id]
     assert (chain.settings.landing / KNOCK).exists()
 
 

@@ -19,6 +19,7 @@ from reloads.errors import RequestError
 from reloads.outcome import Outcome
 from reloads.requests.announcement import announce
 from reloads.requests.intake import Ask, Intake, collect_requests, find_due_days, request_by_hand, request_daily
+from reloads.requests.neglect import neglect
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -396,7 +397,7 @@ def test_a_table_folder_that_is_gone_now_and_then_fails_no_request(sales_setting
         assert wake_up_after(sales_settings, minutes * 60).announce == ()
         aside.rename(sales_settings.tables / "visits")
         assert wake_up_after(sales_settings, minutes * 60 + 180).announce == tuple(announce([record]))
-        queue.neglect([record])
+        neglect(queue, [record])
 
 
 def test_a_request_of_a_table_that_is_broken_waits_until_it_is_mended(sales_settings: Settings, queue: Queue) -> None:

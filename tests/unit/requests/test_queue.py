@@ -17,7 +17,8 @@ import pytest
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.queue import LONGEST_WAIT, Queue, State, read_record
+from reloads.requests.neglect import find_neglected
+from reloads.requests.queue import Queue, State, read_record
 from reloads.requests.record import Record
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -87,7 +88,7 @@ def test_a_corrupt_record_does_not_hide_the_others(
     corrupt.write_bytes(content)
     with caplog.at_level(logging.ERROR):
         assert queue.records("accepted") == [record()]
-        assert queue.neglected(now=NOW, after=timedelta()) == [record()]
+        assert find_neglected(queue, now=NOW, after=timedelta()) == [record()]
     assert all(str(corrupt) in message and "move it out" in message for message in caplog.messages)
     assert len(caplog.messages) == 2
     assert corrupt.read_bytes() == content
@@ -357,61 +358,3 @@ def test_a_request_run_elsewhere_is_filed_away(queue: Queue, outcome: Outcome, s
     assert path.parent.name == state
     assert read_record(path) == finished
     assert json.loads(path.read_text())["days"] == ["2024-06-01..2024-06-07"]
-
-
-# neglect
-
-
-def is_neglected(queue: Queue, *, age: timedelta, idle: timedelta, after: timedelta = MINUTE) -> bool:
-    queue.add(record(accepted_at=NOW - age))
-    touched = (NOW - idle).timestamp()
-    os.utime(queue.landing / "accepted" / "r.json", (touched, touched))
-    return bool(queue.neglected(now=NOW, after=after))
-
-
-@pytest.mark.parametrize(
-    ("age", "idle", "neglected"),
-    [
-        pytest.param(timedelta(), timedelta(), False, id="just accepted"),
-        pytest.param(0.9 * MINUTE, 0.9 * MINUTE, False, id="almost a minute old"),
-        pytest.param(2 * MINUTE, 2 * MINUTE, True, id="two minutes old and nobody came"),
-        pytest.param(2 * MINUTE, 0.9 * MINUTE, False, id="two minutes old and somebody came"),
-        pytest.param(60 * MINUTE, 2 * MINUTE, False, id="an hour old: patience has grown"),
-        pytest.param(60 * MINUTE, 5 * MINUTE, True, id="an hour old: patience has an end"),
-        pytest.param(timedelta(days=7), 10 * MINUTE, False, id="a week old: not every minute"),
-        pytest.param(timedelta(days=7), 12 * MINUTE, True, id="a week old: every eleven minutes"),
-        pytest.param(timedelta(days=700), MINUTE + LONGEST_WAIT, True, id="years old: no longer than that"),
-        pytest.param(2 * MINUTE, timedelta(seconds=-5), False, id="a clock that is ahead a little"),
-        pytest.param(2 * MINUTE, timedelta(days=-30), True, id="touched next month"),
-        pytest.param(timedelta(hours=-3), timedelta(seconds=1), False, id="accepted in three hours, just now"),
-    ],
-)
-def test_a_request_is_neglected_if_nobody_came_for_a_while_that_grows(
-    queue: Queue,
-    age: timedelta,
-    idle: timedelta,
-    neglected: bool,  # noqa: FBT001
-) -> None:
-    assert is_neglected(queue, age=age, idle=idle) == neglected
-
-
-def test_a_slow_rescan_is_not_outrun_by_its_own_patience(queue: Queue) -> None:
-    hour, week = timedelta(hours=1), timedelta(days=7)
-    assert not is_neglected(queue, age=week, idle=1.9 * hour, after=hour)
-    assert is_neglected(queue, age=week, idle=2.1 * hour, after=hour)
-
-
-def test_who_is_attended_to_is_not_neglected(queue: Queue) -> None:
-    now = datetime.now(UTC)
-    queue.add(record(accepted_at=now - 2 * MINUTE))
-    os.utime(queue.landing / "accepted" / "r.json", (0, 0))
-    [neglected] = queue.neglected(now=now, after=MINUTE)
-    queue.attend([neglected, record("gone")])
-    assert queue.neglected(now=now, after=MINUTE) == []
-
-
-def test_only_accepted_requests_can_be_neglected(queue: Queue) -> None:
-    for state in ("done", "failed", "rejected", "cancelled"):
-        (queue.folder(state) / "r.json").write_text(record().to_json())
-        os.utime(queue.folder(state) / "r.json", (0, 0))
-    assert queue.neglected(now=NOW, after=MINUTE) == []

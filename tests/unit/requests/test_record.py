@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.record import Record, new_record, request_from_record
+from reloads.requests.conversion import new_record, request_from_record
+from reloads.requests.record import Record
 from reloads.requests.request import parse_request
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)

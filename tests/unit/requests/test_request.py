@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.requests.request import (
-    MAX_FILE_BYTES,
-    ReloadRequest,
-    check_request,
-    json_schema,
-    parse_json,
-    parse_request,
-)
+from reloads.requests.request import ReloadRequest, check_request, parse_request
+from reloads.requests.request_file import MAX_FILE_BYTES, json_schema, parse_json
 from reloads.tables.catalog import Catalog
 
 TODAY = date(2024, 7, 1)

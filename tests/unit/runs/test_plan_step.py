@@ -11,8 +11,9 @@ import pytest
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
+from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue, State
-from reloads.requests.record import Mode, Record, new_record
+from reloads.requests.record import Mode, Record
 from reloads.requests.request import ReloadRequest
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from reloads.errors import ReloadsError, RequestError
 from reloads.planning.staleness import MISSING, OUTDATED
+from reloads.requests.conversion import request_from_record
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record, request_from_record
+from reloads.requests.record import Record
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.warehouse.change_notices import read_notices

@@ -1,0 +1,82 @@
+"""From a request to its record, and from a record that was put back to the request that it repeats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from reloads.days import Days
+from reloads.errors import RequestError
+from reloads.requests.record import Mode, Record
+from reloads.requests.request import ReloadRequest
+
+COPIED_FIELDS = ("reason", "requested_by", "keys", "only", "cascade", "parameters")
+"""The fields that a record copies from its request."""
+
+
+def new_record(
+    request: ReloadRequest,
+    table: str,
+    *,
+    mode: Mode,
+    origin: str,
+    now: datetime,
+    file: str | None = None,
+    dropped: dict[str, Any] | None = None,
+) -> Record:
+    """The record of ``request`` for one of its tables; of a dropped file with its name and its fields.
+
+    ``origin`` identifies the act of asking (this file dropped at that moment, this run, this event): the id is derived
+    from it, so that taking the same act twice after a crash makes the same record and not a second one.
+    """
+    label = re.sub(r"[^a-z0-9]+", "-", (file or mode).removesuffix(".json").lower()).strip("-")[:40]
+    # File names may hold stray bytes, which Python reads as lone surrogates.
+    digest = sha256(f"{origin}\0{table}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return Record(
+        id=f"{label or mode}-{table}-{digest}",
+        mode=mode,
+        table=table,
+        days=request.days,
+        accepted_at=now,
+        file=file,
+        dropped=dropped,
+        **{name: getattr(request, name) for name in COPIED_FIELDS},
+    )
+
+
+def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The request in a record's file that was put back into the drop folder; None where ``fields`` is not a record.
+
+    A done record asks for all of its days again, a failed or cancelled one for those that are missing. Raises
+    ``RequestError`` for the record of an undo, which no reload repeats.
+    """
+    if not {"id", "mode", "accepted_at", "days"} <= fields.keys():
+        return None
+    record = Record.model_validate(fields)
+    if record.mode == "undo":
+        raise RequestError(f"the record is of an undo ({record.reason}); undo again with: reloads undo ID")
+    days = _find_days_to_repeat(record)
+    if not days:
+        raise RequestError("the record asks for no days; write a request with a start_date")
+    first, last = days.ranges[0].first, days.ranges[-1].last
+    request: dict[str, Any] = {
+        "table": record.table,
+        "start_date": str(first),
+        "end_date": str(last),
+        # As ranges: a few days may lie ten thousand years apart.
+        "exclude_dates": Days.between(first, last) - days,
+    }
+    for name in COPIED_FIELDS:
+        # A follow-up's `only` chose among its days by what had changed at the time; asking again means these days.
+        if name in fields and not (name == "only" and record.is_follow_up):
+            request[name] = fields[name]
+    return request
+
+
+def _find_days_to_repeat(record: Record) -> Days:
+    if record.failed or record.cancelled:
+        return record.days - record.fulfilled - record.skipped_days
+    return record.days
