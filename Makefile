@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status env stack stack-down test lint types rooms format check bench lock
+.PHONY: help demo up down status env stack stack-down test lint types rooms format check bench load lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ check: lint types rooms ## all that needs no test run
 
 bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year
+
+load: .venv/dev ## drop 20,000 requests, and see that all are served, in order
+	@$(BIN)/python -m benchmarks.load
 
 lock: .venv/dev ## renew the locked requirements
 	$(COMPILE) $(UPGRADE) --extra airflow --group native pyproject.toml -o requirements/runtime.txt

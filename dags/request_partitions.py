@@ -62,8 +62,8 @@ with DAG(
         "reason": Param(None, type=["null", "string"], maxLength=1000, title="Reason"),
     },
 ):
-
-    @task(outlets=[REQUESTED])
+    # Before the tasks of all tables: whoever dropped a file waits for the answer.
+    @task(outlets=[REQUESTED], priority_weight=1000)
     def request(*, dag_run=None, params=None, outlet_events=None, **context):
         """Accept what is asked for and announce it."""
         now, origin, ask = datetime.now(UTC), origin_of(dag_run), None

@@ -68,7 +68,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 outlet_events[rewritten_alias(table)].add(request_asset(table), extra=look_again_extra(table))
             return batches + [{"label": sentence, "is_refusal": True} for sentence in shown_refusals(followed.rejected)]
 
-        @task(map_index_template="{{ task.op_kwargs['batch']['label'] }}")
+        @task(pool=settings.pool, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
             """Rewrite and publish one batch."""
             from reloads.runs.rewrite_step import run_batch

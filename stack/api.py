@@ -80,6 +80,14 @@ class Api:
         """Switch a DAG on; one that is on stays so."""
         self._call("PATCH", f"/api/v2/dags/{quote(dag_id)}", {"is_paused": False})
 
+    def make_pool(self, name: str, *, slots: int) -> None:
+        """Make the pool, or give it that many slots."""
+        if name in {pool["name"] for pool in self._pages("/api/v2/pools", "pools")}:
+            self._call("PATCH", f"/api/v2/pools/{quote(name)}?update_mask=slots", {"slots": slots})
+        else:
+            description = "rewrites; each has a share of the memory"
+            self._call("POST", "/api/v2/pools", {"name": name, "slots": slots, "description": description})
+
     def active_runs(self) -> int:
         """How many runs of all DAGs are queued or running."""
         query = urlencode([("state", "queued"), ("state", "running"), ("limit", 1)])

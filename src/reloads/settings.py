@@ -71,6 +71,9 @@ class Settings(BaseModel):
     tasks_at_once: int = Field(
         0, ge=0, description="batches that run at once on a machine and share its memory; default: its cores"
     )
+    pool: str = Field(
+        "default_pool", min_length=1, description="Airflow's pool of the rewrites, so that other tasks find a slot"
+    )
     threads: int = Field(0, ge=0, description="threads of all batches of a run together; default: the cores")
     memory_mb: int = Field(
         0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's"

@@ -13,6 +13,12 @@ from stack.native.ports import Ports
 # Somebody's other Airflow, database or Python must not leak into this one; nor make's job server.
 FOREIGN = ("AIRFLOW_", "_AIRFLOW_", "PG", "PYTHON", "SUPERVISOR_", "MAKE", "MFLAGS", "SQLALCHEMY_")
 
+REWRITE_POOL = "rewrite"
+"""The pool that ``make up`` makes, with a slot for each of RELOADS_TASKS_AT_ONCE rewrites."""
+
+SPARE_SLOTS = 2
+"""For the short tasks that take requests, plan and settle."""
+
 
 def environment(
     folders: Folders, ports: Ports, credentials: Credentials, *, inherited: Mapping[str, str], cores: int
@@ -24,12 +30,13 @@ def environment(
     kept = {name: value for name, value in inherited.items() if not name.startswith(FOREIGN)}
     # The machine is shared by all tasks; in containers SCHEDULER_MEMORY is the limit, and the default does not ask for
     # the machine's cores.
-    parallelism = str(max(4, 2 * cores))
+    tasks_at_once = kept.get("RELOADS_TASKS_AT_ONCE") or str(max(4, 2 * cores))
     # Airflow's own processes talk to each other over HTTP and must not ask a proxy for the way.
     direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), HOST, "localhost"]))
     return {
-        "RELOADS_TASKS_AT_ONCE": parallelism,
+        "RELOADS_POOL": REWRITE_POOL,
         **kept,
+        "RELOADS_TASKS_AT_ONCE": tasks_at_once,
         "RELOADS_HOME": str(folders.home),
         "TMPDIR": str(folders.local / "tmp"),
         "XDG_CACHE_HOME": str(folders.local / "cache"),
@@ -43,7 +50,8 @@ def environment(
         "SPT_NOENV": "1",
         "AIRFLOW_HOME": str(folders.airflow),
         **read_shared_settings(),
-        "AIRFLOW__CORE__PARALLELISM": parallelism,
+        # The rewrites have a pool of their own, so that a dropped file is taken however many there are.
+        "AIRFLOW__CORE__PARALLELISM": str(int(tasks_at_once) + SPARE_SLOTS),
         **_addresses(ports, credentials),
         **_folders(folders),
         "AIRFLOW__CORE__FERNET_KEY": credentials.fernet_key,

@@ -20,6 +20,7 @@ from stack.errors import StackError
 from stack.files import exclusive_lock, last_lines, write_private
 from stack.loopback import is_port_free
 from stack.native import postgres
+from stack.native.environment import REWRITE_POOL
 from stack.native.folders import Folders
 from stack.native.health import await_database, await_health, log_advice
 from stack.native.leftovers import end_leftovers
@@ -52,6 +53,7 @@ def start(folders: Folders, *, say: Callable[[str], None]) -> NativeStack:
         _lay_out_sample(stack, say)
         await_health(stack, since=since)
         require_login(stack.api, advice=f"read why in {stack.log('api-server')}, then run down and up")
+        stack.api.make_pool(REWRITE_POOL, slots=stack.settings.tasks_at_once)
         say("waiting for the DAGs")
         advice = partial(log_advice, stack, "dag-processor")
         await_dags(stack.api, tables=stack.settings.tables, since=since, advice=advice, say=say)

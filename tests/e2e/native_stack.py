@@ -54,6 +54,11 @@ class NativeStackUnderTest:
     def password(self) -> str:
         return self._stack.credentials.admin
 
+    @property
+    def database_url(self) -> str:
+        """Where Airflow's database is."""
+        return self._stack.database_url
+
     def logs(self) -> str:
         """The last lines of the programs that run DAGs."""
         return "\n\n".join(f"--- {name}\n{last_lines(self._stack.log(name), LOG_LINES)}" for name in LOGS)

@@ -50,6 +50,9 @@ TABLES: Mapping[str, ScenarioTable] = {
     "by_hand": ScenarioTable(),
     "mixed": ScenarioTable(),
     "oddly_named": ScenarioTable(),
+    "door": gated("door"),
+    "mendable": ScenarioTable(),
+    "crowded": ScenarioTable(),
 }
 
 

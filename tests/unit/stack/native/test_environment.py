@@ -59,10 +59,12 @@ def test_the_callers_settings_stay_in_force_but_the_home_folder_is_the_stacks() 
     assert found["RELOADS_HOME"] == "/srv/home"
 
 
-@pytest.mark.parametrize(("cores", "parallelism"), [(1, "4"), (2, "4"), (8, "16")])
-def test_as_many_tasks_run_at_once_as_suit_the_cores(cores: int, parallelism: str) -> None:
+@pytest.mark.parametrize(("cores", "tasks", "parallelism"), [(1, "4", "6"), (2, "4", "6"), (8, "16", "18")])
+def test_as_many_tasks_run_at_once_as_suit_the_cores_and_two_short_ones(
+    cores: int, tasks: str, parallelism: str
+) -> None:
     found = environment(FOLDERS, Ports(), CREDENTIALS, inherited={}, cores=cores)
-    assert found["AIRFLOW__CORE__PARALLELISM"] == found["RELOADS_TASKS_AT_ONCE"] == parallelism
+    assert (found["RELOADS_TASKS_AT_ONCE"], found["AIRFLOW__CORE__PARALLELISM"]) == (tasks, parallelism)
 
 
 def test_a_proxy_is_never_asked_for_the_way_to_this_machine() -> None:
