@@ -4,7 +4,6 @@
 # ruff: noqa: ASYNC110, ASYNC240 - the files are what is tested, on a local disk; nobody sets an event when they change
 
 import asyncio
-import errno
 import json
 import logging
 import os
@@ -23,27 +22,21 @@ import pytest
 from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
 from airflow.sdk.execution_time.comms import _RequestFrame
 from airflow.triggers.base import TriggerEvent
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
-from watchdog.observers.inotify_c import InotifyFD
-from watchdog.observers.polling import PollingObserver
 from watchdog.utils import BaseThread
 
 from reloads.airflow import doorbell, folder_listener
 from reloads.airflow.doorbell import Doorbell
-from reloads.airflow.folder_listener import FolderListener
 from reloads.requests.conversion import new_record
 from reloads.requests.neglect import neglect
 from reloads.requests.queue import Queue
 from reloads.requests.request import ReloadRequest
+from tests.support.watchers import assert_no_watcher_lives, both_observers
 
 Ring = dict[str, list[str]]
 HOUR = 3600.0
 REQUEST = json.dumps({"table": "sales", "start_date": "2025-01-01"})
 
 FIRST = "0-first.json"
-
-both_observers = pytest.mark.parametrize("observer", ["auto", "polling"])
 
 
 def run(bell: Doorbell) -> AsyncGenerator[Any, None]:
@@ -58,10 +51,6 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
         assert_no_watcher_lives()
 
     return run_test
-
-
-def assert_no_watcher_lives() -> None:
-    assert [thread for thread in threading.enumerate() if isinstance(thread, BaseThread)] == []
 
 
 class Rings:
@@ -460,78 +449,6 @@ async def test_no_thread_is_left_whenever_its_task_is_cancelled(landing: Path, o
             await asyncio.sleep(0.0001)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@both_observers
-def test_a_listener_that_was_closed_does_not_begin_to_listen(landing: Path, observer: str) -> None:
-    # A task that is cancelled closes it while a thread may be about to start the observer.
-    listener = FolderListener(landing, polling=observer == "polling")
-    listener.close()
-    listener.listen(lambda call: call())
-    assert_no_watcher_lives()
-
-
-@both_observers
-def test_a_listener_whose_folder_went_listens_anew_even_if_the_new_folder_has_the_old_inode(
-    landing: Path, observer: str
-) -> None:
-    listener = FolderListener(landing, polling=observer == "polling")
-    try:
-        listener.listen(lambda call: call())
-        shutil.rmtree(landing)
-        while listener._is_listening():
-            time.sleep(0.01)
-        landing.mkdir()
-        listener._inode = landing.stat().st_ino
-        listener.listen(lambda call: call())
-        (landing / "a.json").write_text(REQUEST)
-        assert listener._is_listening()
-    finally:
-        listener.close()
-    assert_no_watcher_lives()
-
-
-def refuse_to_start(_: BaseObserver) -> None:
-    """What watchdog does once the user's inotify watches are used up."""
-    raise OSError(errno.ENOSPC, "inotify watch limit reached")
-
-
-def refuse_to_listen(_: InotifyFD) -> None:
-    """What watchdog does once the user's inotify instances are used up."""
-    raise OSError(errno.EMFILE, "inotify instance limit reached")
-
-
-def test_where_the_system_has_no_listener_left_the_folder_is_polled_and_the_log_says_so(
-    landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(InotifyFD, "__init__", refuse_to_listen)
-    listener = FolderListener(landing, polling=False)
-    try:
-        listener.listen(lambda call: call())
-        assert isinstance(listener._observer, PollingObserver)
-        assert listener.hears()
-    finally:
-        listener.close()
-    sentence = (
-        "the system cannot report file events here (inotify instance limit reached); the folder is polled instead"
-    )
-    assert [record.getMessage() for record in caplog.records] == [sentence]
-
-
-def test_where_the_system_has_no_watch_left_the_folder_is_polled_and_the_log_says_so(
-    landing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(Observer, "start", refuse_to_start)
-    listener = FolderListener(landing, polling=False)
-    try:
-        listener.listen(lambda call: call())
-        assert isinstance(listener._observer, PollingObserver)
-        assert listener._is_listening()
-    finally:
-        listener.close()
-    sentence = "the system cannot report file events here (inotify watch limit reached); the folder is polled instead"
-    assert [record.getMessage() for record in caplog.records] == [sentence]
-    assert_no_watcher_lives()
 
 
 def test_the_triggerer_can_make_it_again_from_its_class_path(landing: Path) -> None:
