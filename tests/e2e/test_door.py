@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import psycopg2
+import pytest
 
 from tests.e2e.gate import closed_gate, wait_for_held_task
 from tests.e2e.native_stack import NativeStackUnderTest
@@ -88,6 +89,7 @@ def test_a_file_is_taken_while_every_slot_of_the_rewrites_is_busy(pipeline: Pipe
     pipeline.wait_for_done("meanwhile.json", *(f"busy-{table}.json" for table in busy))
 
 
+@pytest.mark.timeout(EVENTS_SECONDS + 200)
 def test_twenty_thousand_foreign_events_are_worked_off(stack: NativeStackUnderTest, pipeline: Pipeline) -> None:
     asset = pipeline.rest.asset_id("requested/crowded")
     with psycopg2.connect(stack.database_url) as connection, connection.cursor() as cursor:

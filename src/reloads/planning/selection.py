@@ -98,28 +98,42 @@ def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
 
 def runnable_records(records: Sequence[Record], *, everything: Sequence[Record], lineage: Lineage) -> list[Record]:
     """Those of ``records`` that have runnable days, asking for these days only; ``everything`` is all outstanding."""
+    outstanding = _Outstanding(everything)
     runnable: list[Record] = []
     for record in records:
-        waiting_days = record.outstanding & _days_after_inputs(record, everything, lineage)
+        waiting_days = _days_after_inputs(record, outstanding, lineage)
         if record.outstanding - waiting_days:
             runnable.append(record.model_copy(update={"days": record.days - waiting_days}))
     return runnable
 
 
-def _days_after_inputs(record: Record, outstanding_records: Sequence[Record], lineage: Lineage) -> Days:
-    """The days of the record's table that depend on outstanding days of its inputs, near or far."""
-    upstream_tables = lineage.upstream_days(record.table, record.outstanding)
-    days = Days()
-    for input_record in outstanding_records:
-        if input_record.table in upstream_tables and _waits_for(record, input_record):
-            downstream_days = lineage.downstream_days(input_record.table, input_record.outstanding)
-            days |= downstream_days.get(record.table, Days())
-    return days
+class _Outstanding:
+    """The outstanding requests by table and by file, because twenty thousand cannot each be held against each."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._by_table: dict[str, list[Record]] = {}
+        self._by_file: dict[tuple[str, str], list[Record]] = {}
+        for record in records:
+            self._by_table.setdefault(record.table, []).append(record)
+            if record.file is not None:
+                self._by_file.setdefault((record.table, record.file), []).append(record)
+
+    def awaited_by(self, record: Record, table: str) -> Sequence[Record]:
+        """The requests for an input of which the record is to see the result."""
+        # A cascade or a daily load waits so that each day is rewritten once, however many inputs change. Tables of one
+        # dropped file were asked for together. Whoever asks for a table alone is there and waits for an answer.
+        if record.mode in ("cascade", "daily"):
+            return self._by_table.get(table, ())
+        return () if record.file is None else self._by_file.get((table, record.file), ())
 
 
-def _waits_for(record: Record, input_record: Record) -> bool:
-    """Whether the record is to see what the other request brings to an input."""
-    # A cascade or a daily load waits so that each day is rewritten once, however many inputs change. Tables of one
-    # dropped file were asked for together. Whoever asks for a table alone is there and waits for an answer.
-    is_same_file = record.file is not None and record.file == input_record.file
-    return is_same_file or record.mode in ("cascade", "daily")
+def _days_after_inputs(record: Record, outstanding: _Outstanding, lineage: Lineage) -> Days:
+    """The outstanding days of the record that depend on outstanding days of its table's inputs, near or far."""
+    if not lineage.inputs_of(record.table):
+        return Days()
+    sets: list[Days] = []
+    for table in lineage.upstream_days(record.table, record.outstanding):
+        for input_record in outstanding.awaited_by(record, table):
+            downstream_days = lineage.downstream_days(table, input_record.outstanding)
+            sets.append(downstream_days.get(record.table, Days()))
+    return record.outstanding & Days.union(sets)

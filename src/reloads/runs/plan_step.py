@@ -23,7 +23,7 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.staging import remove_abandoned_folders
 
-REQUESTS_PER_RUN = 1000
+REQUESTS_PER_RUN = 2000
 """The ids of a batch's requests go through XCom and into the footer of each of its partitions."""
 
 log = logging.getLogger(__name__)
