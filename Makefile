@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status env stack stack-down test lint types rooms format check bench load lock
+.PHONY: help demo up down status env stack stack-down test lint types rooms format check bench fuzz load lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ check: lint types rooms ## all that needs no test run
 
 bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year
+
+fuzz: .venv/dev ## drop 100,000 hostile files; another number with FILES=…
+	@$(BIN)/python -m tests.support.door_fuzz --files $(or $(FILES),100000)
 
 load: .venv/dev ## drop 20,000 requests, and see that all are served, in order
 	@$(BIN)/python -m benchmarks.load
