@@ -7,7 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reloads.days import Days
+from reloads.days import DateRange, Days
 from reloads.errors import OperatorError, RequestError
 from reloads.outcome import Failure, Outcome
+from reloads.requests import judgement
 from reloads.requests.acceptance import ProcessedFiles, process_files
 from reloads.requests.drop_folder import TAKEN, list_arrivals, list_request_files
 from reloads.requests.judgement import read_requests
@@ -642,3 +645,141 @@ def test_a_request_for_a_table_that_is_broken_waits_with_a_note_and_is_accepted_
 def test_a_file_of_too_many_requests_is_rejected(landing: Path, process: Process) -> None:
     (landing / "a.json").write_text(json.dumps([REQUEST] * 5001))
     assert "more than 5000 reloads" in process().rejected["a.json"]
+
+
+# files that change while they are looked at
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "accepted", "rejected"),
+    [
+        pytest.param(b"bad", GOOD, ["a.json"], [], id="a good one over a bad one"),
+        pytest.param(GOOD, b"bad", [], ["a.json"], id="a bad one over a good one"),
+        pytest.param(b"first", b"second", [], ["a.json"], id="a bad one over another"),
+    ],
+)
+def test_a_file_renamed_over_one_that_was_judged_is_judged_for_itself(
+    landing: Path,
+    process: Process,
+    monkeypatch: pytest.MonkeyPatch,
+    first: bytes,
+    second: bytes,
+    accepted: list[str],
+    rejected: list[str],
+) -> None:
+    rename = Path.rename
+
+    def replace_before(path: Path, target: Path) -> Path:
+        if target.parent.name == TAKEN and not (landing / ".replaced").exists():
+            (landing / ".replaced").write_bytes(second)
+            (landing / ".new").write_bytes(second)
+            rename(landing / ".new", path)
+        return rename(path, target)
+
+    (landing / "a.json").write_bytes(first)
+    monkeypatch.setattr(Path, "rename", replace_before)
+    files = process()
+    files_later = process()  # what was changed a moment ago may still be being written
+    assert [record.file for record in files.accepted + files_later.accepted] == accepted
+    assert list(files.rejected | files_later.rejected) == rejected
+    if rejected:
+        assert (landing / "rejected" / "a.json").read_bytes() == second
+    assert taken_names(landing) == dropped_names(landing) == []
+
+
+def test_a_file_renamed_over_one_that_is_being_rejected_keeps_its_own_sentence(
+    landing: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def drop_before(path: Path, target: Path) -> Path:
+        if target.parent.name == "rejected" and not (landing / ".dropped").exists():
+            (landing / ".dropped").touch()
+            (landing / "a.json").write_bytes(b"[]")
+        return rename(path, target)
+
+    (landing / "a.json").write_bytes(b"bad")
+    monkeypatch.setattr(Path, "rename", drop_before)
+    process()
+    monkeypatch.undo()
+    sentences = {path.read_text() for path in (landing / "rejected").glob("*.error.txt")}
+    assert {sentence.partition(" (")[0].partition(",")[0] for sentence in sentences} == {
+        "a.json: the file is not JSON",
+        "a.json: the list is empty",
+    }
+    for path in (landing / "rejected").glob("*.json"):
+        is_empty = path.read_bytes() == b"[]"
+        assert ("list is empty" in path.with_name(f"{path.stem}.error.txt").read_text()) == is_empty
+
+
+def test_an_error_that_nobody_thought_of_rejects_its_file_in_one_sentence_and_no_other(
+    landing: Path, process: Process, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails_for_one(raw: bytes, **rest: Any) -> Any:
+        if raw == b"fatal":
+            raise RecursionError("maximum recursion depth\nexceeded")
+        return read_requests(raw, **rest)
+
+    (landing / "a.json").write_bytes(b"fatal")
+    (landing / "b.json").write_bytes(GOOD)
+    monkeypatch.setattr(judgement, "read_requests", fails_for_one)
+    files = process()
+    assert [record.file for record in files.accepted] == ["b.json"]
+    assert "cannot be judged (RecursionError: maximum recursion depth exceeded)" in files.rejected["a.json"]
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+# bounds: what one file costs
+
+
+HOSTILE = {
+    "brackets": b"[" * 2**20,
+    "quotes": b'"' * 2**20,
+    "escapes": b'"' + b'\\"' * (2**19 - 1),
+    "numbers": b"[" + b"1," * (2**19 - 2) + b"1]",
+    "objects": b"[" + b"{}," * 349_000 + b"{}]",
+    "unknown fields": ("{" + ",".join(f'"a{n}":1' for n in range(95_000)) + "}").encode(),
+    "names": json.dumps(REQUEST | {"table": [f"t{n}" for n in range(90_000)]}).encode(),
+    "bad names": json.dumps(REQUEST | {"table": [1] * 300_000}).encode(),
+    "days": json.dumps(REQUEST | {"exclude_dates": ["2024-01-01"] * 70_000}).encode(),
+    "keys": json.dumps(REQUEST | {"keys": {f"k{n}": ["a"] for n in range(50_000)}}).encode(),
+    "parameters": json.dumps(REQUEST | {"parameters": {f"p{n}": 1 for n in range(60_000)}}).encode(),
+    "requests": json.dumps([REQUEST] * 12_000).encode(),
+    "records of ten thousand years": json.dumps(
+        [{"id": "a", "mode": "daily", "accepted_at": "2024-01-01T00:00:00Z", "table": "archive"}
+         | {"days": ["0001-01-01", "9999-12-31"]}] * 7000
+    ).encode(),
+    "a record of bad parts": json.dumps(
+        {"id": "a", "mode": "daily", "accepted_at": "2024-01-01T00:00:00Z", "table": "flights"}
+        | {"days": ["2024-01-01"], "failed": [1] * 300_000}
+    ).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
+def test_no_file_of_a_mebibyte_needs_more_than_a_hundred_megabytes(catalog: Catalog, raw: bytes) -> None:
+    assert len(raw) <= 2**20
+    tracemalloc.start()
+    try:
+        with suppress(RequestError):
+            read_requests(raw, catalog=catalog, today=TODAY)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100 * 10**6
+
+
+def test_a_span_of_ten_thousand_years_is_never_counted_out(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = 0
+    count = DateRange.__iter__
+
+    def count_days(date_range: DateRange) -> Iterator[date]:
+        nonlocal counted
+        for day in count(date_range):
+            counted += 1
+            yield day
+
+    monkeypatch.setattr(DateRange, "__iter__", count_days)
+    with pytest.raises(RequestError, match="in the future"):
+        read_requests(HOSTILE["records of ten thousand years"], catalog=catalog, today=TODAY)
+    assert counted == 0
