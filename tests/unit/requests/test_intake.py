@@ -419,3 +419,31 @@ def test_a_form_that_breaks_a_rule_holds_up_no_file_and_is_refused_with_its_sent
     intake = wake_up_after(sales_settings, 5, ask=lambda now: send_form(sales_settings, bad_form, now=now))
     assert [one.table for one in intake.announce] == ["visits"]
     assert intake.refusals == ("end_date '2024-02-30' is not in the calendar; write a day that exists",)
+
+
+def test_what_a_form_asks_for_stands_between_the_files_that_came_before_it_and_those_that_came_after(
+    sales_settings: Settings, queue: Queue
+) -> None:
+    (sales_settings.landing / "z-before.json").write_text(json.dumps(FORM))
+    asked_at = datetime.now(UTC)
+    (sales_settings.landing / "a-after.json").write_text(json.dumps(FORM))
+    wake_up(
+        sales_settings,
+        now=datetime.now(UTC) + timedelta(minutes=1),
+        ask=lambda now: send_form(sales_settings, FORM, now=now),
+        asked_at=asked_at,
+    )
+    assert [record.file or record.mode for record in queue.accepted("visits")] == [
+        "z-before.json",
+        "manual",
+        "a-after.json",
+    ]
+
+
+def test_a_form_for_a_broken_table_holds_up_no_file(sales_settings: Settings) -> None:
+    (sales_settings.tables / "sales" / "query.sql").write_text("selec")
+    (sales_settings.landing / "a.json").write_text(json.dumps(FORM))
+    bad_form = FORM | {"table": "sales"}
+    intake = wake_up_after(sales_settings, 5, ask=lambda now: send_form(sales_settings, bad_form, now=now))
+    assert [one.table for one in intake.announce] == ["visits"]
+    assert "table 'sales' is broken" in intake.refusals[0]

@@ -358,3 +358,22 @@ def test_a_request_run_elsewhere_is_filed_away(queue: Queue, outcome: Outcome, s
     assert path.parent.name == state
     assert read_record(path) == finished
     assert json.loads(path.read_text())["days"] == ["2024-06-01..2024-06-07"]
+
+
+def test_a_record_that_cannot_be_moved_on_is_the_operators_to_mend(queue: Queue) -> None:
+    queue.add(record())
+    (queue.folder("done") / "r.json" / "in the way").mkdir(parents=True)
+    with pytest.raises(OperatorError, match=r"done/r\.json cannot be written \(Is a directory\); make room"):
+        queue.settle("r", Outcome(published=WEEK), run="run", now=NOW)
+    assert state_of(queue) == "accepted"
+
+
+def test_many_records_change_together_and_one_that_is_not_a_record_holds_up_none(queue: Queue) -> None:
+    names = [f"r{number}" for number in range(1200)]
+    assert len(queue.add_all([record(name) for name in [*names, *names]])) == len(names)
+    assert queue.add_all([record(names[0])]) == []
+    (queue.landing / "accepted" / "r7.json").write_text("{}")
+    settled = queue.settle_all({name: Outcome(published=WEEK) for name in [*names, "gone"]}, run="run", now=NOW)
+    assert {each.id for each in settled} == set(names) - {"r7"}
+    assert len(queue.records("done")) == len(names) - 1
+    assert (queue.landing / "accepted" / "r7.json").read_text() == "{}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reloads.days import Days
+from reloads.requests.intake import collect_requests
+from reloads.requests.neglect import neglect
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.follow_ups import cascade_changes
@@ -270,3 +272,18 @@ def test_carrying_on_twice_asks_once(loaded: Chain) -> None:
     assert (
         cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW + timedelta(hours=1)) == []
     )
+
+
+def test_a_request_whose_table_or_input_is_broken_is_not_announced_and_stays_neglected_until_it_is_mended(
+    loaded: Chain,
+) -> None:
+    record = loaded.ask("b", "2025-01-02", only="all", cascade=False)
+    neglect(loaded.queue, [record])
+    loaded.define("b", "selec")
+    loaded.ask("a", "2025-01-03", cascade=False)
+    assert [one.table for one in loaded.run("a").announce] == []
+    later = datetime.now(UTC)
+    assert collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), now=later).announce == ()
+    loaded.define("b", "select day, 2 * amount as twice from a")
+    [one] = collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), now=later).announce
+    assert one.request == record.id

@@ -15,6 +15,7 @@ from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue, State
 from reloads.requests.record import Mode, Record
 from reloads.requests.request import ReloadRequest
+from reloads.runs import plan_step
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
@@ -336,3 +337,18 @@ def test_whatever_a_crash_interrupted_the_next_run_ends_in_the_same_state(
     rows = contents(run.settings.warehouse)
     assert len(rows) == 90
     assert len({content.count(b"sale_id") for content in rows.values()}) == 1
+
+
+def test_a_run_takes_the_oldest_requests_and_leaves_the_others_to_the_next(
+    queue: Queue, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_step, "REQUESTS_PER_RUN", 2)
+    records = [accept(queue, f"2025-01-0{number}") for number in (1, 2, 3)]
+    oldest = sorted(records, key=lambda record: (record.accepted_at, record.id))[:2]
+    served: set[str] = set()
+    for batch in run.plan():
+        served |= set(Batch.from_json(batch).requests)
+    assert served == {record.id for record in oldest}
+    assert run.whole().announce != ()
+    assert run.whole().announce == ()
+    assert set(states(queue).values()) == {"done"}
