@@ -66,7 +66,7 @@ with DAG(
     @task(outlets=[REQUESTED], priority_weight=1000)
     def request(*, dag_run=None, params=None, outlet_events=None, **context):
         """Accept what is asked for and announce it."""
-        now, origin, ask = datetime.now(UTC), origin_of(dag_run), None
+        origin, ask = origin_of(dag_run), None
         at = dag_run.logical_date or dag_run.run_after
         with plain_errors():
             catalog = Catalog.load(settings.tables)
@@ -75,7 +75,8 @@ with DAG(
                 ask = partial(request_by_hand, settings, catalog, form, origin=origin)
             elif dag_run.run_type != "asset_triggered":
                 ask = partial(request_daily, settings, catalog, at=at, origin=origin)
-            intake = collect_requests(settings, catalog, now=now, ask=ask, asked_at=dag_run.run_after)
+            clock = partial(datetime.now, UTC)
+            intake = collect_requests(settings, catalog, clock=clock, ask=ask, asked_at=dag_run.run_after)
         for announcement in intake.announce:
             outlet_events[REQUESTED].add(request_asset(announcement.table), extra=announcement.extra())
         return shown_refusals(intake.refusals)

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -100,11 +101,15 @@ def look_at(home: Path) -> None:
     logging.getLogger().addHandler(handler)
     for line in sys.stdin:
         handler.texts = []
-        now = datetime.now(UTC) + timedelta(seconds=float(line))
-        collect_requests(settings, Catalog.load(settings.tables), now=now)
+        clock = partial(_time_later, timedelta(seconds=float(line)))
+        collect_requests(settings, Catalog.load(settings.tables), clock=clock)
         megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         sys.stdout.write(json.dumps([handler.texts, megabytes]) + "\n")
         sys.stdout.flush()
+
+
+def _time_later(later: timedelta) -> datetime:
+    return datetime.now(UTC) + later
 
 
 # what is dropped, and what must come of it

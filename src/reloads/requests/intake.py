@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -45,16 +45,23 @@ class Intake:
 
 
 def collect_requests(
-    settings: Settings, catalog: Catalog, *, now: datetime, ask: Ask | None = None, asked_at: datetime | None = None
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    clock: Callable[[], datetime],
+    ask: Ask | None = None,
+    asked_at: datetime | None = None,
 ) -> Intake:
     """Accept what the files, and ``ask``, ask for, and collect what to announce: these and the neglected requests.
 
     All are accepted in the order in which they were asked for: files older than ``asked_at`` come before ``ask``. One
-    process at a time does this. A neglected request of a table that no longer exists fails, because no consumer is
-    left to do it.
+    process at a time does this, and reads the ``clock`` when it is its turn. A neglected request of a table that no
+    longer exists fails, because no consumer is left to do it.
     """
     queue = Queue(settings.landing)
     with file_lock(settings.landing / ".intake.lock"):
+        # Not before: who waited for another look would accept with an earlier time what was dropped later.
+        now = clock()
         accepted: list[Record] = []
         refusals: list[str] = []
         if ask:

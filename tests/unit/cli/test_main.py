@@ -51,7 +51,7 @@ def settings_of(home: Path) -> Settings:
 def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
-    collect_requests(settings, Catalog.load(settings.tables), now=now)
+    collect_requests(settings, Catalog.load(settings.tables), clock=lambda: now)
     batches = [batch.to_json() for batch in plan_batches(settings, Catalog.load(settings.tables), "clicks", now=now)]
     outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
@@ -135,7 +135,7 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     reloads(home, "run", "clicks", "2024-01-01")
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
     catalog = Catalog.load(home / "tables")
-    collect_requests(settings_of(home), catalog, now=datetime.now(UTC))
+    collect_requests(settings_of(home), catalog, clock=lambda: datetime.now(UTC))
     shown = reloads(home, "status").stdout
     ended, open_ = (line.split() for line in shown.splitlines())
     assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]
@@ -217,7 +217,7 @@ def test_a_rejected_file_is_in_the_list_and_has_its_sentence(home: Path) -> None
     (home / "landing").mkdir()
     (home / "landing/bad.json").write_text('{"table": "clicks", "start_date": "1999-01-01"}')
     settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
-    collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC))
+    collect_requests(settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC))
     sentence = "bad.json: start_date 1999-01-01 is before the first day of 'clicks'; begin at 2024-01-01"
     [line] = reloads(home, "status").stdout.splitlines()
     assert line.startswith("rejected  ")
@@ -235,7 +235,7 @@ def test_wait_ends_with_the_sentence_when_the_file_is_rejected(home: Path) -> No
         [file] = (home / "landing").glob("*.json")
         file.write_text("{}")
         settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
-        collect_requests(settings, Catalog.load(home / "tables"), now=datetime.now(UTC))
+        collect_requests(settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC))
         _, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     assert f"reloads: {file.name}: " in err

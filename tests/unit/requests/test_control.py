@@ -21,7 +21,7 @@ TWO_BAD = "select day, if(amount in (2, 4), error('bad row'), amount) as amount 
 
 def accept_files(chain: Chain) -> list[Record]:
     """Accept what lies in the drop folder."""
-    files = collect_requests(chain.settings, Catalog.load(chain.settings.tables), now=NOW).files
+    files = collect_requests(chain.settings, Catalog.load(chain.settings.tables), clock=lambda: NOW).files
     assert files.rejected == {}
     return files.accepted
 

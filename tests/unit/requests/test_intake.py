@@ -7,7 +7,9 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import RequestError
+from reloads.files import file_lock
 from reloads.outcome import Outcome
 from reloads.requests.announcement import announce
 from reloads.requests.intake import Ask, Intake, collect_requests, find_due_days, request_by_hand, request_daily
@@ -45,7 +48,7 @@ def send_form(
 
 
 def wake_up(settings: Settings, *, now: datetime, ask: Ask | None = None, asked_at: datetime | None = None) -> Intake:
-    return collect_requests(settings, Catalog.load(settings.tables), now=now, ask=ask, asked_at=asked_at)
+    return collect_requests(settings, Catalog.load(settings.tables), clock=lambda: now, ask=ask, asked_at=asked_at)
 
 
 def ranges_by_table(records: list[Record]) -> list[tuple[str, list[str]]]:
@@ -447,3 +450,19 @@ def test_a_form_for_a_broken_table_holds_up_no_file(sales_settings: Settings) ->
     intake = wake_up_after(sales_settings, 5, ask=lambda now: send_form(sales_settings, bad_form, now=now))
     assert [one.table for one in intake.announce] == ["visits"]
     assert "table 'sales' is broken" in intake.refusals[0]
+
+
+def test_a_look_that_waited_for_another_accepts_later_than_it(sales_settings: Settings, queue: Queue) -> None:
+    ticks = count()
+
+    def clock() -> datetime:
+        return NOON + next(ticks) * DAY
+
+    with file_lock(sales_settings.landing / ".intake.lock"):
+        catalog = Catalog.load(sales_settings.tables)
+        second = Thread(target=collect_requests, args=(sales_settings, catalog), kwargs={"clock": clock})
+        second.start()
+        queue.add_all(send_form(sales_settings, FORM, now=clock()))
+        (sales_settings.landing / "later.json").write_text(json.dumps(FORM))
+    second.join()
+    assert [record.mode for record in queue.accepted("visits")] == ["manual", "landing"]

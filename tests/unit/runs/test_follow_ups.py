@@ -283,7 +283,7 @@ def test_a_request_whose_table_or_input_is_broken_is_not_announced_and_stays_neg
     loaded.ask("a", "2025-01-03", cascade=False)
     assert [one.table for one in loaded.run("a").announce] == []
     later = datetime.now(UTC)
-    assert collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), now=later).announce == ()
+    assert collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), clock=lambda: later).announce == ()
     loaded.define("b", "select day, 2 * amount as twice from a")
-    [one] = collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), now=later).announce
+    [one] = collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), clock=lambda: later).announce
     assert one.request == record.id

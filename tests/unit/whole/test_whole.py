@@ -125,7 +125,7 @@ class World:
         (self.settings.landing / f"drop-{next(self.number)}.json").write_text(json.dumps(requests))
 
     def collect_requests(self) -> None:
-        assert not collect_requests(self.settings, self.catalog, now=self.later()).files.rejected
+        assert not collect_requests(self.settings, self.catalog, clock=self.later).files.rejected
 
     def plan(self, table: str) -> None:
         self.runs.pop(table, None)
