@@ -31,6 +31,26 @@ def test_a_file_that_is_nested_too_deeply_holds_up_no_other(pipeline: Pipeline) 
         assert "nested more than 50 levels deep" in pipeline.rejection(f"deep-{depth}")
 
 
+def test_the_run_that_rejects_a_file_is_red_and_shows_its_sentence_as_it_is(pipeline: Pipeline) -> None:
+    # Airflow renders what its tasks are given as templates, which may read connections and variables.
+    name = "{{ 7 * 191 }} {% raise %}.json"
+    pipeline.drop_text(name, "[]")
+    pipeline.rejection(name.removesuffix(".json"))
+
+    def red_run() -> str:
+        runs = pipeline.rest.get("/dags/request_partitions/dagRuns", state="failed", limit=100)["dag_runs"]
+        for run in runs:
+            log = pipeline.rest.log("request_partitions", run["dag_run_id"], "rejected", map_index=0)
+            if name in log and "the list is empty" in log:
+                return str(run["dag_run_id"])
+        return ""
+
+    run = pipeline.wait_for("a red run that shows the sentence", red_run)
+    tasks = pipeline.rest.tasks("request_partitions", run)
+    [label] = [task["rendered_map_index"] for task in tasks if task["task_id"] == "rejected"]
+    assert label.startswith(f"{name}: the list is empty")
+
+
 def test_a_record_of_ten_thousand_years_holds_up_no_other(pipeline: Pipeline) -> None:
     record = {"id": "a", "mode": "daily", "accepted_at": "2024-01-01T00:00:00Z", "table": "door"}
     record["days"] = ["0001-01-01", "9999-12-31"]  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -107,13 +107,13 @@ def _convert_record(fields: dict[str, Any]) -> dict[str, Any]:
 def _make_records(
     file: DroppedFile, raw: bytes, requests: list[tuple[ReloadRequest, dict[str, Any]]], now: datetime
 ) -> tuple[Record, ...]:
-    """The records of the requests; to write one as JSON shows that it can be kept."""
+    """The records of the requests, the later ones accepted later; to write one as JSON shows that it can be kept."""
     drop = f"{file.origin}\0{sha256(raw).hexdigest()}"
     records: list[Record] = []
     for number, (request, fields) in enumerate(requests):
         for table in request.tables:
-            origin = f"{drop}\0{number}"
-            record = new_record(request, table, mode="landing", origin=origin, now=now, file=file.name, dropped=fields)
+            origin, at = f"{drop}\0{number}", now + timedelta(microseconds=len(records))
+            record = new_record(request, table, mode="landing", origin=origin, now=at, file=file.name, dropped=fields)
             record.to_json()
             records.append(record)
     return tuple(records)

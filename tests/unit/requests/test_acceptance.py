@@ -618,6 +618,14 @@ def test_files_are_accepted_in_the_order_in_which_they_arrived(landing: Path, pr
     assert [record.file for record in queue.records("accepted")] == names
 
 
+def test_the_requests_of_one_file_are_accepted_in_their_order(landing: Path, process: Process, queue: Queue) -> None:
+    for name in ("b.json", "a.json"):
+        (landing / name).write_text(json.dumps([REQUEST | {"reason": f"{name} {number}"} for number in range(20)]))
+    process()
+    expected = [f"{name} {number}" for name in ("b.json", "a.json") for number in range(20)]
+    assert [record.reason for record in queue.accepted("flights")] == expected
+
+
 def test_a_request_for_a_table_that_is_broken_waits_with_a_note_and_is_accepted_once_it_is_mended(
     landing: Path, queue: Queue, tmp_path: Path
 ) -> None:
