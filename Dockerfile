@@ -7,13 +7,13 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements/image.txt /build/
 # Wheels only: nothing is compiled here, and nothing runs that the lock file does not name.
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --require-hashes --only-binary=:all: -r /build/image.txt
+        --no-deps --require-hashes --only-binary=:all: -r /build/image.txt
 
 FROM ${PYTHON_IMAGE} AS wheel
 RUN python -m venv --without-pip /opt/venv
 COPY requirements/build.txt /build/
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --require-hashes --only-binary=:all: -r /build/build.txt
+        --no-deps --require-hashes --only-binary=:all: -r /build/build.txt
 COPY pyproject.toml README.md LICENSE /build/
 COPY src /build/src
 RUN pip --python /opt/venv/bin/python wheel --no-cache-dir --disable-pip-version-check \

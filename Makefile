@@ -4,7 +4,8 @@ BIN := .venv/bin
 # Nothing is written outside the clone, not even what is downloaded.
 export PIP_CACHE_DIR := $(CURDIR)/.local/cache/pip
 export UV_CACHE_DIR := $(CURDIR)/.local/cache/uv
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The lock files are complete; what pip looks for by itself may be newer than they are.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
@@ -18,7 +19,7 @@ help: ## what there is
 	@echo "installing into .venv, about a minute the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(INSTALL) --require-hashes -r requirements/runtime.txt
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: requirements/dev.txt .venv/runtime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from reloads.errors import OperatorError, one_line, printable
+
+log = logging.getLogger(__name__)
 
 MAX_NAME_BYTES = 255
 FLUSHES_AT_ONCE = 8
@@ -31,6 +34,22 @@ def make_folder(folder: Path) -> None:
     """Make the folder, and those above it, unless it is there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make a folder of ours where others write too; a file of that name is moved aside, with a line in the log."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        aside = folder.with_name(free_name(folder.parent, f"{folder.name.strip('.')}-moved-aside", endings=("",)))
+        try:
+            folder.rename(aside)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        log.warning("%s was not a folder and is called %s now; it stood where a folder has to be", folder, aside.name)
+        make_folder(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
 

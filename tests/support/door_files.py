@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+BATCH = 40
+"""Files that are dropped together, besides one that waits for its table and a good one."""
 MEBIBYTE = 2**20
 GOOD: dict[str, Any] = {"table": "sales", "start_date": "2024-01-01"}
 
@@ -159,3 +161,11 @@ class Drop:
 
 
 drops = st.builds(Drop, st.tuples(raw_names, endings).map(b"".join), contents, kinds, changes, texts.map(str.encode))
+
+NOTE_OF_WAITING = f"{BATCH}~waiting.error.txt"
+strays = st.dictionaries(
+    st.sampled_from(["accepted", "rejected", ".taken", ".notes", "README", NOTE_OF_WAITING]),
+    st.binary(max_size=20) | st.just(f"{BATCH}~waiting.json waits: table 'broken' is broken\n".encode()),
+    max_size=4,
+)
+"""Files that are no requests: where folders of ours have to be, and under the name of a note of ours."""

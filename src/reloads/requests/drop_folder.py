@@ -19,7 +19,7 @@ from pathlib import Path
 from reloads.errors import OperatorError, RequestError
 from reloads.files import (
     free_name,
-    make_folder,
+    make_own_folder,
     printable_name,
     sync_written,
     write_all_atomically,
@@ -28,10 +28,10 @@ from reloads.files import (
 from reloads.requests.request_file import MAX_FILE_BYTES
 
 TAKEN = ".taken"
+NOTES = ".notes"
 NOTE = ".error.txt"
 LONGEST_STEM = 200
 """Bytes of a name that are kept; the rest of 255 leaves room for what we put around them."""
-
 
 _TAKEN_NAME = re.compile(r"([0-9]+)-([0-9]+)-(.*)\.json", re.DOTALL)
 
@@ -98,7 +98,7 @@ def list_arrivals(landing: Path) -> list[DroppedFile]:
 
 
 def _list_taken(landing: Path) -> Iterator[DroppedFile]:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         for entry in os.scandir(landing / TAKEN):
             match = _TAKEN_NAME.fullmatch(entry.name)
             if match:
@@ -122,12 +122,12 @@ def names_in_sight(landing: Path) -> set[str]:
 
 
 def take(file: DroppedFile, landing: Path) -> DroppedFile | None:
-    """Rename the file into a folder of its own; None if whoever dropped it took it away again.
+    """Rename the file to a name of our own; None if whoever dropped it took it away again.
 
     Raises ``OSError`` if it cannot be renamed.
     """
     folder = landing / TAKEN
-    make_folder(folder)
+    make_own_folder(folder)
     target = folder / f"{file.arrived_ns}-{file.inode}-{file.stem}.json"
     try:
         file.path.rename(target)
@@ -181,6 +181,8 @@ def reject_all(rejected: Path, sentences: Mapping[DroppedFile, str]) -> dict[Dro
     for file, stem in stems.items():
         try:
             file.path.rename(rejected / f"{stem}.json")
+        except FileNotFoundError:
+            (rejected / f"{stem}{NOTE}").unlink()  # another link of the same file, which was moved already
         except OSError as error:
             (rejected / f"{stem}{NOTE}").unlink()
             stuck[file] = error
@@ -189,35 +191,39 @@ def reject_all(rejected: Path, sentences: Mapping[DroppedFile, str]) -> dict[Dro
 
 
 def write_note(landing: Path, file: DroppedFile, sentence: str) -> None:
-    """Say beside a file that stays why it does; ``sentence`` begins with its printable name.
+    """Say beside a file that stays why it does. Where nothing can be written, the log has to do.
 
-    A file of that name that somebody else left is not overwritten. Where nothing can be written, the log has to do.
+    A file that somebody else left under the note's name is not touched: ours is one that holds what our copy of it,
+    in ``.notes/``, holds.
     """
-    note = _note(landing, file)
+    note, copy = _note(landing, file), landing / NOTES / f"{file.stem}{NOTE}"
+    text = f"{sentence}\n"
     with suppress(OperatorError):
-        if not os.path.lexists(note) or _is_our_note(note):
-            write_atomically(note, f"{sentence}\n")
+        if os.path.lexists(note) and not _is_ours(note, copy):
+            return
+        make_own_folder(copy.parent)
+        write_atomically(note, text)
+        write_atomically(copy, text)
 
 
 def remove_old_notes(landing: Path, waiting: Sequence[DroppedFile]) -> None:
     """Remove our notes, but those of the files that still wait."""
     kept = {_note(landing, file).name for file in waiting}
-    with os.scandir(landing) as entries:
-        notes = [Path(entry.path) for entry in entries if entry.name.endswith(NOTE) and entry.name not in kept]
-    for note in notes:
-        with suppress(OSError):
-            if _is_our_note(note):
+    with suppress(OSError):
+        for copy in (landing / NOTES).iterdir():
+            if copy.name in kept or not copy.name.endswith(NOTE):
+                continue
+            note = landing / copy.name
+            if _is_ours(note, copy):
                 note.unlink()
+            copy.unlink()
 
 
-def _is_our_note(note: Path) -> bool:
-    """Whether its one line begins with the name of the file that it is about."""
+def _is_ours(note: Path, copy: Path) -> bool:
     try:
-        begin = read_file(note)[0].decode("utf-8", "replace")
+        return read_file(note)[0] == read_file(copy)[0]
     except (OSError, RequestError):
         return False
-    stem = printable_name(note.name.removesuffix(NOTE))
-    return begin.startswith(stem) and ".json " in begin
 
 
 def _note(landing: Path, file: DroppedFile) -> Path:

@@ -26,7 +26,7 @@ from reloads.errors import OperatorError, shorten
 from reloads.files import (
     cannot_write,
     file_lock,
-    make_folder,
+    make_own_folder,
     printable_name,
     sync_written,
     write_all_atomically,
@@ -62,7 +62,7 @@ class Queue:
     def folder(self, state: State) -> Path:
         """The folder of that state, made if it is missing."""
         folder = self.landing / state
-        make_folder(folder)
+        make_own_folder(folder)
         return folder
 
     def add(self, record: Record) -> bool:

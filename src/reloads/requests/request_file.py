@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from itertools import accumulate
+from math import isinf
 from typing import Any
 
-from reloads.errors import RequestError, one_line
+from reloads.errors import RequestError, one_line, shorten
 from reloads.requests.request import EXAMPLE, ReloadRequest, show
 
 MAX_FILE_BYTES = 2**20
@@ -28,7 +29,9 @@ def parse_json(raw: bytes) -> list[dict[str, Any]]:
         raise RequestError(f"the file is nested more than {MAX_DEPTH} levels deep; write it like {EXAMPLE}")
     try:
         text = raw.decode("utf-8-sig")
-        parsed = json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        parsed = json.loads(
+            text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant, parse_float=_parse_float
+        )
         json.dumps(parsed, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which no file can hold
     except UnicodeDecodeError as error:
         raise RequestError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from error
@@ -83,6 +86,14 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise RequestError(f"the key {show(key)} stands twice in one object; keep one of them")
         fields[key] = value
     return fields
+
+
+def _parse_float(text: str) -> float:
+    """Python's own reader makes infinity of ``1e999``, which no file can hold."""
+    number = float(text)
+    if isinf(number):
+        raise RequestError(f"{shorten(text)} is too large a number; write a smaller one")
+    return number
 
 
 def _refuse_constant(name: str) -> None:

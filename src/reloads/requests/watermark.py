@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from reloads.errors import OperatorError, ReloadsError, shorten
-from reloads.files import cannot_write, make_folder, write_atomically
+from reloads.files import cannot_write, make_own_folder, write_atomically
 
 Kind = Literal["daily", "events", "missing"]
 Position = TypeVar("Position")
@@ -36,7 +36,7 @@ def read_watermark(landing: Path, kind: Kind, table: str, parse: Callable[[str],
 def write_watermark(landing: Path, kind: Kind, table: str, text: str) -> None:
     """Replace the watermark; a crash leaves the old one or the new one."""
     path = _path(landing, kind, table)
-    make_folder(path.parent)
+    make_own_folder(path.parent)
     write_atomically(path, text + "\n")
 
 

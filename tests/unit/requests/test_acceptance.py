@@ -26,6 +26,7 @@ from reloads.requests.acceptance import ProcessedFiles, process_files
 from reloads.requests.drop_folder import TAKEN, list_arrivals, list_request_files
 from reloads.requests.judgement import read_requests
 from reloads.requests.queue import Queue
+from reloads.requests.watermark import write_watermark
 from reloads.tables.catalog import Catalog
 
 TODAY = date(2024, 7, 1)
@@ -67,6 +68,36 @@ def dropped_names(landing: Path) -> list[str]:
 
 
 # what is a candidate
+
+
+@pytest.mark.parametrize("text", ["notes on our imports\nthe notes.json file was late\n", "notes.json waits: x\n"])
+def test_a_text_of_somebody_else_is_left_alone_whatever_it_is_called(
+    landing: Path, process: Process, text: str
+) -> None:
+    (landing / "notes.error.txt").write_text(text)
+    (landing / "a.json").write_bytes(GOOD)
+    process()
+    assert (landing / "notes.error.txt").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["accepted", "rejected", ".taken", ".notes", ".watermarks"])
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+def test_what_stands_where_a_folder_of_ours_has_to_be_is_moved_aside_and_holds_up_no_file(
+    landing: Path, process: Process, name: str, kind: str
+) -> None:
+    if kind == "file":
+        (landing / name).write_text("mine")
+    else:
+        (landing / name).symlink_to("nowhere")
+    (landing / "bad.json").write_bytes(b"bad")
+    (landing / "good.json").write_bytes(GOOD)
+    files = process()
+    assert [record.file for record in files.accepted] == ["good.json"]
+    assert list(files.rejected) == ["bad.json"]
+    write_watermark(landing, "daily", "flights", "2024-01-01")
+    remains = [path for path in landing.iterdir() if not path.is_dir()]
+    assert len(remains) == 1
+    assert kind != "file" or remains[0].read_text() == "mine"
 
 
 def test_hidden_and_other_files_are_left_alone(landing: Path, process: Process) -> None:
@@ -141,6 +172,7 @@ BAD = {
     "half a character for a field": (rb'{"\ud83d": 1}', ["half of a surrogate pair", "write whole characters"]),
     "duplicate keys": (GOOD[:-1] + b', "table": "events"}', ['"table"', "twice", "keep one of them"]),
     "not a number": (GOOD[:-1] + b', "reason": NaN}', ["NaN is not JSON", "write a text"]),
+    "endless number": (GOOD[:-1] + b', "parameters": {"a": 1e999}}', ["1e999 is too large", "write a smaller one"]),
     "huge number": (b"9" * 5000, ["is not a request", "4300 digits", "write it like {"]),
     "deep nesting": (b"[" * 100_000, ["nested more than 50 levels deep", "write it like {"]),
     "51 levels": (b'{"parameters": {"a": ' + b"[" * 49 + b"]" * 49 + b"}}", ["more than 50 levels deep", "like {"]),

@@ -83,11 +83,23 @@ def test_two_taken_files_of_one_name_are_rejected_beside_each_other(landing: Pat
 
 def test_a_note_goes_with_its_file_and_a_file_of_somebody_else_stays(landing: Path) -> None:
     waiting, other = drop(landing, "a.json"), drop(landing, "b.json")
-    (landing / f"b{NOTE}").write_text("mine")
+    # It reads like a note, and is none.
+    mine = "b.json cannot be read, I found; the b.json file of Monday was late\n"
+    (landing / f"b{NOTE}").write_text(mine)
     for file in (waiting, other):
         write_note(landing, file, f"{file.name} waits: the table is broken")
     remove_old_notes(landing, [waiting, other])
     assert (landing / f"a{NOTE}").read_text() == "a.json waits: the table is broken\n"
     remove_old_notes(landing, [])
     assert not (landing / f"a{NOTE}").exists()
-    assert (landing / f"b{NOTE}").read_text() == "mine"
+    assert (landing / f"b{NOTE}").read_text() == mine
+
+
+def test_a_note_that_somebody_wrote_to_is_theirs(landing: Path) -> None:
+    waiting = drop(landing, "a.json")
+    write_note(landing, waiting, "a.json waits: the table is broken")
+    with (landing / f"a{NOTE}").open("a") as note:
+        note.write("I have asked Eva to mend it\n")
+    write_note(landing, waiting, "a.json waits: it is still broken")
+    remove_old_notes(landing, [])
+    assert (landing / f"a{NOTE}").read_text() == "a.json waits: the table is broken\nI have asked Eva to mend it\n"
