@@ -43,15 +43,29 @@ def make_own_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        aside = folder.with_name(free_name(folder.parent, f"{folder.name.strip('.')}-moved-aside", endings=("",)))
-        try:
-            folder.rename(aside)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        log.warning("%s was not a folder and is called %s now; it stood where a folder has to be", folder, aside.name)
+        _move_aside(folder)
         make_folder(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def _move_aside(path: Path) -> None:
+    """Give what stands in the way of a file or folder of ours another name.
+
+    Another process may do the same and make its own there meanwhile. So neither call moves what that process made: the
+    slash keeps a file where it is, and ``link`` a folder.
+    """
+    name = path.name.strip(".").replace(".", "-") + "-moved-aside"
+    aside = path.with_name(free_name(path.parent, name, endings=("",)))
+    try:
+        if path.is_dir() and not path.is_symlink():
+            os.rename(f"{path}/", aside)  # noqa: PTH104 - a Path drops the slash
+        else:
+            os.link(path, aside, follow_symlinks=False)
+            path.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    log.warning("%s stood in the way of a file or folder of the pipeline, and is called %s now", path, aside.name)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -80,7 +94,11 @@ def _write_and_rename(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        try:
+            beside.replace(path)
+        except IsADirectoryError:
+            _move_aside(path)
+            beside.replace(path)
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
@@ -105,7 +123,11 @@ def file_lock(path: Path) -> Iterator[int]:
     """
     make_folder(path.parent)
     try:
-        handle = take_lock(path, os.O_CREAT, wait=True)
+        try:
+            handle = take_lock(path, os.O_CREAT, wait=True)
+        except IsADirectoryError:
+            _move_aside(path)
+            handle = take_lock(path, os.O_CREAT, wait=True)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:

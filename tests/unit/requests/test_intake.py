@@ -22,7 +22,7 @@ from reloads.files import file_lock
 from reloads.outcome import Outcome
 from reloads.requests.announcement import announce
 from reloads.requests.intake import Ask, Intake, collect_requests, find_due_days, request_by_hand, request_daily
-from reloads.requests.neglect import neglect
+from reloads.requests.neglect import knock, neglect
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -466,3 +466,18 @@ def test_a_look_that_waited_for_another_accepts_later_than_it(sales_settings: Se
         (sales_settings.landing / "later.json").write_text(json.dumps(FORM))
     second.join()
     assert [record.mode for record in queue.accepted("visits")] == ["manual", "landing"]
+
+
+@pytest.mark.parametrize("name", [".lock", ".intake.lock", ".knock"])
+def test_a_folder_that_stands_where_a_file_of_ours_has_to_be_is_moved_aside(
+    sales_settings: Settings, name: str
+) -> None:
+    landing = sales_settings.landing
+    (landing / name).mkdir(parents=True)
+    (landing / name / "mine.txt").write_text("mine")
+    wake_up(sales_settings, now=NOON, ask=lambda now: send_form(sales_settings, FORM, now=now))
+    queue = Queue(landing)
+    records = queue.records("accepted")
+    knock(queue, records)
+    assert [queue.cancel(record.id, now=NOON) is not None for record in records] == [True]
+    assert (landing / f"{name.strip('.').replace('.', '-')}-moved-aside" / "mine.txt").read_text() == "mine"
