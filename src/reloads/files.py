@@ -105,6 +105,40 @@ def _write_and_rename(path: Path, text: str) -> None:
         raise cannot_write(path, error) from error
 
 
+def create_atomically(path: Path, text: str) -> None:
+    """Write a file that must not be there yet, whole or not at all; it outlasts a power cut.
+
+    Raises ``FileExistsError`` where it is there, of two processes for one of them.
+    """
+    beside = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _rename_to_new(beside, path)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _rename_to_new(file: Path, path: Path) -> None:
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: then only the caller's lock keeps another process from doing the same.
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        file.rename(path)
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file that this software wrote; raises ``OperatorError`` if it cannot be read any more."""
     try:

@@ -2,6 +2,9 @@
 
 <table>/<day column>=YYYY-MM-DD/[<key>=<value>/]data.parquet   the published partitions
 .staging/<table>-<random>/         where a batch writes before it publishes
+.log/<table>/<number>.json         the commits: what was published when, by whom, and what from
+.versions/<table>/<partition>/<number>.parquet   the files that commits brought; partitions are links to them
+.state/<table>/                    what is known of each partition now, as the log has it
 .ledger/<table>.json               what each partition was made from
 .history/<table>/                  what publishing replaced, for an undo
 .changes/<table>/                  which days changed, until the downstream tables are asked to follow
@@ -22,6 +25,21 @@ HISTORY_FOLDER = ".history"
 def staging_root(warehouse: Path) -> Path:
     """The folder of the staging folders of all tables."""
     return warehouse / ".staging"
+
+
+def log_folder(warehouse: Path, table: str) -> Path:
+    """The commits of a table."""
+    return warehouse / ".log" / table
+
+
+def versions_folder(warehouse: Path, table: str) -> Path:
+    """The versions of a table's partitions."""
+    return warehouse / ".versions" / table
+
+
+def state_folder(warehouse: Path, table: str) -> Path:
+    """What is known of each partition of a table."""
+    return warehouse / ".state" / table
 
 
 def ledger_file(warehouse: Path, table: str) -> Path:

@@ -1,0 +1,105 @@
+"""The current view: the Hive folders that readers open, each file a link to the version that is current.
+
+    warehouse/<table>/<day column>=YYYY-MM-DD/[<key>=<value>/]data.parquet
+    warehouse/.versions/<table>/<the same folder>/<number>.parquet
+
+It follows from the log. A version is linked beside the file that it replaces before its commit, so that a disk that
+refuses it does so while nothing has happened; what is left to do after the commit is a rename.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from reloads.files import link_or_copy
+from reloads.warehouse.commit import Commit
+from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+
+PREPARED = ".data.parquet.next"
+"""The name of the link beside a partition's file. Readers pass over hidden files."""
+
+
+def version_file(folder: TableFolder, name: PartitionName, number: int) -> Path:
+    """The file that the commit of that number brought, whether it is still kept or not."""
+    return versions_folder(folder.warehouse, folder.table) / str(name) / f"{number}.parquet"
+
+
+def is_shown(folder: TableFolder, name: PartitionName, number: int) -> bool:
+    """Whether readers see that version: the same file, or a copy where the file system has no links."""
+    try:
+        shown, version = folder.file(name).stat(), version_file(folder, name, number).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return os.path.samestat(shown, version) or (
+        (shown.st_size, shown.st_mtime_ns) == (version.st_size, version.st_mtime_ns)
+    )
+
+
+def prepare(folder: TableFolder, name: PartitionName, number: int) -> None:
+    """Put the version beside the file that it is to replace; raises ``OSError`` where the disk refuses that."""
+    target = folder.file(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise IsADirectoryError(21, os.strerror(21), str(target))
+    beside = target.with_name(PREPARED)
+    beside.unlink(missing_ok=True)
+    link_or_copy(version_file(folder, name, number), beside)
+
+
+def withdraw(folder: TableFolder, name: PartitionName) -> None:
+    """Take back what was prepared and is not to be shown."""
+    with suppress(OSError):
+        folder.file(name).with_name(PREPARED).unlink()
+    _remove_empty_folders(folder, name)
+
+
+def bring(folder: TableFolder, commit: Commit) -> set[Path]:
+    """Show what the commit made current; returns the folders to flush. A second time it does nothing.
+
+    Raises ``OSError`` where the disk refuses it, as it seldom does after ``prepare``.
+    """
+    touched: set[Path] = set()
+    for name in commit.after:
+        if folder.has_form_of(name):
+            touched |= _bring_one(folder, name, commit.after[name].version)
+    # A folder that the first removal left may have gone with the second.
+    return {path for path in touched if path.is_dir()}
+
+
+def _bring_one(folder: TableFolder, name: PartitionName, number: int) -> set[Path]:
+    target = folder.file(name)
+    if not number:
+        target.unlink(missing_ok=True)
+        _remove_empty_folders(folder, name)
+        return {next(parent for parent in target.parents if parent.is_dir())}
+    if is_shown(folder, name, number):
+        return set()
+    beside = target.with_name(PREPARED)
+    if not _is_same(beside, version_file(folder, name, number)):
+        prepare(folder, name, number)
+    beside.replace(target)
+    return {target.parent, *list(target.parent.parents)[: 1 + len(folder.keys)]}
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(file.stat(), other.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty_folders(folder: TableFolder, name: PartitionName) -> None:
+    """Remove the partition's folders as far as nothing else lies in them."""
+    with suppress(OSError):
+        for parent in list(folder.file(name).parents)[: 1 + len(name.keys)]:
+            parent.rmdir()
+
+
+def find_strangers(folder: TableFolder, versions: Collection[tuple[PartitionName, int]]) -> list[PartitionName]:
+    """The partitions whose file is none of ours: somebody put it there. ``versions`` are those that are current."""
+    return [name for name, number in versions if folder.file(name).is_file() and not is_shown(folder, name, number)]

@@ -1,0 +1,296 @@
+"""Publishing: what a batch wrote becomes a commit, and then the current view.
+
+The files are flushed, put among the versions and linked beside what they replace; the commit is created; the links are
+renamed; the state is brought up to the log. A crash before the commit leaves nothing, and one after it is completed by
+whoever comes next to the table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from reloads.days import Days
+from reloads.errors import OperatorError
+from reloads.files import cannot_write, file_lock
+from reloads.warehouse.commit import Act, Commit, Entry, Making, Point
+from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
+from reloads.warehouse.layout import lock_file, versions_folder
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.state import Head, Snapshot, State
+
+SYNCS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A finished file with the content of one partition, which nobody sees yet."""
+
+    path: Path
+    rows: int
+    bytes: int
+    content: str
+    """The fingerprint of its rows, as ``Entry`` has it."""
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What one act of publishing brings, finished and checked beforehand."""
+
+    act: Act
+    run: str
+    now: datetime
+    day_column: str
+    keys: tuple[str, ...]
+    base: Point
+    """How far the table's log had come when the reading of the inputs began."""
+    files: Mapping[PartitionName, NewFile]
+    vanished: Collection[PartitionName] = ()
+    """Partitions that came out without a row, if they are there."""
+    whole_days: Days = field(default_factory=Days)
+    """In a table with keys: the days that were rewritten whole."""
+    makings: Mapping[PartitionName, Making | None] = field(default_factory=dict)
+    """What each of these partitions, and each whole day, was made from."""
+    requests: Mapping[str, Days] = field(default_factory=dict)
+    no_cascade_days: Days = field(default_factory=Days)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key_types: Mapping[str, str] = field(default_factory=dict)
+    batch: int | None = None
+    undoes: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of it."""
+
+    commit: Commit | None
+    """None where nothing was left to publish or to confirm."""
+    kept: Mapping[PartitionName, str]
+    """Why a partition kept its file: somebody published it since ``base``, or the disk refused."""
+    superseded: Collection[PartitionName] = ()
+    """Those of them that somebody published."""
+
+
+@contextmanager
+def open_table(folder: TableFolder) -> Iterator[State]:
+    """Hold the table for oneself, with whatever a crash left of the last publication completed."""
+    with file_lock(lock_file(folder.warehouse, folder.table)):
+        state = state_of(folder)
+        for commit in state.behind():
+            _sync_all(bring(folder, commit))
+            state.apply(commit)
+        yield state
+
+
+def state_of(folder: TableFolder) -> State:
+    """The state of the table that lies in that folder."""
+    return State(folder.warehouse, folder.table, folder.day_column, folder.keys)
+
+
+def publish(
+    folder: TableFolder, publication: Publication, *, wanted: Callable[[Days], Days] = lambda days: days
+) -> Published:
+    """Make the files current, as one commit. Readers see each partition as it was or as it is now.
+
+    A partition that comes out as it is published keeps its file, and is confirmed. One that somebody published since
+    ``base`` keeps what they published. ``wanted`` says, once nobody else can publish, which of the days are still
+    asked for; of the others nothing is published.
+
+    Raises ``QueryError`` before anything is touched if a day holds files of somebody else, and ``OperatorError`` if the
+    disk does not take what all partitions need.
+    """
+    try:
+        for day in _days_of(publication):
+            folder.refuse_strangers(day)
+        _sync_all(file.path for file in publication.files.values())
+        with open_table(folder) as state:
+            wanted_days = wanted(Days.of(_days_of(publication)))
+            return _publish_locked(folder, state, _restrict(publication, wanted_days))
+    except OSError as error:
+        raise _refusal(error, folder.warehouse) from error
+
+
+def _days_of(publication: Publication) -> set[date]:
+    return {name.day for name in (*publication.files, *publication.vanished, *publication.makings)}
+
+
+def _restrict(publication: Publication, days: Days) -> Publication:
+    """The publication without what is on other days."""
+    return replace(
+        publication,
+        files={name: file for name, file in publication.files.items() if name.day in days},
+        vanished=[name for name in publication.vanished if name.day in days],
+        whole_days=publication.whole_days & days,
+    )
+
+
+def _publish_locked(folder: TableFolder, state: State, publication: Publication) -> Published:
+    snapshot = state.read(_days_of(publication))
+    head = snapshot.head if snapshot.head.point.log else _begin_log(folder)
+    number = head.point.number + 1
+    superseded = _find_superseded(state, snapshot, publication)
+    touched = _Touched(snapshot, publication, number, skipped=superseded.keys())
+    # Whole microseconds, as not every file system keeps more; and never twice, as a copy is known by its time.
+    published_ns = max(int(publication.now.timestamp() * 10**6) * 1000, head.published_ns + 1000)
+    refused = _prepare_all(folder, touched.new_files(), number, published_ns)
+    after = touched.entries(refused=refused.keys())
+    kept = superseded | {name: str(_refusal(error, folder.warehouse)) for name, error in refused.items()}
+    if not after:
+        return Published(None, kept, superseded.keys())
+    commit = Commit(
+        point=Point(head.point.log, number),
+        table=folder.table,
+        act=publication.act,
+        run=publication.run,
+        batch=publication.batch,
+        undoes=publication.undoes,
+        published_ns=published_ns,
+        day_column=folder.day_column,
+        keys=folder.keys,
+        after=after,
+        before={name: snapshot.entries[name] for name in after if name in snapshot.entries},
+        requests=publication.requests,
+        no_cascade_days=publication.no_cascade_days,
+        columns=publication.columns or head.columns,
+        key_types=publication.key_types or head.key_types,
+    )
+    state.log.create(commit)
+    _sync_all(bring(folder, commit))
+    state.apply(commit)
+    return Published(commit, kept, superseded.keys())
+
+
+def _begin_log(folder: TableFolder) -> Head:
+    """The head of a new log; where an earlier one was lost, behind the numbers of the files that it left."""
+    numbers = [0]
+    for path in versions_folder(folder.warehouse, folder.table).rglob("*.parquet"):
+        if path.stem.isdecimal():
+            numbers.append(int(path.stem))
+    return Head(Point(uuid4().hex[:8], max(numbers)))
+
+
+def _find_superseded(state: State, snapshot: Snapshot, publication: Publication) -> dict[PartitionName, str]:
+    """The partitions that somebody published or confirmed since the publication read its inputs, and who."""
+    base = publication.base.number if publication.base.log == snapshot.head.point.log else 0
+    sentences: dict[int, str] = {}
+    superseded: dict[PartitionName, str] = {}
+    for name in (*publication.files, *publication.vanished):
+        entries = [snapshot.entries[each] for each in (name, name.day_name) if each in snapshot.entries]
+        touched = max((entry.touched for entry in entries), default=0)
+        if touched > base:
+            if touched not in sentences:
+                commit = state.log.read(touched)
+                sentences[touched] = f"it was superseded by {commit.run if commit else 'another run'}"
+            superseded[name] = sentences[touched]
+    return superseded
+
+
+class _Touched:
+    """What becomes of the entries of the partitions that a publication touches."""
+
+    def __init__(
+        self, snapshot: Snapshot, publication: Publication, number: int, *, skipped: Collection[PartitionName]
+    ) -> None:
+        self._snapshot, self._publication, self._number = snapshot, publication, number
+        self._files = {name: file for name, file in publication.files.items() if name not in skipped}
+        self._vanished = [name for name in publication.vanished if name not in skipped and self._has_file(name)]
+
+    def _has_file(self, name: PartitionName) -> bool:
+        entry = self._snapshot.entries.get(name)
+        return entry is not None and bool(entry.version)
+
+    def _is_confirmed(self, name: PartitionName, file: NewFile) -> bool:
+        entry = self._snapshot.entries.get(name)
+        return entry is not None and bool(entry.version) and bool(file.content) and entry.content == file.content
+
+    def new_files(self) -> dict[PartitionName, NewFile]:
+        """The files with another content than what is published."""
+        return {name: file for name, file in self._files.items() if not self._is_confirmed(name, file)}
+
+    def entries(self, *, refused: Collection[PartitionName]) -> dict[PartitionName, Entry]:
+        """The entries after the publication, without the partitions that the disk refused."""
+        after: dict[PartitionName, Entry] = {}
+        for name, file in self._files.items():
+            if name not in refused:
+                after[name] = self._entry_of_file(name, file)
+        for name in self._vanished:
+            after[name] = Entry(0, self._number, self._number, self._publication.makings.get(name))
+        if self._publication.keys:
+            after |= self._entries_of_days(after, refused)
+        return after
+
+    def _entry_of_file(self, name: PartitionName, file: NewFile) -> Entry:
+        making = self._publication.makings.get(name)
+        if self._is_confirmed(name, file):
+            return replace(self._snapshot.entries[name], touched=self._number, making=making)
+        number = self._number
+        return Entry(number, number, number, making, file.rows, file.bytes, file.content, file.columns)
+
+    def _entries_of_days(
+        self, after: Mapping[PartitionName, Entry], refused: Collection[PartitionName]
+    ) -> dict[PartitionName, Entry]:
+        changed_days = {name.day for name, entry in after.items() if entry.changed == self._number}
+        whole_days = self._publication.whole_days - Days.of(name.day for name in refused)
+        entries: dict[PartitionName, Entry] = {}
+        for day in {name.day for name in after}.union(whole_days):
+            name = PartitionName(self._publication.day_column, day)
+            entry = self._snapshot.entries.get(name, Entry(0, 0, 0, None))
+            if day in changed_days:
+                entry = replace(entry, changed=self._number)
+            if day in whole_days:
+                entry = replace(entry, touched=self._number, making=self._publication.makings.get(name))
+            entries[name] = entry
+        return entries
+
+
+def _prepare_all(
+    folder: TableFolder, files: Mapping[PartitionName, NewFile], number: int, published_ns: int
+) -> dict[PartitionName, OSError]:
+    """Put the files among the versions and beside what they replace; what the disk refused, by partition."""
+    refused: dict[PartitionName, OSError] = {}
+    folders: set[Path] = set()
+    for name, file in files.items():
+        version = version_file(folder, name, number)
+        try:
+            version.parent.mkdir(parents=True, exist_ok=True)
+            # The time of publication rather than of writing.
+            os.utime(file.path, ns=(published_ns, published_ns))
+            file.path.replace(version)
+            prepare(folder, name, number)
+        except OSError as error:
+            withdraw(folder, name)
+            refused[name] = error
+            continue
+        folders.update(version.parents[: 2 + len(folder.keys)])
+    _sync_all(folders)
+    return refused
+
+
+def _refusal(error: OSError, warehouse: Path) -> OperatorError:
+    return cannot_write(Path(error.filename2 or error.filename or warehouse), error)
+
+
+def _sync_all(paths: Iterable[Path]) -> None:
+    """Wait until these files and folders are on disk.
+
+    Side by side, because the disk takes many flushes almost as fast as one; and each file by itself rather than the
+    whole file system, because what others are writing there is not to be waited for.
+    """
+    with ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
+        list(pool.map(_sync_one, paths))
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,239 @@
+"""What is known of each partition of a table now: the log, applied. ``warehouse/.state/<table>/``.
+
+    head.json           how far the log was applied, and what holds for the whole table
+    2013-01.json        the entries of a month
+    2013-01-05.json     those of a day, in a table with keys
+
+It is cut into pieces so that the reload of a day reads and writes what concerns that day, however large the table is.
+All of it follows from the log. A reader applies the commits behind the head in memory, so it needs no lock and sees all
+of a commit or nothing of it; a writer, who holds the table's lock, brings the files up to the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reloads.errors import OperatorError, RequestError
+from reloads.files import write_all_atomically, write_atomically
+from reloads.warehouse.commit import Commit, Entry, Point, dump_entries, parse_entries
+from reloads.warehouse.commit_log import CommitLog
+from reloads.warehouse.layout import state_folder
+from reloads.warehouse.partition_name import PartitionName
+
+Entries = dict[PartitionName, Entry]
+Pieces = dict[str, Entries]
+
+_HEAD = "head.json"
+_FAULTS = (LookupError, TypeError, ValueError, AttributeError, RequestError)
+
+
+@dataclass(frozen=True)
+class Head:
+    """How far the log was applied, and what holds for the whole table."""
+
+    point: Point
+    day_column: str = ""
+    keys: tuple[str, ...] = ()
+    """Of the partitions' folders; empty before the first commit."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The columns of the table, without those that only folders' names hold."""
+    key_types: Mapping[str, str] = field(default_factory=dict)
+    published_ns: int = 0
+    """The time that the files of the last commit have, later than that of every one before."""
+    expired: int = 0
+    """The last commit whose replaced versions were removed."""
+
+    def after(self, commit: Commit) -> Head:
+        """The head once the commit is applied."""
+        return replace(
+            self,
+            point=commit.point,
+            day_column=commit.day_column,
+            keys=commit.keys,
+            columns=commit.columns,
+            key_types=commit.key_types,
+            published_ns=commit.published_ns,
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Some days of a table as of one commit, the last one of ``head``."""
+
+    head: Head
+    entries: Mapping[PartitionName, Entry]
+    """Of the partitions of these days and, in a table with keys, of the days as a whole."""
+
+    def of_day(self, day: date) -> Entries:
+        """The entries of one day."""
+        return {name: self.entries[name] for name in self._names_by_day.get(day, ())}
+
+    @cached_property
+    def _names_by_day(self) -> Mapping[date, list[PartitionName]]:
+        names: dict[date, list[PartitionName]] = {}
+        for name in self.entries:
+            names.setdefault(name.day, []).append(name)
+        return names
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of one table, whose partitions are named by these columns."""
+
+    warehouse: Path
+    table: str
+    day_column: str
+    keys: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> CommitLog:
+        """What it follows from."""
+        return CommitLog(self.warehouse, self.table)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return state_folder(self.warehouse, self.table)
+
+    def read(self, days: Iterable[date]) -> Snapshot:
+        """What is known of these days, as of the last commit. Reads no piece that is not asked for."""
+        wanted_days = set(days)
+        head, pieces = self._read({self._piece_of(day) for day in wanted_days})
+        entries: Entries = {}
+        for piece in pieces.values():
+            for name, entry in piece.items():
+                if name.day in wanted_days and self._has_form_of(name):
+                    entries[name] = entry
+        return Snapshot(head, entries)
+
+    def read_head(self) -> Head:
+        """What holds for the whole table, as of the last commit."""
+        head, _ = self._read(())
+        return head
+
+    def read_all(self) -> Snapshot:
+        """What is known of all days, as of the last commit. Reads every piece."""
+        head, pieces = self._read(None)
+        entries: Entries = {}
+        for piece in pieces.values():
+            entries |= {name: entry for name, entry in piece.items() if self._has_form_of(name)}
+        return Snapshot(head, entries)
+
+    def behind(self) -> Iterator[Commit]:
+        """The commits that the files lack, oldest first; ``apply`` each before asking for the next."""
+        return self._commits_behind(self._read_head())
+
+    def apply(self, commit: Commit) -> None:
+        """Write down what the commit that follows the head changes; a second time it changes nothing more."""
+        head = self._read_head()
+        pieces = {piece: self._read_piece(piece) for piece in {self._piece_of(name.day) for name in commit.after}}
+        _apply(commit, pieces, self._piece_of)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        texts: dict[Path, str] = {}
+        for piece, entries in pieces.items():
+            texts[self.folder / f"{piece}.json"] = json.dumps(dump_entries(entries=entries), separators=(",", ":"))
+        write_all_atomically(texts)
+        # The head last: until then the commit counts as not applied, and is applied again.
+        self.write_head(head.after(commit))
+
+    def write_head(self, head: Head) -> None:
+        """Replace the head. Only who holds the table's lock may."""
+        fields = {
+            "point": str(head.point),
+            "day_column": head.day_column,
+            "keys": list(head.keys),
+            "columns": dict(head.columns),
+            "key_types": dict(head.key_types),
+            "published_ns": head.published_ns,
+            "expired": head.expired,
+        }
+        write_atomically(self.folder / _HEAD, json.dumps(fields) + "\n")
+
+    def _read(self, wanted: Collection[str] | None) -> tuple[Head, Pieces]:
+        """The head and these pieces, or all of them, with the commits behind the head applied in memory."""
+        head = self._read_head()
+        names = self._piece_names() if wanted is None else wanted
+        pieces = {piece: self._read_piece(piece) for piece in names}
+        # After the pieces were read: whatever a piece holds is in the log by then.
+        for commit in self._commits_behind(head):
+            if wanted is None:
+                for name in commit.after:
+                    pieces.setdefault(self._piece_of(name.day), {})
+            _apply(commit, pieces, self._piece_of)
+            head = head.after(commit)
+        return head, pieces
+
+    def _commits_behind(self, head: Head) -> Iterator[Commit]:
+        number = head.point.number
+        if not number:
+            # A new table, or a state that was lost: the oldest commits may have been removed.
+            number = min(self.log.numbers(), default=1) - 1
+        return self.log.after(number)
+
+    def _read_head(self) -> Head:
+        fields = _read_json(self.folder / _HEAD)
+        try:
+            return Head(
+                point=Point.parse(fields["point"]),
+                day_column=fields["day_column"],
+                keys=tuple(fields["keys"]),
+                columns=fields["columns"],
+                key_types=fields["key_types"],
+                published_ns=fields["published_ns"],
+                expired=fields["expired"],
+            )
+        except _FAULTS:
+            return Head(Point())
+
+    def _read_piece(self, piece: str) -> Entries:
+        """The entries of a piece. What is missing or damaged is not known, and so counts as stale."""
+        try:
+            return parse_entries(_read_json(self.folder / f"{piece}.json"), "entries")
+        except _FAULTS:
+            return {}
+
+    def _piece_names(self) -> list[str]:
+        # Those of an earlier layout stay: they are as long as a month where ours are as long as a day, or vice versa.
+        length = len(self._piece_of(date.min))
+        return [path.stem for path in self.folder.glob("*.json") if path.name != _HEAD and len(path.stem) == length]
+
+    def _piece_of(self, day: date) -> str:
+        return str(day) if self.keys else str(day)[:7]
+
+    def _has_form_of(self, name: PartitionName) -> bool:
+        return name.day_column == self.day_column and name.keys in ((), self.keys)
+
+
+def _apply(commit: Commit, pieces: Mapping[str, Entries], piece_of: Callable[[date], str]) -> None:
+    """Change the entries of those pieces that are there."""
+    for name, entry in commit.after.items():
+        piece = pieces.get(piece_of(name.day))
+        if piece is not None:
+            piece[name] = entry
+    for name, entry in commit.after.items():
+        piece = pieces.get(piece_of(name.day))
+        if piece is not None and commit.keys and name.is_of_day and entry.touched == commit.number:
+            _forget_removed(piece, name.day)
+
+
+def _forget_removed(entries: Entries, day: date) -> None:
+    """Drop the partitions of a day that have no rows; the entry of the day, rewritten whole, speaks for them."""
+    gone = [name for name, entry in entries.items() if name.day == day and not name.is_of_day and not entry.version]
+    for name in gone:
+        del entries[name]
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a file; None where it is missing or damaged. Raises ``OperatorError`` if it cannot be opened."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
