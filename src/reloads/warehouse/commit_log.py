@@ -51,6 +51,10 @@ class CommitLog:
         except (LookupError, TypeError, ValueError, AttributeError, RequestError) as error:
             raise OperatorError(f"{path} is not a commit ({one_line(error)}); restore that file") from error
 
+    def __contains__(self, number: int) -> bool:
+        """Whether the commit of that number is kept."""
+        return self._path(number).is_file()
+
     def after(self, number: int) -> Iterator[Commit]:
         """The commits behind that number, oldest first. Looks for one after the other, and lists no folder."""
         while commit := self.read(number + 1):

@@ -5,6 +5,7 @@
 .log/<table>/<number>.json         the commits: what was published when, by whom, and what from
 .versions/<table>/<partition>/<number>.parquet   the files that commits brought; partitions are links to them
 .state/<table>/                    what is known of each partition now, as the log has it
+.cursors/<table>/<follower>.json   how far each follower has followed the table's log
 .ledger/<table>.json               what each partition was made from
 .history/<table>/                  what publishing replaced, for an undo
 .changes/<table>/                  which days changed, until the downstream tables are asked to follow
@@ -40,6 +41,11 @@ def versions_folder(warehouse: Path, table: str) -> Path:
 def state_folder(warehouse: Path, table: str) -> Path:
     """What is known of each partition of a table."""
     return warehouse / ".state" / table
+
+
+def cursors_folder(warehouse: Path, table: str) -> Path:
+    """The cursors of those that follow a table."""
+    return warehouse / ".cursors" / table
 
 
 def ledger_file(warehouse: Path, table: str) -> Path:
