@@ -62,15 +62,17 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc] # it comes withou
 
     ``*``, ``?``, ``[…]`` and ``**`` in a path match regular files without a leading dot; symbolic links are not
     followed. Raises ``Refusal`` for whatever would write or leave the folder, ``FileNotFoundError`` for a file that
-    is gone.
+    is gone. ``moves`` names folders that a file may move on to, each below the same one as its own: a file that is gone
+    since it was listed is read where it is now.
     """
 
     cachable = False  # of two with the same folders one may be closed
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(self, folders: Mapping[str, Path], *, moves: Sequence[str] = ()) -> None:
         super().__init__()
         self.protocol = tuple(folders)
         self._folders = folders
+        self._moves = moves
         self._sizes: dict[str, int] = {}
         self._stray_names: dict[str, str] = {}
         """Names that are not UTF-8, as SQL has to have it, by what stands for them there."""
@@ -106,6 +108,17 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc] # it comes withou
 
     def _open(self, path: str) -> int:
         scheme, names = self._split(path)
+        try:
+            return self._open_names(path, scheme, names)
+        except FileNotFoundError:
+            for folder in self._moves:
+                # To look at it all again would not do: while many move on, others would be gone then.
+                if len(names) > 1 and names[-2] != folder:
+                    with suppress(FileNotFoundError):
+                        return self._open_names(path, scheme, [*names[:-2], folder, names[-1]])
+            raise
+
+    def _open_names(self, path: str, scheme: str, names: Sequence[str]) -> int:
         # The folder itself may be a link: it is a setting, and nobody who asks can change it.
         handle = os.open(self._folders[scheme], _FLAGS & ~os.O_NOFOLLOW)
         for name in names:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from reloads.halving import attempt_by_halves
 from reloads.inspection.read_only_files import ReadOnlyFiles
+from reloads.requests.queue import RECORD_STATES
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
@@ -137,7 +138,8 @@ def open_views(settings: Settings) -> duckdb.DuckDBPyConnection:
         db.execute(FOOTERS)
         _read_footers(db, [partition["file"] for partition in partitions])
         db.execute(PARTITIONS)
-        db.register_filesystem(ReadOnlyFiles({"landing": settings.landing, "warehouse": settings.warehouse}))
+        folders = {"landing": settings.landing, "warehouse": settings.warehouse}
+        db.register_filesystem(ReadOnlyFiles(folders, moves=RECORD_STATES[1:]))
         db.execute(REQUESTS)
         db.execute(LOCK)
     except BaseException:

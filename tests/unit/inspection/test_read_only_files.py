@@ -136,3 +136,17 @@ def test_no_file_is_left_open(files: ReadOnlyFiles, tmp_path: Path) -> None:
         files.info(f"in://{path}")
         files.modified(f"in://{path}")
     files.glob("in://**/*")
+
+
+def test_a_file_that_moved_on_since_it_was_listed_is_read_where_it_is_now(tmp_path: Path) -> None:
+    for name in ("accepted", "failed", "done", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "accepted" / "a.json").write_text("mine")
+    files = ReadOnlyFiles({"landing": tmp_path}, moves=("failed", "done"))
+    [path] = files.glob("landing://accepted/*.json")
+    (tmp_path / "accepted" / "a.json").rename(tmp_path / "done" / "a.json")
+    assert files.open(path).read() == b"mine"
+    assert files.info(path)["size"] == len("mine")
+    (tmp_path / "done" / "a.json").rename(tmp_path / "elsewhere" / "a.json")
+    with pytest.raises(FileNotFoundError):
+        files.open(path)
