@@ -59,6 +59,10 @@ class NativeStackUnderTest:
         """Where Airflow's database is."""
         return self._stack.database_url
 
+    def make_pool(self, name: str, *, slots: int) -> None:
+        """Do what every start does."""
+        self._stack.api.make_pool(name, slots=slots)
+
     def logs(self) -> str:
         """The last lines of the programs that run DAGs."""
         return "\n\n".join(f"--- {name}\n{last_lines(self._stack.log(name), LOG_LINES)}" for name in LOGS)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import psycopg2
 import pytest
 
+from stack.native.environment import REWRITE_POOL
 from tests.e2e.gate import closed_gate, wait_for_held_task
 from tests.e2e.native_stack import NativeStackUnderTest
 from tests.support.pipeline import Pipeline
@@ -145,3 +146,11 @@ def _emptied_afterwards(pipeline: Pipeline, pattern: str) -> Iterator[None]:
     finally:
         for path in (pipeline.landing / "done").glob(f"{pattern}.json"):
             path.unlink()
+
+
+@pytest.mark.parametrize("slots", [5, 2])
+def test_a_start_gives_the_pool_of_the_rewrites_the_slots_that_it_is_told(
+    stack: NativeStackUnderTest, pipeline: Pipeline, slots: int
+) -> None:
+    stack.make_pool(REWRITE_POOL, slots=slots)
+    assert pipeline.rest.get(f"/pools/{REWRITE_POOL}")["slots"] == slots
