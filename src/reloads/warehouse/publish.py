@@ -7,23 +7,20 @@ the next try completes it.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from reloads.days import Days
 from reloads.errors import OperatorError
-from reloads.files import cannot_write
+from reloads.files import cannot_write, sync_all
 from reloads.warehouse.change_notices import write_notice
 from reloads.warehouse.fingerprint import identity_or_none
 from reloads.warehouse.history import Act, History
 from reloads.warehouse.ledger import Entry, Ledger, read_ledger, table_lock, write_ledger
 from reloads.warehouse.partition_name import LedgerName, PartitionName
 from reloads.warehouse.partitions import TableFolder
-
-SYNCS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def publish(folder: TableFolder, publication: Publication) -> dict[PartitionName
     try:
         for day in {name.day for name in (*publication.staged, *publication.entries)}:
             folder.refuse_strangers(day)
-        _sync(path for path in publication.staged.values() if path)
+        sync_all(path for path in publication.staged.values() if path)
         with table_lock(folder.warehouse, folder.table):
             return _publish_locked(folder, publication)
     except OSError as error:
@@ -83,7 +80,7 @@ def _publish_locked(folder: TableFolder, publication: Publication) -> dict[Parti
     stamp = history.next_stamp()
     _write_notice_and_act(folder, publication, stamp, ledger)
     replacement = _replace_files(folder, publication, stamp)
-    _sync([*replacement.changed_folders, *([history.folder] if history.folder.is_dir() else [])])
+    sync_all([*replacement.changed_folders, *([history.folder] if history.folder.is_dir() else [])])
     updated = _updated_ledger(folder, publication, ledger, replacement.refused.keys(), stamp)
     write_ledger(folder.warehouse, folder.table, updated)
     sentences = {
@@ -207,21 +204,3 @@ def _stamped(version: str, stamp: int) -> str:
 
 def _refusal(error: OSError, warehouse: Path, place: Path | None = None) -> OperatorError:
     return cannot_write(place or Path(error.filename2 or error.filename or warehouse), error)
-
-
-def _sync(paths: Iterable[Path]) -> None:
-    """Wait until these files and folders are on disk.
-
-    Side by side, because the disk takes many flushes almost as fast as one; and each file by itself rather than the
-    whole file system, because what others are writing there is not to be waited for.
-    """
-    with ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
-        list(pool.map(_sync_one, paths))
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

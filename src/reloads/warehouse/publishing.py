@@ -8,8 +8,7 @@ whoever comes next to the table.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -18,15 +17,13 @@ from uuid import uuid4
 
 from reloads.days import Days
 from reloads.errors import OperatorError
-from reloads.files import cannot_write, file_lock
+from reloads.files import cannot_write, file_lock, sync_all
 from reloads.warehouse.commit import Act, Commit, Entry, Making, Point
 from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
 from reloads.warehouse.layout import lock_file, versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Head, Snapshot, State
-
-SYNCS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def open_table(folder: TableFolder) -> Iterator[State]:
     with file_lock(lock_file(folder.warehouse, folder.table)):
         state = state_of(folder)
         for commit in state.behind():
-            _sync_all(bring(folder, commit))
+            sync_all(bring(folder, commit))
             state.apply(commit)
         yield state
 
@@ -110,7 +107,7 @@ def publish(
     try:
         for day in _days_of(publication):
             folder.refuse_strangers(day)
-        _sync_all(file.path for file in publication.files.values())
+        sync_all(file.path for file in publication.files.values())
         with open_table(folder) as state:
             wanted_days = wanted(Days.of(_days_of(publication)))
             return _publish_locked(folder, state, _restrict(publication, wanted_days))
@@ -163,7 +160,7 @@ def _publish_locked(folder: TableFolder, state: State, publication: Publication)
         key_types=publication.key_types or head.key_types,
     )
     state.log.create(commit)
-    _sync_all(bring(folder, commit))
+    sync_all(bring(folder, commit))
     state.apply(commit)
     return Published(commit, kept, superseded.keys())
 
@@ -270,27 +267,9 @@ def _prepare_all(
             refused[name] = error
             continue
         folders.update(version.parents[: 2 + len(folder.keys)])
-    _sync_all(folders)
+    sync_all(folders)
     return refused
 
 
 def _refusal(error: OSError, warehouse: Path) -> OperatorError:
     return cannot_write(Path(error.filename2 or error.filename or warehouse), error)
-
-
-def _sync_all(paths: Iterable[Path]) -> None:
-    """Wait until these files and folders are on disk.
-
-    Side by side, because the disk takes many flushes almost as fast as one; and each file by itself rather than the
-    whole file system, because what others are writing there is not to be waited for.
-    """
-    with ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
-        list(pool.map(_sync_one, paths))
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
