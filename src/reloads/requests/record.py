@@ -43,6 +43,7 @@ class Record(BaseModel):
     days: DaysField = Field(description="the days asked for")
     accepted_at: AwareDatetime
     file: str | None = Field(None, description="name of the dropped file")
+    drop: str | None = Field(None, description="tells the act of dropping that file from all others")
     dropped: dict[str, Any] | None = Field(None, description="the request as it was dropped")
     reason: str | None = None
     requested_by: str | None = None
@@ -50,6 +51,7 @@ class Record(BaseModel):
     only: Only = "all"
     cascade: bool = True
     parameters: dict[str, Any] = {}
+    keep_parameters: bool = Field(False, description="each partition keeps the parameters that it was written with")
     cause: Cause | None = Field(None, description="the origin of a cascade")
     planned: List[Reason] = Field((), description="days that were to be rewritten, and why")
     skipped: List[Reason] = Field((), description="days that were not to be rewritten, and why")
@@ -75,6 +77,11 @@ class Record(BaseModel):
     def is_follow_up(self) -> bool:
         """Whether no person asked: it follows from a change of an input, or of the table's columns."""
         return self.mode in ("cascade", "schema")
+
+    @property
+    def keeps_parameters(self) -> bool:
+        """Whether each partition keeps the parameters that it was written with."""
+        return self.keep_parameters or self.is_follow_up
 
     @property
     def fulfilled(self) -> Days:
