@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -93,27 +93,23 @@ class WorkItems(RuleBasedStateMachine):
             Record(id=f"r{number}", mode=mode, table=table, days=days, accepted_at=accepted_at, **fields)
         )
 
-    @rule(days=some_days, keys=some_keys, parameters=some_parameters)
-    def somebody_names_parameters(self, days: Days, keys: dict[str, tuple[str, ...]], parameters: Parameters) -> None:
-        self.accept("t", days, "landing", keys=keys, parameters=parameters)
-
-    @rule(days=some_days, parameters=some_parameters, file=st.sampled_from(["f", "g"]))
-    def somebody_asks_for_both_tables(self, days: Days, parameters: Parameters, file: str) -> None:
-        drop = f"{file}{len(self.records)}"
-        self.accept("i", days, "landing", drop=drop, file=file)
-        self.accept("t", days, "landing", drop=drop, file=file, parameters=parameters)
-
-    @rule(days=some_days, mode=st.sampled_from(["daily", "cascade", "schema"]))
-    def the_clock_or_an_input_asks(self, days: Days, mode: Literal["daily", "cascade", "schema"]) -> None:
-        self.accept("t", days, mode)
-
-    @rule(days=some_days, keys=some_keys)
-    def somebody_keeps_parameters(self, days: Days, keys: dict[str, tuple[str, ...]]) -> None:
-        self.accept("t", days, "landing", keys=keys, keep_parameters=True)
-
-    @rule(days=some_days)
-    def an_input_is_asked_for(self, days: Days) -> None:
-        self.accept("i", days, "landing")
+    @rule(
+        days=some_days,
+        keys=some_keys,
+        parameters=some_parameters,
+        way=st.sampled_from(["alone", "with its input", "keeping parameters", "daily", "cascade", "schema"]),
+    )
+    def somebody_asks(self, days: Days, keys: dict[str, tuple[str, ...]], parameters: Parameters, way: str) -> None:
+        if way == "alone":
+            self.accept("t", days, "landing", keys=keys, parameters=parameters)
+        elif way == "with its input":
+            drop = f"drop {len(self.records)}"
+            self.accept("i", days, "landing", drop=drop)
+            self.accept("t", days, "landing", drop=drop, keys=keys, parameters=parameters)
+        elif way == "keeping parameters":
+            self.accept("t", days, "landing", keys=keys, keep_parameters=True)
+        else:
+            self.accept("t", days, way)
 
     @rule()
     def the_inputs_are_done(self) -> None:
@@ -210,6 +206,13 @@ class WorkItems(RuleBasedStateMachine):
                     self.expect(record, day)
                 self.records[position] = settled
 
+    def work_off(self) -> None:
+        """Run until nothing is left that can be done."""
+        for _ in range(len(self.records) * len(DAYS) + 1):
+            self.finish_run()
+            self.plan(days_per_run=3)
+        assert self.planned == []
+
     def write(self, batch: Batch, day: date, run: FinishedRun) -> None:
         for cell in self.source:
             if passes(batch.partition_filter, cell):
@@ -245,12 +248,9 @@ class WorkItems(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everything is served, and the last request for a partition counts."""
+        self.work_off()
         self.the_inputs_are_done()
-        self.finish_run()
-        for _ in range(len(self.records) * len(DAYS)):
-            if self.outstanding():
-                self.plan(days_per_run=3)
-                self.finish_run()
+        self.work_off()
         assert not self.outstanding()
         for day, cell in product(DAYS, self.source - {LATE}):
             asked: list[Record] = []
@@ -263,4 +263,4 @@ class WorkItems(RuleBasedStateMachine):
 
 
 TestWorkItems = WorkItems.TestCase
-TestWorkItems.settings = hypothesis_settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWorkItems.settings = hypothesis_settings(max_examples=150, stateful_step_count=15, deadline=None)
