@@ -56,8 +56,8 @@ class PartitionFilter:
                     return None
         key_filters: tuple[KeyFilter, ...] = ()
         if self.key_filters and other.key_filters:
-            key_filters = _without_duplicates((*self.key_filters, *other.key_filters))
-        return PartitionFilter(key_filters, excluded=_without_duplicates(excluded))
+            key_filters = _add_missing(self.key_filters, other.key_filters)
+        return PartitionFilter(key_filters, excluded=_add_missing((), excluded))
 
     def passes_all(self, key_filter: KeyFilter) -> bool:
         """Whether everything that ``key_filter`` lets in passes; True only where that is certain."""
@@ -116,7 +116,7 @@ class PartitionFilter:
             _from_json(value["key_filters"]),
             value["slice_number"],
             value["slice_count"],
-            _from_json(value["excluded"]),
+            _from_json(value.get("excluded", ())),  # an earlier version, which planned the batch, knew none
         )
 
     def __str__(self) -> str:
@@ -154,12 +154,13 @@ def _covers(outer: KeyFilter, inner: KeyFilter) -> bool:
     return all(key in inner and set(values).issuperset(inner[key]) for key, values in outer.items())
 
 
-def _without_duplicates(key_filters: Iterable[KeyFilter]) -> tuple[KeyFilter, ...]:
-    unique: list[KeyFilter] = []
-    for key_filter in key_filters:
-        if key_filter not in unique:
-            unique.append(key_filter)
-    return tuple(unique)
+def _add_missing(key_filters: tuple[KeyFilter, ...], others: Iterable[KeyFilter]) -> tuple[KeyFilter, ...]:
+    """The filters, and those of the others that are not among them."""
+    united = list(key_filters)
+    for key_filter in others:
+        if key_filter not in united:
+            united.append(key_filter)
+    return tuple(united)
 
 
 def _to_json(key_filters: Iterable[KeyFilter]) -> list[dict[str, list[str]]]:

@@ -52,8 +52,9 @@ def cut_batches(
     grouping = _Grouping(records, written or {}, max_groups=max(1, GROUPS_PER_RUN // limits.key_slices))
     taken = grouping.take_days(by_urgency[: limits.partitions_per_run])
     batches: list[Batch] = []
+    all_days_count = sum(len(group.days) for group in grouping.groups.values())
     for group in grouping.groups.values():
-        for batch in _cut_group(group, len(taken), limits):
+        for batch in _cut_group(group, all_days_count, limits):
             batches.append(_add_requests(batch, group, records))
     numbered = [replace(batch, number=number, batch_count=len(batches)) for number, batch in enumerate(batches)]
     return Plan(tuple(numbered), days_left=len(by_urgency) - len(taken) + len(grouping.days_with_waiting_records))
@@ -97,7 +98,7 @@ class _Grouping:
         self._named_parts = [named_part(record.keys, record.parameters) for record in records]
         self._kept_parts: dict[tuple[date, str], tuple[Part, ...]] = {}
         """By day and keys: many cascades may follow on one day."""
-        self._served: dict[tuple[str, ...], _Served] = {}
+        self._served: dict[tuple[tuple[int, ...], tuple[str, ...]], _Served] = {}
         """By what is asked for on a day: years of days are asked for by the same few records."""
 
     def take_days(self, days: Sequence[date]) -> Days:
@@ -122,11 +123,11 @@ class _Grouping:
 
     def _serve(self, day: date, positions: Sequence[int]) -> _Served:
         """What is rewritten of a day that these records ask for."""
-        items: list[tuple[int, tuple[Part, ...]]] = []
-        for position in positions:
-            items.append((position, self._parts(position, day)))
-        key = tuple(f"{position} {part.text}" for position, parts in items for part in parts)
+        keeping = [position for position in positions if self._records[position].keeps_parameters]
+        kept_texts = [part.text for position in keeping for part in self._parts(position, day)]
+        key = (tuple(positions), tuple(kept_texts))
         if key not in self._served:
+            items = [(position, self._parts(position, day)) for position in positions]
             self._served[key] = _serve_in_order(items, self._max_groups)
         return self._served[key]
 
@@ -184,10 +185,13 @@ def _join(parts: Sequence[Part], served: Mapping[str, tuple[Part, list[int]]]) -
     return joined
 
 
-def _cut_group(group: _Group, taken_count: int, limits: Limits) -> list[Batch]:
-    """The batches of one group, which gets its share of the tasks that may run at once."""
+def _cut_group(group: _Group, all_days_count: int, limits: Limits) -> list[Batch]:
+    """The batches of one group, which gets its share of the tasks that may run at once.
+
+    ``all_days_count`` counts a day once for each group that it is in.
+    """
     group_days = Days.of(group.days)
-    share = max(1, limits.parallelism * len(group_days) // (taken_count * limits.key_slices))
+    share = max(1, limits.parallelism * len(group_days) // (all_days_count * limits.key_slices))
     count = min(share, max(1, len(group_days) // limits.days_per_batch))
     batches: list[Batch] = []
     for days in group_days.split(count):

@@ -156,8 +156,14 @@ class _Waiting:
         if not parts or record.keeps_parameters:
             return Days()
         asked = named_part(record.keys, record.parameters)
-        sets = [days for part, days in parts.values() if asked.contradicts(part)]
-        return record.outstanding & Days.union(sets)
+        free_days = record.outstanding
+        for part, days in parts.values():
+            # Most often the first one says it of all days: thousands may wait behind it.
+            if not free_days:
+                break
+            if days & free_days and asked.contradicts(part):
+                free_days -= days
+        return record.outstanding - free_days
 
 
 def _days_after_inputs(record: Record, outstanding: _Outstanding, lineage: Lineage) -> Days:
