@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
@@ -393,7 +393,8 @@ def test_requests_for_other_keys_with_other_parameters_are_done_in_one_run(shops
 
 def test_requests_for_one_partition_with_other_parameters_are_done_in_their_order(shops: Chain) -> None:
     first = shops.ask("shops", "2025-01-01", parameters={"factor": 10})
-    second = shops.ask("shops", "2025-01-01", keys={"shop": ["s"]}, parameters={"factor": 20})
+    later = NOW + timedelta(seconds=1)
+    second = shops.ask("shops", "2025-01-01", at=later, keys={"shop": ["s"]}, parameters={"factor": 20})
     assert [one.request for one in shops.run("shops").announce] == [second.id]
     assert amounts(shops) == {"day=2025-01-01/shop=n": [10], "day=2025-01-01/shop=s": [10]}
     assert (shops.find_record(first.id)[0], shops.find_record(second.id)[0]) == ("done", "accepted")
