@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -66,8 +66,21 @@ class CheckResult(FrozenModel):
         return f"the check {self.check} of {self.days} says: {verdict}"
 
 
+Part = TypeVar("Part", Failure, Reason, CheckResult)
+
+
+def keep_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
+    """What the parts say of these days; a part that says nothing of them is dropped."""
+    kept: list[Part] = []
+    for part in parts:
+        days_kept = part.days & days
+        if days_kept:
+            kept.append(part if days_kept == part.days else part.model_copy(update={"days": days_kept}))
+    return tuple(kept)
+
+
 class Outcome(FrozenModel):
-    """The result of one batch, or of all batches of a run together."""
+    """The result of one batch, or of several batches together."""
 
     published: DaysField = Days()
     unchanged: DaysField = Field(Days(), description="rewritten to what is published already, so not published")
@@ -95,6 +108,27 @@ class Outcome(FrozenModel):
     def postponed_days(self) -> Days:
         """All days that wait for a table folder to be mended."""
         return Days.union(reason.days for reason in self.postponed)
+
+    @property
+    def days(self) -> Days:
+        """The days of which it says what became of them."""
+        return Days.union((self.fulfilled, self.failed_days, self.cancelled, self.postponed_days))
+
+    def of_days(self, days: Days) -> Outcome:
+        """What it says of these days; the seconds stay those of the whole batch."""
+        return self.model_copy(
+            update={
+                "published": self.published & days,
+                "unchanged": self.unchanged & days,
+                "failed": keep_days(self.failed, days),
+                "cancelled": self.cancelled & days,
+                "postponed": keep_days(self.postponed, days),
+                "rows": _keep_counts(self.rows, days),
+                "rows_before": _keep_counts(self.rows_before, days),
+                "bytes": _keep_counts(self.bytes, days),
+                "checks": keep_days(self.checks, days),
+            }
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A small value for XCom."""
@@ -125,7 +159,7 @@ class Outcome(FrozenModel):
         """The two outcomes as one: a day is published if either published it, unless it failed or was cancelled."""
         failed = (*self.failed, *other.failed)
         cancelled = self.cancelled | other.cancelled
-        # Slices of one day: if one of them failed or was not begun, the day is not what was asked for.
+        # Parts of one day: if one of them failed or was not begun, the day is not what was asked for.
         postponed = (*self.postponed, *other.postponed)
         incomplete = Days.union([cancelled, *(part.days for part in failed), *(part.days for part in postponed)])
         published = (self.published | other.published) - incomplete
@@ -148,8 +182,16 @@ def sum_counts(count_by_day: Mapping[str, int], days: Days) -> int:
     return sum(count_by_day.get(str(day), 0) for day in days)
 
 
+def _keep_counts(count_by_day: Mapping[str, int], days: Days) -> dict[str, int]:
+    kept: dict[str, int] = {}
+    for day in map(str, days):
+        if day in count_by_day:
+            kept[day] = count_by_day[day]
+    return kept
+
+
 def _add_counts(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    """The counts by day; two batches hold the same day where the keys of a table are cut into slices."""
+    """The counts by day; two batches hold the same day where its keys are cut into parts."""
     counts = dict(left)
     for day, count in right.items():
         counts[day] = counts.get(day, 0) + count

@@ -79,11 +79,12 @@ class Chain:
         *,
         mode: Mode = "landing",
         file: str | None = None,
+        at: datetime = NOW,
         **fields: Any,
     ) -> Record:
-        """Accept a request with these fields; ``mode`` and ``file`` say how it came."""
+        """Accept a request with these fields; ``mode``, ``file`` and ``at`` say how and when it came."""
         request = parse_request({"table": table, "start_date": first, "end_date": last or first, **fields})
-        record = new_record(request, table, mode=mode, file=file, origin=f"test {next(_numbers)}", now=NOW)
+        record = new_record(request, table, mode=mode, file=file, origin=f"test {next(_numbers)}", now=at)
         assert self.queue.add(record)
         return record
 

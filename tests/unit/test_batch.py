@@ -16,7 +16,7 @@ def test_a_batch_of_one_day_is_a_small_value() -> None:
     assert batch.to_json() == {
         "label": "2025-01-01",
         "days": ["2025-01-01"],
-        "partition_filter": {"key_filters": [], "slice_number": 0, "slice_count": 1},
+        "partition_filter": {"key_filters": [], "slice_number": 0, "slice_count": 1, "excluded": []},
         "parameters": {},
         "requests": {"r": ["2025-01-01"]},
         "no_cascade_days": [],
@@ -28,7 +28,7 @@ def test_a_batch_of_one_day_is_a_small_value() -> None:
 def test_a_batch_survives_xcom() -> None:
     batch = Batch(
         Days.parse(["2025-01-01..2025-01-03"]),
-        partition_filter=PartitionFilter(({"origin": ("EWR", "JFK")},), 1, 2),
+        partition_filter=PartitionFilter(({"origin": ("EWR", "JFK")},), 1, 2, ({"origin": ("LGA",)},)),
         parameters={"size": 5},
         requests={"r": Days.parse(["2025-01-01"]), "s": Days.parse(["2025-01-02..2025-01-03"])},
         no_cascade_days=Days.parse(["2025-01-02"]),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError
-from reloads.outcome import CheckResult, Failure, Outcome, sum_counts
+from reloads.outcome import CheckResult, Failure, Outcome, Reason, sum_counts
 
 WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))
 
@@ -53,6 +53,37 @@ def test_a_day_of_which_a_slice_is_missing_is_not_published(spoiling: Outcome) -
     for total in (good + spoiling, spoiling + good):
         assert total.published == days("2024-06-02")
         assert total.failed_days | total.cancelled == days("2024-06-01")
+
+
+def test_of_some_days_it_says_what_it_says_of_them() -> None:
+    check = CheckResult(check="few", severity="warn", days=days("2024-06-02..2024-06-03"), rows=4)
+    outcome = Outcome(
+        published=days("2024-06-01..2024-06-02"),
+        unchanged=days("2024-06-03"),
+        failed=(failure("2024-06-04..2024-06-05"), failure("2024-06-07", error="other")),
+        cancelled=days("2024-06-06"),
+        postponed=(Reason(days=days("2024-06-08..2024-06-09"), why="broken"),),
+        rows={"2024-06-01": 1, "2024-06-02": 2, "2024-06-03": 3},
+        rows_before={"2024-06-01": 4, "2024-06-02": 5},
+        bytes={"2024-06-02": 20},
+        checks=(check,),
+        seconds=1.5,
+        batch=2,
+    )
+    assert outcome.days == days("2024-06-01..2024-06-09")
+    assert outcome.of_days(outcome.days) == outcome
+    assert outcome.of_days(days("2024-06-02", "2024-06-05..2024-06-06", "2024-06-09")) == Outcome(
+        published=days("2024-06-02"),
+        failed=(failure("2024-06-05"),),
+        cancelled=days("2024-06-06"),
+        postponed=(Reason(days=days("2024-06-09"), why="broken"),),
+        rows={"2024-06-02": 2},
+        rows_before={"2024-06-02": 5},
+        bytes={"2024-06-02": 20},
+        checks=(check.model_copy(update={"days": days("2024-06-02")}),),
+        seconds=1.5,
+        batch=2,
+    )
 
 
 def test_an_outcome_survives_xcom() -> None:

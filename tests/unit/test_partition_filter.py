@@ -87,7 +87,8 @@ def expected(partition_filter: PartitionFilter, rows: Sequence[tuple[object, ...
     numbers_in: set[int] = set()
     for n, row in enumerate(rows):
         passing = [key_filter for key_filter in partition_filter.key_filters if passes(row, key_filter)]
-        if passing or not partition_filter.key_filters:
+        is_excluded = any(passes(row, key_filter) for key_filter in partition_filter.excluded)
+        if (passing or not partition_filter.key_filters) and not is_excluded:
             numbers_in.add(n)
     return numbers_in
 
@@ -97,7 +98,8 @@ def test_rows_and_names_agree_on_what_is_in(
     db: duckdb.DuckDBPyConnection, data: st.DataObject, table: Any, of: int
 ) -> None:
     types, rows = table
-    partition_filter = PartitionFilter(data.draw(choices(rows)), data.draw(st.integers(0, of - 1)), of)
+    number, excluded = data.draw(st.integers(0, of - 1)), data.draw(choices(rows))
+    partition_filter = PartitionFilter(data.draw(choices(rows)), number, of, excluded)
     assert rows_within(db, partition_filter, types, rows) == names_held(db, partition_filter, rows)
 
 
@@ -106,14 +108,79 @@ def test_slices_are_disjoint_and_together_the_whole(
     db: duckdb.DuckDBPyConnection, data: st.DataObject, table: Any, of: int
 ) -> None:
     types, rows = table
-    key_filters = data.draw(choices(rows))
-    slices = [rows_within(db, PartitionFilter(key_filters, number, of), types, rows) for number in range(of)]
+    key_filters, excluded = data.draw(choices(rows)), data.draw(choices(rows))
+    whole = PartitionFilter(key_filters, excluded=excluded)
+    slices = [rows_within(db, PartitionFilter(key_filters, number, of, excluded), types, rows) for number in range(of)]
     assert not [left & right for left, right in combinations(slices, 2) if left & right]
-    assert (
-        set().union(*slices)
-        == rows_within(db, PartitionFilter(key_filters), types, rows)
-        == expected(PartitionFilter(key_filters), rows)
-    )
+    assert set().union(*slices) == rows_within(db, whole, types, rows) == expected(whole, rows)
+
+
+def test_a_null_is_none_of_the_values_that_are_left_out(db: duckdb.DuckDBPyConnection) -> None:
+    condition, values = PartitionFilter(excluded=({"k": ("a",)},)).condition(["k"])
+    rows = db.execute(f"select k from (values ('a'), ('b'), (null)) as t(k) where {condition}", values).fetchall()
+    assert rows == [("b",), (None,)]
+
+
+# two filters: whether they overlap, and both as one
+
+ROWS = [(left, right) for left in "abc" for right in "xyz"]
+small_filters = st.dictionaries(
+    st.sampled_from(KEYS), st.lists(st.sampled_from("abcxyz"), min_size=1, max_size=3, unique=True).map(tuple)
+)
+filters_of_rows = st.builds(
+    lambda key_filters, excluded: PartitionFilter(tuple(key_filters), excluded=tuple(excluded)),
+    st.lists(small_filters, max_size=3),
+    st.lists(small_filters, max_size=3),
+)
+
+
+@given(left=filters_of_rows, right=filters_of_rows)
+def test_filters_that_do_not_overlap_have_no_partition_in_common(left: PartitionFilter, right: PartitionFilter) -> None:
+    assert left.overlaps(right) == right.overlaps(left)
+    if not left.overlaps(right):
+        assert expected(left, ROWS) & expected(right, ROWS) == set()
+
+
+@given(left=filters_of_rows, right=filters_of_rows)
+def test_the_union_of_two_filters_passes_what_one_of_them_passes(left: PartitionFilter, right: PartitionFilter) -> None:
+    union = left.union(right)
+    if union is not None:
+        assert expected(union, ROWS) == expected(left, ROWS) | expected(right, ROWS)
+
+
+A, B, AB = ({"k": ("a",)},), ({"k": ("b",)},), ({"k": ("a", "b")},)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "overlap", "union"),
+    [
+        pytest.param(PartitionFilter(), PartitionFilter(A), True, PartitionFilter(), id="all swallow one"),
+        pytest.param(PartitionFilter(A), PartitionFilter(B), False, PartitionFilter((*A, *B)), id="two values"),
+        pytest.param(PartitionFilter(A), PartitionFilter(A), True, PartitionFilter(A), id="one value twice"),
+        pytest.param(
+            PartitionFilter(A), PartitionFilter(excluded=A), False, PartitionFilter(), id="a value and all others"
+        ),
+        pytest.param(
+            PartitionFilter(B),
+            PartitionFilter(excluded=A),
+            True,
+            PartitionFilter(excluded=A),
+            id="a value and all but another",
+        ),
+        pytest.param(PartitionFilter(A), PartitionFilter(excluded=AB), False, None, id="a part of what is left out"),
+        pytest.param(PartitionFilter(({"j": ("x",)},)), PartitionFilter(A), True, None, id="values of two keys"),
+    ],
+)
+def test_filters_overlap_unless_their_values_say_otherwise(
+    left: PartitionFilter,
+    right: PartitionFilter,
+    overlap: bool,  # noqa: FBT001 - of a table
+    union: PartitionFilter | None,
+) -> None:
+    assert left.overlaps(right) == overlap
+    if union is None and left.key_filters and right.key_filters:
+        union = PartitionFilter((*left.key_filters, *right.key_filters))
+    assert left.union(right) == union
 
 
 def test_slices_share_the_keys_about_evenly(db: duckdb.DuckDBPyConnection) -> None:
@@ -173,22 +240,20 @@ def test_no_names_and_the_whole_ask_nobody(db: duckdb.DuckDBPyConnection) -> Non
         (PartitionFilter(({"origin": ("EWR",)},)), False, "origin EWR"),
         (PartitionFilter(({"origin": ("EWR", "JFK"), "kind": ("a",)},)), False, "origin EWR/JFK, kind a"),
         (PartitionFilter(({"origin": ("EWR",)}, {"kind": ("a",)}), 2, 3), False, "origin EWR or kind a, part 3 of 3"),
+        (PartitionFilter(excluded=({"origin": ("EWR",)}, {"kind": ("a",)})), False, "without origin EWR or kind a"),
+        (PartitionFilter(({"origin": tuple("abcde")},)), False, "origin a/b/c/… (5 values)"),
     ],
-    ids=["the whole", "a slice", "a value", "values of two keys", "a slice of two choices"],
+    ids=["the whole", "a slice", "a value", "two keys", "a slice of two choices", "all others", "many"],
 )
 def test_it_says_what_it_is(partition_filter: PartitionFilter, is_whole: bool, text: str) -> None:  # noqa: FBT001 - of a table
     assert (partition_filter.is_whole, str(partition_filter)) == (is_whole, text)
 
 
 names_of_keys = st.text(min_size=1, max_size=5)
-scopes = st.builds(
-    PartitionFilter,
-    st.lists(st.dictionaries(names_of_keys, st.lists(any_text, max_size=3).map(tuple), max_size=3), max_size=3).map(
-        tuple
-    ),
-    st.integers(0, 63),
-    st.integers(1, 64),
-)
+many_filters = st.lists(
+    st.dictionaries(names_of_keys, st.lists(any_text, max_size=3).map(tuple), max_size=3), max_size=3
+).map(tuple)
+scopes = st.builds(PartitionFilter, many_filters, st.integers(0, 63), st.integers(1, 64), many_filters)
 
 
 @given(partition_filter=scopes)

@@ -103,7 +103,7 @@ def read_request_file(settings: Settings, file: Path) -> list[ReloadRequest]:
         requests = read_requests(read_file(file)[0], catalog=Catalog.load(settings.tables), today=today)
     except RequestError as error:
         raise RequestError(f"{printable_name(file.name)}: {error}") from error
-    return [request for request, _ in requests]
+    return [asked.request for asked in requests]
 
 
 def request_fields(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 RECORD = """struct(
     id varchar, mode varchar, "table" varchar, days varchar[], accepted_at timestamptz, finished_at timestamptz,
     file varchar, reason varchar, requested_by varchar, keys json, "only" varchar, "cascade" boolean, parameters json,
-    cause struct("table" varchar, days varchar[], requests varchar[]),
+    keep_parameters boolean, cause struct("table" varchar, days varchar[], requests varchar[]),
     planned struct(days varchar[], why varchar)[], skipped struct(days varchar[], why varchar)[],
     published varchar[], unchanged varchar[], cancelled varchar[],
     failed struct(days varchar[], error varchar, transient boolean)[],

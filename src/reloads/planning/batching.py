@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
 
 from reloads.batch import Batch
 from reloads.days import Days
-from reloads.partition_filter import KeyFilter, PartitionFilter
+from reloads.planning.parts import Part, WrittenParameters, kept_parts, named_part
 from reloads.requests.record import Record
+
+GROUPS_PER_RUN = 500
+"""Groups of other keys or parameters; each is a task at least, and Airflow maps no more than 1024."""
 
 
 @dataclass(frozen=True)
@@ -26,34 +27,37 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run does: disjoint batches."""
+    """What one run does: batches that have no partition in common."""
 
     batches: tuple[Batch, ...]
     days_left: int
-    """Days that stay outstanding for the next run."""
+    """Days of which something stays outstanding for the next run."""
 
 
 def cut_batches(
-    records: Sequence[Record], *, limits: Limits, kept_parameters: Mapping[date, Mapping[str, Any]] | None = None
+    records: Sequence[Record], *, limits: Limits, written: Mapping[date, WrittenParameters] | None = None
 ) -> Plan:
-    """Take each outstanding day once: those of daily requests first, then the newest, up to the limit of a run.
+    """Take outstanding days: those of daily requests first, then the newest, up to the limit of a run.
 
-    ``records`` are in the order in which they were accepted. A day in several of them is rewritten once: for the keys
-    of all of them, with the parameters of the last. A day that only follows an input keeps its parameters, those in
-    ``kept_parameters``.
+    ``records`` are in the order in which they were accepted. On each day the oldest is served. A later one joins it if
+    both agree on the parameters of what they share; else it waits for the next run, and so does whoever shares
+    something with one that waits. Each partition is rewritten once, for all that are served. ``written`` tells how days
+    were written whose parameters a record keeps.
 
     The days are cut into at most ``parallelism`` batches of consecutive days, and into fewer where a batch would hold
-    less than ``days_per_batch``; days with other keys or parameters need a batch of their own in any case.
+    less than ``days_per_batch``; days with other keys or parameters need a batch of their own in any case. A batch
+    names for each record the days that it rewrites for it.
     """
     by_urgency = _sort_by_urgency(records)
-    taken = Days.of(by_urgency[: limits.partitions_per_run])
+    grouping = _Grouping(records, written or {}, max_groups=max(1, GROUPS_PER_RUN // limits.key_slices))
+    taken = grouping.take_days(by_urgency[: limits.partitions_per_run])
     batches: list[Batch] = []
-    for group in _group_days(records, taken, kept_parameters or {}):
-        batches += _cut_group(group, len(taken), limits)
-    numbered: list[Batch] = []
-    for number, batch in enumerate(batches):
-        numbered.append(_add_requests(replace(batch, number=number, batch_count=len(batches)), records))
-    return Plan(tuple(numbered), days_left=len(by_urgency) - len(taken))
+    all_days_count = sum(len(group.days) for group in grouping.groups.values())
+    for group in grouping.groups.values():
+        for batch in _cut_group(group, all_days_count, limits):
+            batches.append(_add_requests(batch, group, records))
+    numbered = [replace(batch, number=number, batch_count=len(batches)) for number, batch in enumerate(batches)]
+    return Plan(tuple(numbered), days_left=len(by_urgency) - len(taken) + len(grouping.days_with_waiting_records))
 
 
 def _sort_by_urgency(records: Sequence[Record]) -> list[date]:
@@ -63,60 +67,149 @@ def _sort_by_urgency(records: Sequence[Record]) -> list[date]:
     return [*sorted(daily, reverse=True), *sorted(on_request, reverse=True)]
 
 
-def _group_days(
-    records: Sequence[Record], taken: Days, kept_parameters: Mapping[date, Mapping[str, Any]]
-) -> list[Batch]:
-    """One batch for all days taken that share keys and parameters."""
-    records_by_day: dict[date, list[Record]] = {}
-    for record in records:
-        for day in record.outstanding & taken:
-            records_by_day.setdefault(day, []).append(record)
-    templates: dict[str, Batch] = {}
-    days_by_template: dict[str, list[date]] = {}
-    for day in taken:
-        key_filters = _key_filters(records_by_day[day])
-        parameters = _parameters(records_by_day[day], kept_parameters.get(day, {}))
-        template = json.dumps([key_filters, parameters], sort_keys=True, default=str)
-        templates.setdefault(template, Batch(Days(), PartitionFilter(key_filters), parameters))
-        days_by_template.setdefault(template, []).append(day)
-    return [replace(batch, days=Days.of(days_by_template[template])) for template, batch in templates.items()]
+@dataclass
+class _Group:
+    """Days that share keys and parameters, and the records that they are rewritten for, by position."""
+
+    part: Part
+    days: list[date] = field(default_factory=list)
+    days_by_record: dict[int, list[date]] = field(default_factory=dict)
 
 
-def _key_filters(records: Sequence[Record]) -> tuple[KeyFilter, ...]:
-    """The keys that these records ask for; none if one of them asks for all."""
-    key_filters: list[KeyFilter] = []
-    for record in records:
-        if not record.keys:
-            return ()
-        if record.keys not in key_filters:
-            key_filters.append(record.keys)
-    return tuple(key_filters)
+@dataclass
+class _Served:
+    """What is rewritten of one day: its parts, each with the positions of the records that it serves."""
+
+    parts: list[tuple[Part, list[int]]]
+    is_somebody_waiting: bool
 
 
-def _parameters(records: Sequence[Record], kept: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Those of the request accepted last; a day that only follows an input keeps the ones that it was written with."""
-    requests = [record for record in records if not record.is_follow_up]
-    return requests[-1].parameters if requests else kept
+class _Grouping:
+    """Sorts days into groups."""
+
+    def __init__(
+        self, records: Sequence[Record], written: Mapping[date, WrittenParameters], *, max_groups: int
+    ) -> None:
+        self.groups: dict[str, _Group] = {}
+        self.days_with_waiting_records: list[date] = []
+        self._records = records
+        self._written = written
+        self._max_groups = max_groups
+        self._named_parts = [named_part(record.keys, record.parameters) for record in records]
+        self._kept_parts: dict[tuple[date, str], tuple[Part, ...]] = {}
+        """By day and keys: many cascades may follow on one day."""
+        self._served: dict[tuple[tuple[int, ...], tuple[str, ...]], _Served] = {}
+        """By what is asked for on a day: years of days are asked for by the same few records."""
+
+    def take_days(self, days: Sequence[date]) -> Days:
+        """Group these days, the most urgent first, until there are too many groups; returns the days taken."""
+        positions_by_day: dict[date, list[int]] = {day: [] for day in days}
+        candidates = Days.of(days)
+        for position, record in enumerate(self._records):
+            for day in record.outstanding & candidates:
+                positions_by_day[day].append(position)
+        taken: list[date] = []
+        for day in days:
+            served = self._serve(day, positions_by_day[day])
+            new_groups = {part.text for part, _ in served.parts} - self.groups.keys()
+            if taken and len(self.groups) + len(new_groups) > self._max_groups:
+                break
+            taken.append(day)
+            self._add(day, served)
+        for group in self.groups.values():
+            group.days.sort()
+        self.groups = dict(sorted(self.groups.items(), key=lambda item: item[1].days))
+        return Days.of(taken)
+
+    def _serve(self, day: date, positions: Sequence[int]) -> _Served:
+        """What is rewritten of a day that these records ask for."""
+        keeping = [position for position in positions if self._records[position].keeps_parameters]
+        kept_texts = [part.text for position in keeping for part in self._parts(position, day)]
+        key = (tuple(positions), tuple(kept_texts))
+        if key not in self._served:
+            items = [(position, self._parts(position, day)) for position in positions]
+            self._served[key] = _serve_in_order(items, self._max_groups)
+        return self._served[key]
+
+    def _parts(self, position: int, day: date) -> tuple[Part, ...]:
+        record, named = self._records[position], self._named_parts[position]
+        if not record.keeps_parameters:
+            return (named,)
+        key = (day, named.text)
+        if key not in self._kept_parts:
+            self._kept_parts[key] = kept_parts(record.keys, self._written.get(day, WrittenParameters()))
+        return self._kept_parts[key]
+
+    def _add(self, day: date, served: _Served) -> None:
+        for part, positions in served.parts:
+            group = self.groups.setdefault(part.text, _Group(part))
+            group.days.append(day)
+            for position in positions:
+                group.days_by_record.setdefault(position, []).append(day)
+        if served.is_somebody_waiting:
+            self.days_with_waiting_records.append(day)
 
 
-def _cut_group(group: Batch, taken_count: int, limits: Limits) -> list[Batch]:
-    """The batches of one group, which gets its share of the tasks that may run at once."""
-    share = max(1, limits.parallelism * len(group.days) // (taken_count * limits.key_slices))
-    count = min(share, max(1, len(group.days) // limits.days_per_batch))
+def _serve_in_order(items: Sequence[tuple[int, tuple[Part, ...]]], max_parts: int) -> _Served:
+    """The parts that are rewritten of a day that these records ask for, the oldest first."""
+    served: dict[str, tuple[Part, list[int]]] = {}
+    waiting: dict[str, Part] = {}
+    for position, parts in items:
+        joined = None if _overlaps_any(parts, waiting.values()) else _join(parts, served)
+        if joined is None or (served and len(served.keys() | joined.keys()) > max_parts):
+            waiting |= {part.text: part for part in parts}
+            continue
+        for parameters, part in joined.items():
+            positions = served[parameters][1] if parameters in served else []
+            served[parameters] = part, [*positions, position]
+    return _Served(list(served.values()), is_somebody_waiting=bool(waiting))
+
+
+def _overlaps_any(parts: Sequence[Part], others: Iterable[Part]) -> bool:
+    return any(part.partition_filter.overlaps(other.partition_filter) for other in others for part in parts)
+
+
+def _join(parts: Sequence[Part], served: Mapping[str, tuple[Part, list[int]]]) -> dict[str, Part] | None:
+    """The parts by their parameters, united with those served that have the same; None if they contradict others."""
+    joined: dict[str, Part] = {}
+    for part in parts:
+        if any(part.contradicts(other) for other, _ in served.values()):
+            return None
+        joined[part.parameters_text] = part
+        if part.parameters_text in served:
+            other, _ = served[part.parameters_text]
+            union = other.partition_filter.union(part.partition_filter)
+            if union is None:
+                return None
+            joined[part.parameters_text] = Part(union, part.parameters)
+    return joined
+
+
+def _cut_group(group: _Group, all_days_count: int, limits: Limits) -> list[Batch]:
+    """The batches of one group, which gets its share of the tasks that may run at once.
+
+    ``all_days_count`` counts a day once for each group that it is in.
+    """
+    group_days = Days.of(group.days)
+    share = max(1, limits.parallelism * len(group_days) // (all_days_count * limits.key_slices))
+    count = min(share, max(1, len(group_days) // limits.days_per_batch))
     batches: list[Batch] = []
-    for days in group.days.split(count):
+    for days in group_days.split(count):
         for slice_number in range(limits.key_slices):
-            partition_filter = PartitionFilter(group.partition_filter.key_filters, slice_number, limits.key_slices)
-            batches.append(replace(group, days=days, partition_filter=partition_filter))
+            partition_filter = replace(
+                group.part.partition_filter, slice_number=slice_number, slice_count=limits.key_slices
+            )
+            batches.append(Batch(days, partition_filter, group.part.parameters))
     return batches
 
 
-def _add_requests(batch: Batch, records: Sequence[Record]) -> Batch:
-    """The batch with the requests that ask for some of its days, and the days that none of them cascades."""
+def _add_requests(batch: Batch, group: _Group, records: Sequence[Record]) -> Batch:
+    """The batch with the records that it serves, each with its days, and the days that none of them cascades."""
     requests: dict[str, Days] = {}
     cascade_days = Days()
-    for record in records:
-        if days := record.outstanding & batch.days:
+    for position, group_days in sorted(group.days_by_record.items()):
+        record = records[position]
+        if days := Days.of(group_days) & batch.days:
             requests[record.id] = days
             if record.cascade:
                 cascade_days |= days

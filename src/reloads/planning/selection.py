@@ -3,7 +3,8 @@
 A request may ask for missing or stale days only: the others are skipped, and its record says why for each day.
 
 A request of a cascade or of the clock, and requests dropped in one file, wait for the outstanding days of their inputs.
-Any other request takes its inputs as they are.
+Any other request takes its inputs as they are, unless it names other parameters than one accepted earlier that waits:
+then it waits behind that one, so that the parameters of the last one stand in the end.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from reloads.days import Days
+from reloads.planning.parts import Part, WrittenParameters, named_part
 from reloads.planning.staleness import MISSING, TableState
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -47,16 +48,12 @@ def select_days(records: Sequence[Record], state: TableState, *, now: datetime) 
     return selections
 
 
-def kept_parameters(selections: Sequence[Selection], state: TableState) -> dict[date, Mapping[str, Any]]:
-    """The parameters of days that only follow a change: those that each was written with."""
+def written_parameters(selections: Sequence[Selection], state: TableState) -> dict[date, WrittenParameters]:
+    """How the days were written that a request takes on which keeps their parameters."""
     if not state.table.settings.parameters:
         return {}
-    parameters: dict[date, Mapping[str, Any]] = {}
-    for selection in selections:
-        if selection.record.is_follow_up:
-            for day in selection.record.outstanding:
-                parameters[day] = state.parameters(day)
-    return parameters
+    keeping = [selection.record.outstanding for selection in selections if selection.record.keeps_parameters]
+    return {day: state.written_parameters(day) for day in Days.union(keeping)}
 
 
 def read_state(settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record]) -> TableState:
@@ -97,26 +94,32 @@ def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
 
 
 def runnable_records(records: Sequence[Record], *, everything: Sequence[Record], lineage: Lineage) -> list[Record]:
-    """Those of ``records`` that have runnable days, asking for these days only; ``everything`` is all outstanding."""
+    """Those of ``records`` that have runnable days, asking for these days only.
+
+    ``everything`` is all outstanding; of the tables in ``records``, these are all. Both are in order of acceptance.
+    """
     outstanding = _Outstanding(everything)
+    waiting = _Waiting()
     runnable: list[Record] = []
     for record in records:
-        waiting_days = _days_after_inputs(record, outstanding, lineage)
+        waiting_days = _days_after_inputs(record, outstanding, lineage) | waiting.days_contradicted_by(record)
+        waiting.add(record, waiting_days)
         if record.outstanding - waiting_days:
             runnable.append(record.model_copy(update={"days": record.days - waiting_days}))
     return runnable
 
 
 class _Outstanding:
-    """The outstanding requests by table and by file, because twenty thousand cannot each be held against each."""
+    """The outstanding requests by table and by drop, because twenty thousand cannot each be held against each."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._by_table: dict[str, list[Record]] = {}
-        self._by_file: dict[tuple[str, str], list[Record]] = {}
+        self._by_drop: dict[tuple[str, str], list[Record]] = {}
         for record in records:
             self._by_table.setdefault(record.table, []).append(record)
-            if record.file is not None:
-                self._by_file.setdefault((record.table, record.file), []).append(record)
+            drop = _drop_of(record)
+            if drop is not None:
+                self._by_drop.setdefault((record.table, drop), []).append(record)
 
     def awaited_by(self, record: Record, table: str) -> Sequence[Record]:
         """The requests for an input of which the record is to see the result."""
@@ -124,7 +127,43 @@ class _Outstanding:
         # dropped file were asked for together. Whoever asks for a table alone is there and waits for an answer.
         if record.mode in ("cascade", "daily"):
             return self._by_table.get(table, ())
-        return () if record.file is None else self._by_file.get((table, record.file), ())
+        drop = _drop_of(record)
+        return () if drop is None else self._by_drop.get((table, drop), ())
+
+
+def _drop_of(record: Record) -> str | None:
+    # A record that an earlier version accepted has the file's name alone.
+    return record.drop or record.file
+
+
+class _Waiting:
+    """What waits so far, by table and part. What keeps its parameters contradicts nobody, whenever it is rewritten."""
+
+    def __init__(self) -> None:
+        self._days: dict[str, dict[str, tuple[Part, Days]]] = {}
+
+    def add(self, record: Record, days: Days) -> None:
+        """These days of the record wait."""
+        if days and not record.keeps_parameters:
+            part = named_part(record.keys, record.parameters)
+            parts = self._days.setdefault(record.table, {})
+            _, earlier_days = parts.get(part.text, (part, Days()))
+            parts[part.text] = part, earlier_days | days
+
+    def days_contradicted_by(self, record: Record) -> Days:
+        """The outstanding days of the record of which something waits that is to get other parameters before."""
+        parts = self._days.get(record.table)
+        if not parts or record.keeps_parameters:
+            return Days()
+        asked = named_part(record.keys, record.parameters)
+        free_days = record.outstanding
+        for part, days in parts.values():
+            # Most often the first one says it of all days: thousands may wait behind it.
+            if not free_days:
+                break
+            if days & free_days and asked.contradicts(part):
+                free_days -= days
+        return record.outstanding - free_days
 
 
 def _days_after_inputs(record: Record, outstanding: _Outstanding, lineage: Lineage) -> Days:

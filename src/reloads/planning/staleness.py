@@ -15,6 +15,7 @@ from typing import Any
 
 from reloads.days import Days
 from reloads.partition_filter import KeyFilter
+from reloads.planning.parts import WrittenParameters
 from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
 from reloads.warehouse.fingerprint import digest, identities, identity
@@ -74,14 +75,22 @@ class TableState:
         key_values = name.key_values
         return all(key_values[key] in values for key, values in key_filter.items())
 
-    def parameters(self, day: date) -> Mapping[str, Any]:
-        """The parameters with which the day was written; none if it is missing."""
-        for name in (self.folder.day_name(day), *self.folder.names_of(day)):
-            entry = self.ledger.entries.get(name)
-            if entry:
-                declared = self.table.settings.parameters
-                return {key: value for key, value in entry.parameters.items() if key in declared}
-        return {}
+    def written_parameters(self, day: date) -> WrittenParameters:
+        """The parameters with which the day and its partitions were written; none where that is not known."""
+        of_partitions: list[tuple[Mapping[str, str], Mapping[str, Any]]] = []
+        if self.folder.keys:
+            for name in self.folder.names_of(day):
+                entry = self.ledger.entries.get(name)
+                if entry:
+                    of_partitions.append((name.key_values, self._declared(entry)))
+        entries_of_whole = [self.ledger.entries.get(self.folder.day_name(day)), *self._slice_entries(day)]
+        newest = max(filter(None, entries_of_whole), key=lambda entry: entry.checked_at, default=None)
+        return WrittenParameters(self._declared(newest) if newest else {}, tuple(of_partitions))
+
+    def _declared(self, entry: Entry) -> Mapping[str, Any]:
+        """The parameters of an entry that the table still has."""
+        declared = self.table.settings.parameters
+        return {key: value for key, value in entry.parameters.items() if key in declared}
 
     def _why_first(self, names: Sequence[PartitionName]) -> str | None:
         """The first reason that one of these partitions gives."""

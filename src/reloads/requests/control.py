@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 from reloads.errors import RequestError
 from reloads.files import free_name, write_atomically
-from reloads.requests.conversion import request_from_record
+from reloads.requests.conversion import request_from_record, without_progress
 from reloads.requests.queue import Queue, read_record
 from reloads.requests.record import Record
 from reloads.requests.request import parse_request
@@ -40,17 +39,20 @@ def cancel_request(queue: Queue, id_or_file: str, *, now: datetime) -> list[Reco
 
 
 def retry_request(queue: Queue, id_or_file: str) -> list[str]:
-    """Ask again for what is missing from a failed or cancelled request; returns the names of the files dropped."""
+    """Ask again for what is missing from a failed or cancelled request; returns the names of the files dropped.
+
+    What is dropped is the record, as if somebody had moved it back.
+    """
     names: list[str] = []
     for record in find_records(queue, id_or_file):
         location = queue.find(record.id)
         if location is None or location.state not in ("failed", "cancelled"):
             continue
         # Read again, as it may have changed since it was listed.
-        fields = request_from_record(json.loads(read_record(location.path).to_json()))
-        request = parse_request(fields).model_dump(mode="json", exclude_defaults=True)
+        repeated = without_progress(read_record(location.path))
+        parse_request(request_from_record(repeated))
         name = f"{free_name(queue.landing, f'retry-{record.id}', endings=('.json',))}.json"
-        write_atomically(queue.landing / name, json.dumps(request, indent=2) + "\n")
+        write_atomically(queue.landing / name, repeated.to_json())
         names.append(name)
     if not names:
         raise RequestError(f"{id_or_file!r} neither failed nor was cancelled; ask for its days with: reloads request")

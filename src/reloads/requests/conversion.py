@@ -13,7 +13,7 @@ from reloads.errors import RequestError
 from reloads.requests.record import Mode, Record
 from reloads.requests.request import ReloadRequest
 
-COPIED_FIELDS = ("reason", "requested_by", "keys", "only", "cascade", "parameters")
+COPIED_FIELDS = ("reason", "requested_by", "keys", "only", "cascade", "parameters", "keep_parameters")
 """The fields that a record copies from its request."""
 
 
@@ -47,15 +47,17 @@ def new_record(
     )
 
 
-def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The request in a record's file that was put back into the drop folder; None where ``fields`` is not a record.
+def record_put_back(fields: Mapping[str, Any]) -> Record | None:
+    """The record in a file that was put into the drop folder; None where ``fields`` is not a record."""
+    return Record.model_validate(fields) if {"id", "mode", "accepted_at", "days"} <= fields.keys() else None
+
+
+def request_from_record(record: Record) -> dict[str, Any]:
+    """The request that a record repeats which was put back into the drop folder.
 
     A done record asks for all of its days again, a failed or cancelled one for those that are missing. Raises
     ``RequestError`` for the record of an undo, which no reload repeats.
     """
-    if not {"id", "mode", "accepted_at", "days"} <= fields.keys():
-        return None
-    record = Record.model_validate(fields)
     if record.mode == "undo":
         raise RequestError(f"the record is of an undo ({record.reason}); undo again with: reloads undo ID")
     days = _find_days_to_repeat(record)
@@ -70,10 +72,17 @@ def request_from_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
         "exclude_dates": Days.between(first, last) - days,
     }
     for name in COPIED_FIELDS:
-        # A follow-up's `only` chose among its days by what had changed at the time; asking again means these days.
-        if name in fields and not (name == "only" and record.is_follow_up):
-            request[name] = fields[name]
+        request[name] = getattr(record, name)
+    if record.is_follow_up:
+        # Its `only` chose among its days by what had changed at the time; asking again means these days.
+        request |= {"only": "all", "keep_parameters": True}
     return request
+
+
+def without_progress(record: Record) -> Record:
+    """The record as if it had just been accepted, asking only for the days that it would ask for if it was put back."""
+    kept = ("id", "mode", "table", "accepted_at", "file", "cause", *COPIED_FIELDS)
+    return Record(days=_find_days_to_repeat(record), **{name: getattr(record, name) for name in kept})
 
 
 def _find_days_to_repeat(record: Record) -> Days:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from reloads.errors import RequestError, TableError, one_line, printable, shorten
-from reloads.requests.conversion import new_record, request_from_record
+from reloads.requests.conversion import new_record, record_put_back, request_from_record
 from reloads.requests.drop_folder import DroppedFile, read_file
 from reloads.requests.record import Record, describe_fault
 from reloads.requests.request import EXAMPLE, ReloadRequest, check_request, parse_request
@@ -34,6 +34,17 @@ class Judgement:
     """The rule that it breaks, and the cure."""
     waits: str = ""
     """Why it is neither good nor bad yet: the folder of a table that it names is broken."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One checked request of a file."""
+
+    request: ReloadRequest
+    fields: dict[str, Any]
+    """As it was dropped."""
+    repeats: Record | None = None
+    """The record that was put back, where the file holds one."""
 
 
 def judge(file: DroppedFile, *, catalog: Catalog, now: datetime, today: date) -> Judgement:
@@ -63,27 +74,27 @@ def is_unchanged(judgement: Judgement, file: DroppedFile) -> bool:
         return judgement.raw is None
 
 
-def read_requests(raw: bytes, *, catalog: Catalog, today: date) -> list[tuple[ReloadRequest, dict[str, Any]]]:
-    """The checked requests of a file's content, each with the fields it was made from.
+def read_requests(raw: bytes, *, catalog: Catalog, today: date) -> list[Asked]:
+    """The checked requests of a file's content.
 
     The records that the folders ``done/`` and ``failed/`` hold are requests too: moved back, they ask again. Raises
     ``RequestError`` if one of them breaks a rule, and ``TableError`` if all that is wrong is a broken table folder.
     """
     items = parse_json(raw)
-    requests: list[tuple[ReloadRequest, dict[str, Any]]] = []
+    requests: list[Asked] = []
     broken_table: TableError | None = None
     record_count = 0
     for number, item in enumerate(items, start=1):
         try:
-            request = parse_request(_convert_record(item))
-            check_request(request, catalog=catalog, today=today)
+            asked = _parse(item)
+            check_request(asked.request, catalog=catalog, today=today, is_repeated=asked.repeats is not None)
         except TableError as error:
             broken_table = broken_table or error
             continue
         except RequestError as error:
             raise error if len(items) == 1 else RequestError(f"request {number} of {len(items)}: {error}") from error
-        requests.append((request, item))
-        record_count += len(request.tables)
+        requests.append(asked)
+        record_count += len(asked.request.tables)
         if record_count > MAX_REQUESTS:
             raise RequestError(
                 f"the file asks for more than {MAX_REQUESTS} reloads, each table of a request counted; split it"
@@ -93,27 +104,36 @@ def read_requests(raw: bytes, *, catalog: Catalog, today: date) -> list[tuple[Re
     return requests
 
 
-def _convert_record(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request; those of a record put back are converted into the request that they repeat."""
+def _parse(fields: dict[str, Any]) -> Asked:
+    """The request that these fields are, or that they repeat if they are a record."""
     try:
-        return request_from_record(fields) or fields
+        record = record_put_back(fields)
     except ValidationError as error:
         fault = describe_fault(error)
         raise RequestError(
             f"it looks like a record but is not one ({fault}); mend it or write a request like {EXAMPLE}"
         ) from error
+    if record is None:
+        return Asked(parse_request(fields), fields)
+    # Without what was dropped for the record itself: each time that it is put back the file would grow.
+    kept = {name: value for name, value in fields.items() if name != "dropped"}
+    return Asked(parse_request(request_from_record(record)), kept, record)
 
 
-def _make_records(
-    file: DroppedFile, raw: bytes, requests: list[tuple[ReloadRequest, dict[str, Any]]], now: datetime
-) -> tuple[Record, ...]:
+def _make_records(file: DroppedFile, raw: bytes, requests: list[Asked], now: datetime) -> tuple[Record, ...]:
     """The records of the requests, the later ones accepted later; to write one as JSON shows that it can be kept."""
-    drop = f"{file.origin}\0{sha256(raw).hexdigest()}"
+    act = f"{file.origin}\0{sha256(raw).hexdigest()}"
+    # File names may hold stray bytes, which Python reads as lone surrogates.
+    drop = sha256(act.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     records: list[Record] = []
-    for number, (request, fields) in enumerate(requests):
-        for table in request.tables:
-            origin, at = f"{drop}\0{number}", now + timedelta(microseconds=len(records))
-            record = new_record(request, table, mode="landing", origin=origin, now=at, file=file.name, dropped=fields)
+    for number, asked in enumerate(requests):
+        for table in asked.request.tables:
+            origin, at = f"{act}\0{number}", now + timedelta(microseconds=len(records))
+            new = new_record(
+                asked.request, table, mode="landing", origin=origin, now=at, file=file.name, dropped=asked.fields
+            )
+            cause = asked.repeats.cause if asked.repeats else None
+            record = new.model_copy(update={"drop": drop, "cause": cause})
             record.to_json()
             records.append(record)
     return tuple(records)

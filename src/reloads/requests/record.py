@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, FailFast, Field, Vali
 
 from reloads.days import Days
 from reloads.errors import one_line, shorten
-from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Reason, sum_counts
+from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Part, Reason, keep_days, sum_counts
 from reloads.requests.request import Only
 
 Item = TypeVar("Item")
@@ -43,6 +43,7 @@ class Record(BaseModel):
     days: DaysField = Field(description="the days asked for")
     accepted_at: AwareDatetime
     file: str | None = Field(None, description="name of the dropped file")
+    drop: str | None = Field(None, description="tells the act of dropping that file from all others")
     dropped: dict[str, Any] | None = Field(None, description="the request as it was dropped")
     reason: str | None = None
     requested_by: str | None = None
@@ -50,6 +51,7 @@ class Record(BaseModel):
     only: Only = "all"
     cascade: bool = True
     parameters: dict[str, Any] = {}
+    keep_parameters: bool = Field(False, description="each partition keeps the parameters that it was written with")
     cause: Cause | None = Field(None, description="the origin of a cascade")
     planned: List[Reason] = Field((), description="days that were to be rewritten, and why")
     skipped: List[Reason] = Field((), description="days that were not to be rewritten, and why")
@@ -60,7 +62,7 @@ class Record(BaseModel):
     rows: int = Field(0, description="rows of the days published or unchanged")
     rows_before: int = Field(0, description="rows that these days had before")
     bytes: int = 0
-    seconds: float = Field(0, description="time spent by all batches of its runs, for other requests too")
+    seconds: float = Field(0, description="time spent by the batches that served it, for other requests too")
     checks: List[CheckResult] = ()
     children: List[str] = Field((), description="requests that follow from it: of downstream tables, and undos")
     runs: List[str] = Field((), description="runs that ended some of its days")
@@ -75,6 +77,11 @@ class Record(BaseModel):
     def is_follow_up(self) -> bool:
         """Whether no person asked: it follows from a change of an input, or of the table's columns."""
         return self.mode in ("cascade", "schema")
+
+    @property
+    def keeps_parameters(self) -> bool:
+        """Whether each partition keeps the parameters that it was written with."""
+        return self.keep_parameters or self.is_follow_up
 
     @property
     def fulfilled(self) -> Days:
@@ -102,7 +109,7 @@ class Record(BaseModel):
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
     def with_outcome(self, outcome: Outcome, *, run: str, now: datetime) -> Self:
-        """The record after a run that came to ``outcome``, which may hold more days than this record asks for.
+        """The record after a run; ``outcome`` is what came of that which was planned for this record.
 
         A day that failed before and was published now no longer counts as failed.
         """
@@ -114,8 +121,7 @@ class Record(BaseModel):
         ended = fulfilled | failed_days | cancelled
         if not ended:
             return self if self.outstanding or self.finished_at else self.model_copy(update={"finished_at": now})
-        failures = _subtract_days(outcome.failed, outcome.failed_days - failed_days)
-        checks = [check for check in outcome.checks if check.days & ended]
+        failures = keep_days(outcome.failed, failed_days)
         record = self.model_copy(
             update={
                 "published": self.published | (outcome.published & open_days),
@@ -126,7 +132,7 @@ class Record(BaseModel):
                 "rows_before": self.rows_before + sum_counts(outcome.rows_before, fulfilled),
                 "bytes": self.bytes + sum_counts(outcome.bytes, fulfilled),
                 "seconds": round(self.seconds + outcome.seconds, 3),
-                "checks": (*_subtract_days(self.checks, ended), *checks),
+                "checks": (*_subtract_days(self.checks, ended), *keep_days(outcome.checks, ended)),
                 "runs": self.runs if run in self.runs else (*self.runs, run),
             }
         )
@@ -164,17 +170,9 @@ def describe_fault(error: ValidationError) -> str:
     return f"{shorten(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
 
 
-Part = TypeVar("Part", Failure, Reason, CheckResult)
-
-
 def _subtract_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
     """The parts without these days; a part that has no other days is dropped."""
-    remaining: list[Part] = []
-    for part in parts:
-        days_left = part.days - days
-        if days_left:
-            remaining.append(part.model_copy(update={"days": days_left}))
-    return tuple(remaining)
+    return keep_days(parts, Days.union(part.days for part in parts) - days)
 
 
 def _union_days(parts: tuple[Failure, ...] | tuple[Reason, ...]) -> Days:

@@ -113,6 +113,9 @@ class ReloadRequest(BaseModel):
     only: Only = Field("all", description="only the partitions that are missing, or that are stale; default: all")
     cascade: bool = Field(True, description="whether downstream tables follow")
     parameters: dict[str, Any] = Field({}, description="values for the parameters that the table declares")
+    keep_parameters: bool = Field(
+        False, description="each partition keeps the parameters that it was written with; default: false"
+    )
     reason: Text | None = Field(None, description="kept with the request and shown everywhere")
     requested_by: Text | None = Field(None, description="kept with the request and shown everywhere")
 
@@ -120,6 +123,8 @@ class ReloadRequest(BaseModel):
     def _check_tables_and_days(self) -> Self:
         if not self.tables:
             raise RequestError("table [] names no table; write at least one name")
+        if self.keep_parameters and self.parameters:
+            raise RequestError("keep_parameters is true but parameters names some; leave one of the two out")
         # By arithmetic on ranges: nobody has said yet that a range of a million days is too long.
         whole = Days.between(self.start_date, self.end_date)
         outside = self.exclude_dates - whole
@@ -156,10 +161,11 @@ def parse_request(fields: object) -> ReloadRequest:
         raise RequestError(_describe_fault(error)) from error
 
 
-def check_request(request: ReloadRequest, *, catalog: Catalog, today: date) -> None:
+def check_request(request: ReloadRequest, *, catalog: Catalog, today: date, is_repeated: bool = False) -> None:
     """Raise ``RequestError`` unless every table can be reloaded for every day of the request.
 
-    ``today`` is the newest day that may be asked for.
+    ``today`` is the newest day that may be asked for. A request that repeats one that was accepted may ask for as many
+    days as that one: a cascade is as long as what changed.
     """
     day_count = len(DateRange(request.start_date, request.end_date))
     for name in request.tables:
@@ -172,7 +178,7 @@ def check_request(request: ReloadRequest, *, catalog: Catalog, today: date) -> N
                 f"start_date {request.start_date} is before the first day of '{name}'; begin at {settings.first_day}"
             )
         limit = settings.max_days_per_request
-        if day_count > limit:
+        if day_count > limit and not is_repeated:
             raise RequestError(
                 f"{day_count} days are more than the {limit} that '{name}' allows; ask for shorter ranges"
             )

@@ -89,7 +89,7 @@ def _open_context(
 
 def _check_keys(batch: Batch, table: Table) -> None:
     """Raise ``QueryError`` if the table lost a key since it was asked for: rows of one value would replace all rows."""
-    for key_filter in batch.partition_filter.key_filters:
+    for key_filter in (*batch.partition_filter.key_filters, *batch.partition_filter.excluded):
         for key in key_filter:
             if key not in table.settings.keys:
                 raise QueryError(f"{table.name} has no key {key} any more; ask for its days again without that key")

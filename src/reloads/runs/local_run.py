@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from reloads.batch import Batch
 from reloads.outcome import Failure, Outcome
 from reloads.planning.batching import Limits
 from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
+from reloads.runs.credit import complete_outcomes, credit_requests
 from reloads.runs.follow_ups import downstream_requests, link_children, remove_notices, request_schema_backfill
 from reloads.runs.plan_step import plan_records
 from reloads.runs.retention import remove_expired
@@ -96,15 +98,31 @@ def _run_table(
     settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, run: str, clock: Clock
 ) -> list[Record]:
     """Plan, rewrite and settle the records of one table; they stay outside the queue."""
-    now = clock()
-    remove_expired(settings, table, now=now)
-    selections, plan = plan_records(settings, catalog, table, records, limits=ONE_BATCH, now=now)
-    outcome = Outcome()
-    for batch in plan.batches:
-        # One after another, so each has the machine to itself.
+    remove_expired(settings, table, now=clock())
+    open_records = list(records)
+    while True:
+        now = clock()
+        selections, plan = plan_records(settings, catalog, table, open_records, limits=ONE_BATCH, now=now)
+        open_records = [selection.record for selection in selections]
+        if not plan.batches:
+            return [record.with_outcome(Outcome(), run=run, now=clock()) for record in open_records]
+        # Each batch ends all of its days, so that in the end nothing is outstanding.
+        outcome_by_request = _run_batches(settings, table, plan.batches, run=run, now=now)
+        settled_at = clock()
+        for position, record in enumerate(open_records):
+            if record.id in outcome_by_request:
+                open_records[position] = record.with_outcome(outcome_by_request[record.id], run=run, now=settled_at)
+
+
+def _run_batches(
+    settings: Settings, table: Table, batches: Sequence[Batch], *, run: str, now: datetime
+) -> dict[str, Outcome]:
+    """Rewrite the batches one after another, so that each has the machine to itself; what came of each request."""
+    outcomes: list[Outcome] = []
+    for batch in batches:
         alone = replace(batch, batch_count=1)
-        outcome += _without_postponed(run_batch(settings, table.name, alone.to_json(), run=run, now=now))
-    return [selection.record.with_outcome(outcome, run=run, now=clock()) for selection in selections]
+        outcomes.append(_without_postponed(run_batch(settings, table.name, alone.to_json(), run=run, now=now)))
+    return credit_requests(batches, complete_outcomes(batches, outcomes, run=run))
 
 
 def _without_postponed(outcome: Outcome) -> Outcome:

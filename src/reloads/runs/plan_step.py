@@ -12,7 +12,7 @@ from datetime import datetime
 
 from reloads.batch import Batch
 from reloads.planning.batching import Limits, Plan, cut_batches
-from reloads.planning.selection import Selection, kept_parameters, read_state, runnable_records, select_days
+from reloads.planning.selection import Selection, read_state, runnable_records, select_days, written_parameters
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -60,7 +60,7 @@ def plan_records(
     state = read_state(settings, catalog, table, records)
     selections = select_days(records, state, now=now)
     selected = [selection.record for selection in selections]
-    plan = cut_batches(selected, limits=limits, kept_parameters=kept_parameters(selections, state))
+    plan = cut_batches(selected, limits=limits, written=written_parameters(selections, state))
     return selections, plan
 
 

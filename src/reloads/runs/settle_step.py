@@ -15,6 +15,7 @@ from reloads.planning.selection import runnable_records
 from reloads.requests.announcement import Announcement, announce
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
+from reloads.runs.credit import complete_outcomes, credit_requests
 from reloads.runs.follow_ups import request_follow_ups
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -43,40 +44,34 @@ def settle_batches(
 ) -> Settled:
     """Write down what became of each request, move the finished ones, and ask downstream tables to follow.
 
-    Days of a batch that left no outcome (its task was killed, and so were its retries) count as failed. Only requests
-    that were planned make progress: one accepted later must see data from after its acceptance.
+    Only requests that were planned make progress, each by what was planned for it: one accepted later must see data
+    from after its acceptance.
     """
     planned = [Batch.from_json(batch) for batch in batches or ()]
-    outcome = _add_up(planned, [Outcome.model_validate(value) for value in outcomes if value], run)
+    answers = [Outcome.model_validate(value) for value in outcomes if value]
+    completed = complete_outcomes(planned, answers, run=run)
     catalog = Catalog.load(settings.tables)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
     request_follow_ups(settings, catalog, table, now=now)
-    _settle_requests(Queue(settings.landing), table, planned, outcome, run=run, now=now)
-    return Settled(outcome.published, outcome.failed, _requests_to_announce(settings, catalog, table))
-
-
-def _add_up(planned: Sequence[Batch], outcomes: Sequence[Outcome], run: str) -> Outcome:
-    """The outcome of all batches together."""
-    total = sum(outcomes, start=Outcome())
-    answered = {outcome.batch for outcome in outcomes}
-    silent_days = Days.union(batch.days for batch in planned if batch.number not in answered)
-    if silent_days:
-        error = f"the task ended without a result, it was killed or stopped; read its log in the run {run}"
-        total += Outcome(failed=(Failure(days=silent_days, error=error, transient=True),))
-    return total
+    _settle_requests(Queue(settings.landing), table, credit_requests(planned, completed), run=run, now=now)
+    return Settled(
+        # Readers see a day change, whatever became of its other parts.
+        published=Days.union(outcome.published for outcome in completed),
+        failed=sum(completed, start=Outcome()).failed,
+        announce=_requests_to_announce(settings, catalog, table),
+    )
 
 
 def _settle_requests(
-    queue: Queue, table: str, planned: Sequence[Batch], outcome: Outcome, *, run: str, now: datetime
+    queue: Queue, table: str, outcome_by_request: Mapping[str, Outcome], *, run: str, now: datetime
 ) -> None:
-    """Write the outcome into the requests that were planned, and file away others that have nothing left to do."""
+    """Write into each request what came of it, and file away others that have nothing left to do."""
     outcomes: dict[str, Outcome] = {}
     for record in queue.accepted(table):
         # A crash came between writing the record and moving it.
         if not record.outstanding:
             outcomes[record.id] = Outcome()
-    for batch in planned:
-        outcomes |= dict.fromkeys(batch.requests, outcome)
+    outcomes |= outcome_by_request
     for settled in queue.settle_all(dict(sorted(outcomes.items())), run=run, now=now):
         log.info("request %s", settled.progress())
 

@@ -1,15 +1,19 @@
-"""Planning: each outstanding day once, daily loads first, then the newest, in few disjoint batches."""
+"""Batching: daily loads first, then the newest days, the oldest request of each day first, in few disjoint batches."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
+from reloads.partition_filter import PartitionFilter
+from reloads.planning import batching
 from reloads.planning.batching import Limits, cut_batches
+from reloads.planning.parts import WrittenParameters
 from reloads.requests.record import Mode, Record
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -117,14 +121,58 @@ def test_slices_of_the_same_days_are_batches_side_by_side() -> None:
     assert slices == [(0, 3), (1, 3), (2, 3)]
 
 
-def test_of_two_requests_with_different_parameters_the_later_one_counts() -> None:
-    early = record("a", JUNE).model_copy(update={"parameters": {"size": 1}})
-    late = record("b", FIFTH).model_copy(update={"parameters": {"size": 2}})
+def with_parameters(name: str, days: Days, size: int, **keys: tuple[str, ...]) -> Record:
+    return with_keys(name, days, **keys).model_copy(update={"parameters": {"size": size}})
+
+
+def test_of_two_requests_with_different_parameters_the_later_one_waits() -> None:
+    early, late = with_parameters("a", JUNE, 1), with_parameters("b", FIFTH, 2)
     plan = cut_batches([early, late], limits=LIMITS)
-    assert {batch.parameters["size"]: len(batch.days) for batch in plan.batches} == {1: 29, 2: 1}
+    [batch] = plan.batches
+    assert (batch.days, batch.parameters, batch.requests) == (JUNE, {"size": 1}, {"a": JUNE})
+    assert plan.days_left == 1
+    [batch] = cut_batches([late], limits=LIMITS).batches
+    assert (batch.parameters, batch.requests) == ({"size": 2}, {"b": FIFTH})
+
+
+def test_nobody_overtakes_one_that_waits() -> None:
+    early, late, last = (with_parameters(name, FIFTH, size) for name, size in (("a", 1), ("b", 2), ("c", 1)))
+    assert [batch.requests for batch in cut_batches([early, late, last], limits=LIMITS).batches] == [{"a": FIFTH}]
+
+
+def test_different_parameters_for_different_keys_are_two_batches_of_one_run() -> None:
+    ewr, jfk = with_parameters("a", FIFTH, 1, origin=("EWR",)), with_parameters("b", FIFTH, 2, origin=("JFK",))
+    plan = cut_batches([ewr, jfk], limits=LIMITS)
+    assert {batch.parameters["size"]: dict(batch.requests) for batch in plan.batches} == {
+        1: {"a": FIFTH},
+        2: {"b": FIFTH},
+    }
+    assert plan.days_left == 0
 
 
 def test_a_day_that_only_follows_an_input_keeps_its_parameters() -> None:
     cascaded = record("a", JUNE, mode="cascade")
-    plan = cut_batches([cascaded], limits=LIMITS, kept_parameters={FIFTH.ranges[0].first: {"size": 7}})
+    plan = cut_batches([cascaded], limits=LIMITS, written={FIFTH.ranges[0].first: WrittenParameters({"size": 7})})
     assert {len(batch.days): batch.parameters for batch in plan.batches} == {29: {}, 1: {"size": 7}}
+
+
+def test_a_day_whose_partitions_were_written_with_different_parameters_is_cut_into_its_parts() -> None:
+    written = WrittenParameters({"size": 1}, (({"origin": "EWR"}, {"size": 1}), ({"origin": "JFK"}, {"size": 2})))
+    plan = cut_batches([record("a", FIFTH, mode="cascade")], limits=LIMITS, written={FIFTH.ranges[0].first: written})
+    jfk = ({"origin": ("JFK",)},)
+    assert [(batch.partition_filter, batch.parameters, batch.requests) for batch in plan.batches] == [
+        (PartitionFilter(jfk), {"size": 2}, {"a": FIFTH}),
+        (PartitionFilter(excluded=jfk), {"size": 1}, {"a": FIFTH}),
+    ]
+
+
+def test_a_run_has_no_more_groups_than_airflow_can_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "GROUPS_PER_RUN", 3)
+    records = [with_parameters(str(day), Days.of([day]), day.day) for day in JUNE]
+    plan = cut_batches(records, limits=LIMITS)
+    assert [batch.days.texts() for batch in plan.batches] == [["2024-06-28"], ["2024-06-29"], ["2024-06-30"]]
+    assert plan.days_left == 27
+    origins = [with_parameters(str(size), FIFTH, size, origin=(str(size),)) for size in range(5)]
+    plan = cut_batches(origins, limits=LIMITS)
+    assert [batch.parameters["size"] for batch in plan.batches] == [0, 1, 2]
+    assert plan.days_left == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reloads.days import Days
+from reloads.planning.parts import WrittenParameters
 from reloads.planning.staleness import MISSING, OUTDATED, UNKNOWN, TableState
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
@@ -132,7 +133,32 @@ def test_parameters_are_those_with_which_a_day_was_written(chain: Chain) -> None
     chain.ask("a", "2025-01-02", parameters={"factor": 5})
     chain.run("a")
     now = look(chain, "a")
-    assert [dict(now.parameters(day)) for day in DAYS] == [{}, {"factor": 5}, {}]
+    assert [now.written_parameters(day) for day in DAYS] == [
+        WrittenParameters({}),
+        WrittenParameters({"factor": 5}),
+        WrittenParameters({}),
+    ]
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_each_partition_has_the_parameters_that_it_was_written_with_and_so_has_the_day(
+    chain: Chain, slices: int
+) -> None:
+    toml = f"keys = ['shop']\nkey_slices = {slices}\n[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
+    chain.define("shops", f"select * replace (amount * getvariable('factor') as amount) from ({SHOPS})", toml)
+    load(chain, "a")
+    chain.ask("shops", "2025-01-01", "2025-01-02", parameters={"factor": 2})
+    chain.work_off("shops")
+    chain.ask("shops", "2025-01-01", keys={"shop": ["south"]}, parameters={"factor": 3})
+    chain.ask("shops", "2025-01-03", keys={"shop": ["south"]}, parameters={"factor": 4})
+    chain.work_off("shops")
+    north, south = {"shop": "north"}, {"shop": "south"}
+    now = look(chain, "shops")
+    assert [now.written_parameters(day) for day in DAYS] == [
+        WrittenParameters({"factor": 2}, ((north, {"factor": 2}), (south, {"factor": 3}))),
+        WrittenParameters({"factor": 2}, ((north, {"factor": 2}), (south, {"factor": 2}))),
+        WrittenParameters({}, ((south, {"factor": 4}),)),
+    ]
 
 
 # a table with keys

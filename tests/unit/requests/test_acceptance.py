@@ -633,7 +633,7 @@ record_fields = st.fixed_dictionaries(
 @given(st.binary(max_size=40) | record_fields.map(lambda fields: json.dumps(fields).encode()))
 def test_no_content_does_anything_but_be_accepted_or_refused_in_one_line(catalog: Catalog, raw: bytes) -> None:
     try:
-        good = all(request.days for request, _ in read_requests(raw, catalog=catalog, today=TODAY))
+        good = all(asked.request.days for asked in read_requests(raw, catalog=catalog, today=TODAY))
     except RequestError as error:
         good = str(error).isprintable()
     assert good

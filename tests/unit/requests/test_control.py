@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from reloads.errors import RequestError
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.intake import collect_requests
+from reloads.requests.judgement import read_requests
 from reloads.requests.neglect import KNOCK, attend, find_neglected, knock
 from reloads.requests.record import Record
 from reloads.tables.catalog import Catalog
@@ -30,6 +32,13 @@ def drop(chain: Chain, file: str, table: str | list[str], first: str, last: str,
     fields = {"table": table, "start_date": first, "end_date": last, **options}
     (chain.settings.landing / file).write_text(json.dumps(fields))
     return accept_files(chain)
+
+
+def test_two_drops_of_one_file_name_do_not_depend_on_each_other(chain: Chain) -> None:
+    [a] = drop(chain, "reload.json", "a", "2025-01-01", "2025-01-01", cascade=False)
+    [b] = drop(chain, "reload.json", "b", "2025-01-01", "2025-01-01")
+    assert (a.file, a.drop is None) == (b.file, False)
+    assert [batch["requests"] for batch in chain.plan("b")] == [{b.id: ["2025-01-01"]}]
 
 
 # finding
@@ -145,6 +154,62 @@ def test_a_day_of_a_wave_that_was_never_loaded_is_loaded_when_it_is_tried_again(
     accept_files(chain)
     chain.run("b")
     assert "b 2025-01-01" in chain.files()
+
+
+@pytest.mark.parametrize("way", ["retry", "move back"])
+def test_a_cascade_that_is_repeated_keeps_its_cause_its_parameters_and_its_length(chain: Chain, way: str) -> None:
+    toml = "max_days_per_request = 2\n[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
+    query = "select day, {} * getvariable('factor') as amount from a"
+    chain.define("b", query.format("amount"), toml)
+    chain.ask("a", "2025-01-01", "2025-01-03", cascade=False)
+    chain.ask("b", "2025-01-01", "2025-01-02", parameters={"factor": 7})
+    chain.work_off("a", "b")
+    chain.define("b", query.format("if(true, error('bad row'), amount)"), toml)
+    for day in ("2025-01-01", "2025-01-02", "2025-01-03"):
+        chain.deliver(day, 100)
+    parent = chain.ask("a", "2025-01-01", "2025-01-03", reason="a correction")
+    chain.work_off("a", "b")
+    [failed] = chain.cascades("b")
+    assert chain.find_record(failed.id)[0] == "failed"
+
+    chain.define("b", query.format("amount"), toml)
+    if way == "retry":
+        retry_request(chain.queue, failed.id)
+    else:
+        name = f"{failed.id}.json"
+        (chain.queue.folder("failed") / name).rename(chain.settings.landing / name)
+    [repeated] = accept_files(chain)
+    assert (repeated.days, repeated.cause, repeated.reason) == (failed.days, failed.cause, "a changed")
+    assert repeated.cause is not None
+    assert repeated.cause.requests == (parent.id,)
+    chain.run("b")
+    assert chain.find_record(repeated.id)[0] == "done"
+    files = [chain.settings.warehouse / "b" / f"day=2025-01-0{day}" / "data.parquet" for day in (1, 2, 3)]
+    assert [pyarrow.parquet.ParquetFile(file).read()["amount"].to_pylist() for file in files] == [[700], [700], [100]]
+
+
+def test_a_request_for_too_many_days_is_refused_unless_it_was_accepted_before(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", "max_days_per_request = 4")
+    record = chain.ask("a", "2025-01-01", "2025-01-05")
+    cancel_request(chain.queue, record.id, now=NOW)
+    retry_request(chain.queue, record.id)
+    [repeated] = accept_files(chain)
+    assert repeated.days == record.days
+    fields = {"table": "a", "start_date": "2025-01-01", "end_date": "2025-01-05"}
+    with pytest.raises(RequestError, match="5 days are more than the 4 that 'a' allows"):
+        read_requests(json.dumps(fields).encode(), catalog=Catalog.load(chain.settings.tables), today=date(2025, 1, 31))
+
+
+def test_what_is_repeated_again_and_again_does_not_grow(chain: Chain) -> None:
+    record = chain.ask("a", "2025-01-01")
+    sizes: list[int] = []
+    for _ in range(4):
+        cancel_request(chain.queue, record.id, now=NOW)
+        name = f"{record.id}.json"
+        (chain.queue.folder("cancelled") / name).rename(chain.settings.landing / "again.json")
+        [record] = accept_files(chain)
+        sizes.append(len(record.to_json()))
+    assert sizes[-1] - sizes[-2] <= len(" ")
 
 
 def test_two_tries_of_one_request_are_two_files(chain: Chain) -> None:

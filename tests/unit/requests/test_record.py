@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.outcome import Failure, Outcome
-from reloads.requests.conversion import new_record, request_from_record
+from reloads.requests.conversion import new_record, record_put_back, request_from_record
 from reloads.requests.record import Record
 from reloads.requests.request import parse_request
 
@@ -161,8 +161,7 @@ def test_what_is_not_a_record_is_refused_by_field(change: dict[str, object], fie
 
 
 def put_back(record: Record) -> Days:
-    fields = request_from_record(json.loads(record.to_json()))
-    assert fields is not None
+    fields = request_from_record(record)
     return parse_request(fields).days
 
 
@@ -177,13 +176,12 @@ def test_a_failed_record_asks_for_the_unpublished_days_only() -> None:
 
 
 def test_who_asked_and_why_is_kept() -> None:
-    fields = request_from_record(json.loads(record(reason="late files", requested_by="Ada").to_json()))
-    assert fields is not None
+    fields = request_from_record(record(reason="late files", requested_by="Ada"))
     assert (fields["reason"], fields["requested_by"]) == ("late files", "Ada")
 
 
 def test_a_request_is_not_a_record() -> None:
-    assert request_from_record({"table": "sales", "start_date": "2024-06-01"}) is None
+    assert record_put_back({"table": "sales", "start_date": "2024-06-01"}) is None
 
 
 @pytest.mark.parametrize(
@@ -191,4 +189,4 @@ def test_a_request_is_not_a_record() -> None:
 )
 def test_a_record_that_asks_for_no_days_is_refused(empty: Record) -> None:
     with pytest.raises(RequestError, match="asks for no days; write a request with a start_date"):
-        request_from_record(json.loads(empty.to_json()))
+        request_from_record(empty)

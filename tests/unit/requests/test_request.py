@@ -262,3 +262,8 @@ def test_no_content_does_anything_but_be_accepted_or_refused_in_one_line(raw: by
         sentence = str(error)
     assert sentence.isprintable()
     assert len(sentence) < 600
+
+
+def test_a_request_names_its_parameters_or_keeps_those_that_are_there(catalog: Catalog) -> None:
+    fields = {"table": "flights", "start_date": "2013-01-01", "keep_parameters": True, "parameters": {"size": 1}}
+    assert refusal(fields, catalog) == ("keep_parameters is true but parameters names some; leave one of the two out")

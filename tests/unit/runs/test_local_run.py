@@ -58,6 +58,21 @@ def test_each_batch_has_all_threads_because_they_run_one_after_another(chain: Ch
     assert rows == [(200, 2), (600, 2)]
 
 
+def test_what_was_asked_for_with_parameters_and_what_follows_are_done_one_after_the_other(chain: Chain) -> None:
+    declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
+    chain.define("a", "select day, amount * getvariable('factor') as amount from raw", declared)
+    chain.define("b", "select day, amount * getvariable('factor') as twice from a", declared)
+    run(chain, ["a", "b"], "2025-01-02", "2025-01-03", cascade=False)
+    records = run(chain, ["a", "b"], "2025-01-02", parameters={"factor": 10})
+    of_b = {record.mode: record for record in records if record.table == "b"}
+    assert str(of_b["command"].published) == "2025-01-02"
+    assert [reason.why for reason in of_b["cascade"].skipped] == ["it is up to date"]
+    with duckdb.connect() as db:
+        files = str(chain.settings.warehouse / "b" / "*" / "*.parquet")
+        rows = db.execute("select twice from read_parquet($1) order by all", [files]).fetchall()
+    assert rows == [(3,), (200,)]
+
+
 @pytest.fixture
 def loaded(chain: Chain) -> Chain:
     """All of January in all four tables, and the tenth corrected at the source since."""

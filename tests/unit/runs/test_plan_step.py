@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
@@ -23,6 +23,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.staging import staging_folder
+from tests.support.chain import Chain
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DefineTable = Callable[..., Path]
@@ -352,3 +353,86 @@ def test_a_run_takes_the_oldest_requests_and_leaves_the_others_to_the_next(
     assert run.whole().announce != ()
     assert run.whole().announce == ()
     assert set(states(queue).values()) == {"done"}
+
+
+# requests with other keys and parameters
+
+SHOPS = "select day, shop, amount * getvariable('factor') as amount from a cross join (values ('n'), ('s')) as s(shop)"
+FACTOR = "keys = ['shop']\n[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
+
+
+@pytest.fixture
+def shops(chain: Chain) -> Chain:
+    """Two shops a day, which follow the table a; the first day is loaded."""
+    chain.define("shops", SHOPS, FACTOR)
+    chain.ask("a", "2025-01-01", "2025-01-02", cascade=False)
+    chain.ask("shops", "2025-01-01")
+    chain.work_off("a", "shops")
+    return chain
+
+
+def amounts(chain: Chain) -> dict[str, list[int]]:
+    """What the table holds, by partition."""
+    folder = chain.settings.warehouse / "shops"
+    found: dict[str, list[int]] = {}
+    for file in sorted(folder.rglob("*.parquet")):
+        name = str(file.parent.relative_to(folder))
+        found[name] = pyarrow.parquet.ParquetFile(file).read().column("amount").to_pylist()
+    return found
+
+
+def test_requests_for_other_keys_with_other_parameters_are_done_in_one_run(shops: Chain) -> None:
+    north = shops.ask("shops", "2025-01-01", keys={"shop": ["n"]}, parameters={"factor": 10})
+    south = shops.ask("shops", "2025-01-01", keys={"shop": ["s"]}, parameters={"factor": 20})
+    shops.run("shops")
+    assert amounts(shops) == {"day=2025-01-01/shop=n": [10], "day=2025-01-01/shop=s": [20]}
+    for record in (north, south):
+        state, after = shops.find_record(record.id)
+        assert (state, after.rows) == ("done", 1), "the other's rows are not its own"
+
+
+def test_requests_for_one_partition_with_other_parameters_are_done_in_their_order(shops: Chain) -> None:
+    first = shops.ask("shops", "2025-01-01", parameters={"factor": 10})
+    later = NOW + timedelta(seconds=1)
+    second = shops.ask("shops", "2025-01-01", at=later, keys={"shop": ["s"]}, parameters={"factor": 20})
+    assert [one.request for one in shops.run("shops").announce] == [second.id]
+    assert amounts(shops) == {"day=2025-01-01/shop=n": [10], "day=2025-01-01/shop=s": [10]}
+    assert (shops.find_record(first.id)[0], shops.find_record(second.id)[0]) == ("done", "accepted")
+    assert shops.run("shops").announce == ()
+    assert amounts(shops) == {"day=2025-01-01/shop=n": [10], "day=2025-01-01/shop=s": [20]}
+
+
+def test_a_cascade_keeps_the_parameters_of_each_partition_and_is_up_to_date_then(shops: Chain) -> None:
+    shops.ask("shops", "2025-01-01", keys={"shop": ["s"]}, parameters={"factor": 10})
+    shops.run("shops")
+    shops.deliver("2025-01-01", 5)
+    shops.ask("a", "2025-01-01")
+    shops.work_off("a", "shops")
+    assert amounts(shops) == {"day=2025-01-01/shop=n": [5], "day=2025-01-01/shop=s": [50]}
+    record = shops.ask("shops", "2025-01-01", only="stale")
+    assert shops.plan("shops") == []
+    assert [reason.why for reason in shops.find_record(record.id)[1].skipped] == ["it is up to date"]
+
+
+@pytest.mark.parametrize("mode", ["cascade", "daily"])
+def test_a_request_that_waits_is_not_ended_by_a_narrower_one(shops: Chain, mode: Mode) -> None:
+    waiting = shops.ask("shops", "2025-01-01", "2025-01-02", mode=mode)
+    shops.ask("a", "2025-01-02", cascade=False)
+    narrow = shops.ask("shops", "2025-01-02", keys={"shop": ["n"]})
+    shops.run("shops")
+    assert shops.find_record(narrow.id)[0] == "done"
+    state, after = shops.find_record(waiting.id)
+    assert (state, after.outstanding) == ("accepted", days("2025-01-02"))
+    shops.work_off("a", "shops")
+    assert shops.find_record(waiting.id)[0] == "done"
+    assert len(amounts(shops)) == 4
+
+
+def test_of_two_requests_that_share_a_day_one_is_cancelled_and_the_other_done(shops: Chain) -> None:
+    north = shops.ask("shops", "2025-01-01", keys={"shop": ["n"]}, parameters={"factor": 10})
+    south = shops.ask("shops", "2025-01-01", keys={"shop": ["s"]}, parameters={"factor": 20})
+    batches = shops.plan("shops")
+    shops.queue.cancel(north.id, now=NOW)
+    shops.settle("shops", batches, shops.rewrite("shops", batches))
+    assert (shops.find_record(north.id)[0], shops.find_record(south.id)[0]) == ("cancelled", "done")
+    assert amounts(shops) == {"day=2025-01-01/shop=n": [1], "day=2025-01-01/shop=s": [20]}

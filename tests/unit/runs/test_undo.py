@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -349,7 +348,7 @@ def test_the_record_of_an_undo_asks_for_nothing(loaded: Chain) -> None:
     with pytest.raises(
         RequestError, match=r"^the record is of an undo \(undo of .*\); undo again with: reloads undo ID$"
     ):
-        request_from_record(json.loads(record.to_json()))
+        request_from_record(record)
 
 
 def test_force_puts_that_back_too_and_is_undone_to_what_the_later_request_made(loaded: Chain) -> None:
