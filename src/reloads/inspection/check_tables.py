@@ -41,7 +41,10 @@ def _bind(table: Table, catalog: Catalog, settings: Settings, spill: Path) -> No
     inputs = catalog.all_inputs(table)
     empty_snapshots = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
     # Source files come and go, so a missing one does not make a table broken.
-    with connect(table, source=settings.source, spill=spill, share=SMALL) as engine, suppress(OperatorError):
+    with (
+        connect(table, source=settings.source, spill=spill, share=SMALL, time_zone=settings.time_zone) as engine,
+        suppress(OperatorError),
+    ):
         create_inputs(engine, empty_snapshots, warehouse=settings.warehouse, inputs=inputs)
         set_parameters(engine.db, table, {})
         columns = query_columns(engine, table)

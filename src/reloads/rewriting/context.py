@@ -38,6 +38,8 @@ class Locations:
     source: Path
     inputs: Mapping[str, Table] = field(default_factory=dict)
     """The definitions of all tables that the query reads, directly or through others."""
+    time_zone: str = "UTC"
+    """Where a day begins."""
 
 
 @dataclass(frozen=True)

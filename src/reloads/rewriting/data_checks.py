@@ -28,6 +28,7 @@ from reloads.rewriting.engine import message
 from reloads.rewriting.schema import describe_columns, null_columns
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
+from reloads.tables.statements import split_words, strip_end
 from reloads.warehouse.parquet import relation
 
 if TYPE_CHECKING:
@@ -140,30 +141,13 @@ def _parse_checks(table: Table) -> dict[str, str]:
 def _parse_check(statement: str, file: str) -> tuple[str, str]:
     """The name and the SELECT of a statement that creates a view."""
     text = statement.encode()
-    words = _words(statement)
-    while words[-1][1] == ";":
-        words.pop()
-    head = _HEAD.match(" ".join(word for _, word in words[:_HEAD_WORDS]))
+    words = split_words(strip_end(statement))
+    head = _HEAD.match(" ".join(word.text for word in words[:_HEAD_WORDS]))
     if not head:
         shown = shorten(one_line(statement))
         raise TableError(f"{file}: a check is `create view name as select ...`, not `{shown}`; write it so")
-    begin, _ = words[len(head[0].split())]
-    last_begin, last_word = words[-1]
-    return head["name"], text[begin : last_begin + len(last_word.encode())].decode()
-
-
-def _words(statement: str) -> list[tuple[int, str]]:
-    """The words of a statement without comments, each with the place in bytes where it begins."""
-    import duckdb
-
-    text = statement.encode()  # DuckDB counts places in bytes
-    words: list[tuple[int, str]] = []
-    end = len(text)
-    for begin, kind in reversed(duckdb.tokenize(statement)):
-        if kind != duckdb.token_type.comment:
-            words.append((begin, text[begin:end].strip().decode()))
-        end = begin
-    return words[::-1]
+    body = words[len(head[0].split())]
+    return head["name"], text[body.begin : words[-1].end].decode()
 
 
 def _read_rows(
@@ -189,7 +173,8 @@ def _read_rows(
 
 
 def _mentions_old(table: Table) -> bool:
-    return "old" in f"{table.checks} {table.sources}".lower()
+    texts = [table.checks, *(statement.text for statement in table.check_sources)]
+    return "old" in " ".join(texts).lower()
 
 
 def _rows_of(

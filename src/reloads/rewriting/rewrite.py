@@ -61,7 +61,9 @@ def _rewrite_in_own_staging(
     try:
         with (
             staging_folder(place.warehouse, table.name) as folder,
-            connect(table, source=place.source, spill=folder / "spill", share=share) as engine,
+            connect(
+                table, source=place.source, spill=folder / "spill", share=share, time_zone=place.time_zone
+            ) as engine,
         ):
             return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder))
     except InputError:

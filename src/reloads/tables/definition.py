@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
@@ -20,8 +20,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from reloads.errors import TableError, one_line
-from reloads.tables.lineage import find_input_names, parse_window
+from reloads.tables.lineage import parse_window
 from reloads.tables.parameters import Parameter
+from reloads.tables.references import References, find_references
+from reloads.tables.sources import Statement, needed_statements, parse_sources
+from reloads.tables.statements import normalize, strip_end
 
 TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Names that are safe as a folder, a DAG id and an identifier in SQL at once."""
@@ -82,17 +85,19 @@ class TableSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Table:
-    """A table as its folder defines it; ``version`` changes with the query, the settings or the sources.
-
-    ``inputs`` are the tables that its query reads, and how many days of each one of its days depends on.
-    """
+    """A table as its folder defines it."""
 
     name: str
     query: str
     settings: TableSettings
-    sources: str
     version: str
+    """Changes with the query, the settings and those sources that the query reads; never with a comment."""
+    sources: tuple[Statement, ...] = ()
+    """The statements of ``sources.sql`` that the query needs."""
+    check_sources: tuple[Statement, ...] = ()
+    """Those that its checks need."""
     inputs: Mapping[str, int] = field(default_factory=dict)
+    """The tables that the query reads, and how many days of each one of its days depends on."""
     checks: str = ""
 
 
@@ -115,15 +120,30 @@ def load_table(tables: Path, name: str) -> Table:
     folder = tables / name
     settings = _read_settings(folder / "table.toml")
     query = _read_query(folder / "query.sql")
-    sources = _read_optional(tables / "sources.sql")
+    references = _find_references(folder / "query.sql", query)
     checks = _read_optional(folder / "checks.sql")
     if settings.checks and not checks:
         raise TableError(
             f"{folder / 'table.toml'}: checks names '{next(iter(settings.checks))}' but there is no checks.sql; "
             "write it, or remove the setting"
         )
-    version = sha256(f"{query}\0{_dump_content_settings(settings)}\0{sources}".encode()).hexdigest()[:12]
-    return Table(name, query, settings, sources, version, _read_inputs(tables, name, query, settings), checks)
+    statements = parse_sources(_read_optional(tables / "sources.sql"))
+    sources = needed_statements(statements, [Statement(query, references=references)])
+    return Table(
+        name=name,
+        query=query,
+        settings=settings,
+        version=_build_version(query, settings, sources),
+        sources=sources,
+        check_sources=needed_statements(statements, parse_sources(checks)),
+        inputs=_read_inputs(tables, name, references, settings),
+        checks=checks,
+    )
+
+
+def _build_version(query: str, settings: TableSettings, sources: Iterable[Statement]) -> str:
+    texts = [normalize(query), _dump_content_settings(settings), *(statement.normalized for statement in sources)]
+    return sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def _dump_content_settings(settings: TableSettings) -> str:
@@ -132,15 +152,18 @@ def _dump_content_settings(settings: TableSettings) -> str:
     return settings.model_dump_json(include=deciding, exclude_defaults=True)
 
 
-def _read_inputs(tables: Path, name: str, query: str, settings: TableSettings) -> dict[str, int]:
-    """The tables that the query reads, and how many days of each; ``TableError`` if ``reads`` names any other."""
+def _find_references(path: Path, query: str) -> References:
     try:
-        names = find_input_names(query)
+        return find_references(query)
     except TableError as error:
-        raise TableError(f"{tables / name / 'query.sql'}: {error}") from error
+        raise TableError(f"{path}: {error}") from error
+
+
+def _read_inputs(tables: Path, name: str, references: References, settings: TableSettings) -> dict[str, int]:
+    """The tables that the query reads, and how many days of each; ``TableError`` if ``reads`` names any other."""
     inputs: dict[str, int] = {}
     for table in table_names(tables):
-        if table in names:
+        if table in references.tables:
             inputs[table] = parse_window(settings.reads.get(table, "1 day"))
     unread = sorted(settings.reads.keys() - inputs.keys())
     if unread:
@@ -196,17 +219,4 @@ def _read_query(path: Path) -> str:
         raise TableError(f"{path} does not parse: {reason}; mend the query") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise TableError(f"{path} must be exactly one SELECT; move views to sources.sql and remove the rest")
-    return _strip_end(statements[0].query)
-
-
-def _strip_end(query: str) -> str:
-    """The query without the semicolons and comments behind it, which cannot stand within another query."""
-    import duckdb
-
-    text = query.encode()  # as bytes, because the tokenizer counts in them
-    end = len(text)
-    for start, kind in reversed(duckdb.tokenize(query)):
-        if kind != duckdb.token_type.comment and text[start:end].strip() != b";":
-            break
-        end = start
-    return text[:end].decode().strip()
+    return strip_end(statements[0].query)

@@ -69,8 +69,10 @@ def test_a_check_that_reads_a_source_is_bound_once_the_source_has_files(
         check_tables(sales_settings)
 
 
-def test_a_broken_statement_in_the_sources_is_named(sales_settings: Settings) -> None:
+def test_a_broken_statement_in_the_sources_is_named_by_who_reads_it(sales_settings: Settings) -> None:
     (sales_settings.tables / "sources.sql").write_text("create view raw as from nowhere;")
+    assert check_tables(sales_settings) == ["sales", "visits"]
+    (sales_settings.tables / "visits" / "query.sql").write_text("select day, sale_id from raw")
     with pytest.raises(TableError, match=r"tables/sources.sql: .*nowhere does not exist.*; mend that statement"):
         check_tables(sales_settings)
 

@@ -44,7 +44,7 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 def table_with(checks: str, *, day_column: str = "day", severities: Mapping[str, str] | None = None) -> Table:
     named = {name: CheckSettings.model_validate({"severity": text}) for name, text in (severities or {}).items()}
     settings = TableSettings(day_column=day_column, first_day=date(2024, 1, 1), checks=named)
-    return Table("sales", "select 1", settings, "", "1", {}, checks)
+    return Table("sales", "select 1", settings, "1", checks=checks)
 
 
 class Files:

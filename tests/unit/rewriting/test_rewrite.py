@@ -580,7 +580,7 @@ def test_a_source_that_is_missing_is_named(home: SalesHome, define: DefineTable)
     )
     define("sales", "from raw")
     [failure] = home.rewrite(MONTH).failed
-    assert "tables/sources.sql: IO Error: No files found that match" in failure.error
+    assert "tables/sources.sql: the view raw: IO Error: No files found that match" in failure.error
 
 
 @pytest.mark.parametrize("content", ["another content", "the same content"])
