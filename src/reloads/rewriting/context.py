@@ -53,7 +53,13 @@ class BatchContext:
     stage: Stage
     target: TableFolder
     snapshots: Mapping[str, Snapshot]
-    key_types: Mapping[str, str]
+    columns: Mapping[str, str]
+    """Of the query's result, with their SQL types."""
+
+    @property
+    def key_types(self) -> dict[str, str]:
+        """The keys with their SQL types."""
+        return {key: self.columns[key] for key in self.table.settings.keys}
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:

@@ -57,7 +57,6 @@ def test_every_day_asked_for_becomes_one_partition(home: SalesHome) -> None:
     [
         pytest.param(of_each_day("1 as x"), id="a query of all days"),
         pytest.param(of_each_day("1 as x") + " union all select date '1999-01-01', 0, 0", id="a stray day"),
-        pytest.param(of_each_day("1 as x") + " union all select null, 0, 0", id="a null day"),
         pytest.param(of_each_day("1 as x") + " union all select date 'infinity', 0, 0", id="an infinite day"),
         pytest.param(of_each_day("1 as x") + " -- where false", id="a comment at the end"),
         pytest.param(of_each_day("1 as x") + " order by day desc", id="an order of its own"),
@@ -83,10 +82,90 @@ def test_only_the_partitions_asked_for_change(home: SalesHome, define: DefineTab
     assert {path for path in after if after[path] != before[path]} == {home.file(day) for day in asked}
 
 
+@pytest.mark.parametrize("toml", ["", 'order_by = ["n"]', 'keys = ["n"]', 'keys = ["n"]\nkey_slices = 2'])
+def test_rows_without_a_day_are_counted_and_nothing_is_published(
+    home: SalesHome, define: DefineTable, toml: str
+) -> None:
+    define("sales", of_each_day("1 as x"), toml)
+    home.rewrite(days("2025-01-05"))
+    before = home.state()
+    define("sales", of_each_day("2 as x") + " union all select null, 1, x from range(50) as r(x)", toml)
+    [failure] = home.rewrite(days("2025-01-05..2025-01-06", "2025-01-09")).failed
+    assert failure.days == days("2025-01-05..2025-01-06", "2025-01-09")
+    assert failure.error == (
+        "tables/sales/query.sql gives 59 rows, 50 of them without a day: day is NULL; "
+        "give each row a day, or leave it out by a condition"
+    )
+    assert home.state() == before
+
+
+def test_rows_without_a_day_of_another_key_are_no_concern_of_a_request(home: SalesHome, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x") + " union all select null, 1, 2", 'keys = ["n"]')
+    asked = days("2025-01-05")
+    outcome = home.rewrite(Batch(asked, PartitionFilter(({"n": ("2",)},))))
+    assert (outcome.published, outcome.failed) == (asked, ())
+    [failure] = home.rewrite(Batch(asked, PartitionFilter(({"n": ("1",)},)))).failed
+    assert "gives 2 rows, 1 of them without a day" in failure.error
+
+
+def test_a_fault_in_rows_that_nobody_asked_for_does_not_hide_the_days_that_are_asked_for(
+    home: SalesHome, define: DefineTable
+) -> None:
+    define("sales", of_each_day("if(day = '2025-01-09', error('torn'), null) as x"))
+    outcome = home.rewrite(days("2025-01-05..2025-01-09"))
+    assert outcome.published == days("2025-01-05..2025-01-08")
+    assert [failure.days for failure in outcome.failed] == [days("2025-01-09")]
+
+
+EMPTY = (
+    'sales of 2025-01-06 came out without any row; ask for it again once it has some, or set on_empty = "publish" in '
+    "table.toml"
+)
+
+
+@pytest.mark.parametrize("toml", ["", 'keys = ["n"]', 'keys = ["n"]\nkey_slices = 2'])
+def test_a_day_that_comes_out_empty_keeps_its_rows_unless_the_table_allows_it(
+    home: SalesHome, define: DefineTable, toml: str
+) -> None:
+    asked = days("2025-01-05..2025-01-07")
+    define("sales", of_each_day("1 as x"), toml)
+    home.rewrite(asked)
+    before = home.query("select count(*) from sales where day = '2025-01-06'")
+    query = of_each_day("2 as x") + " where day <> date '2025-01-06'"
+    define("sales", query, toml)
+    outcome = home.rewrite(asked)
+    assert [(failure.days, failure.error, failure.transient) for failure in outcome.failed] == [
+        (days("2025-01-06"), EMPTY, False)
+    ]
+    assert outcome.published == days("2025-01-05", "2025-01-07")
+    assert home.query("select count(*) from sales where day = '2025-01-06'") == before == [(3,)]
+
+    define("sales", query, f'on_empty = "publish"\n{toml}')
+    assert home.rewrite(asked).published == days("2025-01-06")
+    assert home.query("select count(*) from sales where day = '2025-01-06'") == [(0,)]
+
+
+def test_a_day_that_was_refused_for_want_of_rows_is_still_missing(home: SalesHome, define: DefineTable) -> None:
+    for toml in ("", 'keys = ["n"]'):
+        define("sales", of_each_day("2 as x") + " where day <> date '2025-01-06'", toml)
+        home.rewrite(days("2025-01-05..2025-01-07"))
+        assert home.published() == days("2025-01-05", "2025-01-07")
+        shutil.rmtree(home.folder.folder)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_values_and_slices_without_rows_are_no_empty_day(home: SalesHome, define: DefineTable, number: int) -> None:
+    # Both slices of a day with one value: one of them has no rows.
+    define("sales", of_each_day("1 as x", rows=1), 'keys = ["n"]\nkey_slices = 2')
+    asked = days("2025-01-05..2025-01-06")
+    assert home.rewrite(Batch(asked, PartitionFilter(slice_number=number, slice_count=2))).failed == ()
+    assert home.rewrite(Batch(asked, PartitionFilter(({"n": ("7",)},)))).failed == ()
+
+
 def test_a_day_without_rows_is_an_empty_file_with_the_schema(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1.5 as amount"))
     home.rewrite(days("2025-01-05..2025-01-07"))
-    define("sales", of_each_day("1.5 as amount") + " where day <> date '2025-01-06'")
+    define("sales", of_each_day("1.5 as amount") + " where day <> date '2025-01-06'", 'on_empty = "publish"')
     outcome = home.rewrite(days("2025-01-05..2025-01-07"))
     assert outcome.rows == {"2025-01-05": 3, "2025-01-06": 0, "2025-01-07": 3}
     assert outcome.bytes["2025-01-06"] == home.file(date(2025, 1, 6)).stat().st_size
@@ -95,7 +174,8 @@ def test_a_day_without_rows_is_an_empty_file_with_the_schema(home: SalesHome, de
     assert empty.schema_arrow.remove_metadata() == full.schema_arrow.remove_metadata()
 
 
-def test_days_that_are_all_without_rows_are_published_too(home: SalesHome) -> None:
+def test_days_that_are_all_without_rows_are_published_too(home: SalesHome, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"), 'on_empty = "publish"')
     asked = days("1999-12-30..2000-01-02", "2040-01-01")
     assert home.rewrite(asked).published == asked
     assert home.query("select count(*) from sales") == [(0,)]
@@ -341,7 +421,7 @@ def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(
 ) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
-    define("sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'", KEYS)
+    define("sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'", f'on_empty = "publish"\n{KEYS}')
     assert home.rewrite(WEEK).published == days("2025-01-06")
     assert home.folder.names_of(date(2025, 1, 6)) == []
     assert home.published() == WEEK
