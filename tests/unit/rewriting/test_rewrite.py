@@ -70,6 +70,35 @@ def test_rows_of_other_days_never_reach_the_warehouse(home: SalesHome, define: D
     assert home.query("select count(*), min(day), max(day) from sales") == [(12, date(2025, 1, 5), date(2025, 2, 1))]
 
 
+@pytest.mark.parametrize(
+    ("query", "toml"),
+    [
+        pytest.param(
+            of_each_day("1 as x").replace("as day,", "as sold_on,"), 'day_column = "sold_on"', id="day column"
+        ),
+        pytest.param(of_each_day("1 as x"), 'keys = ["n"]', id="a key that is new"),
+    ],
+)
+def test_two_layouts_never_lie_in_the_folder_of_one_table(
+    home: SalesHome, define: DefineTable, query: str, toml: str
+) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(days("2025-01-05"))
+    before, asked = home.state(), days("2025-01-06")
+    settings = define("sales", query, toml) / "table.toml"
+    if "day_column" in toml:
+        settings.write_text(settings.read_text().replace('day_column = "day"', "", 1))
+    [failure] = home.rewrite(asked).failed
+    assert "holds day=2025-01-05" in failure.error
+    assert failure.error.endswith(
+        "name the columns in table.toml as they were, or move that folder away and load the table anew"
+    )
+    assert home.state() == before
+
+    home.folder.folder.rename(home.settings.home / "moved away")
+    assert home.rewrite(asked).published == home.published() == asked
+
+
 def test_only_the_partitions_asked_for_change(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("1 as generation"))
     home.rewrite(MONTH)
@@ -421,7 +450,11 @@ def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(
 ) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
-    define("sales", f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'", f'on_empty = "publish"\n{KEYS}')
+    define(
+        "sales",
+        f"from ({of_each_day(f'1 as x, {BY_ORIGIN}')}) where day <> '2025-01-06'",
+        f'on_empty = "publish"\n{KEYS}',
+    )
     assert home.rewrite(WEEK).published == days("2025-01-06")
     assert home.folder.names_of(date(2025, 1, 6)) == []
     assert home.published() == WEEK
