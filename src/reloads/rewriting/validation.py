@@ -20,6 +20,12 @@ from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partition_name import PartitionName
 
 
+EMPTY_DAY = (
+    'a day came out without any row; ask for it again once it has some, or set on_empty = "publish" in table.toml'
+)
+"""One sentence for all days, so that they share one failure."""
+
+
 @dataclass(frozen=True)
 class SchemaFit:
     """The columns of the table once the staged files are published, and whether that changes those it has."""
@@ -58,29 +64,24 @@ def validate_rows(
     errors = [result for result in results if result.severity == "error"]
     refused_days = Days.union(result.days for result in errors) & days
     failures = [_refuse_day(context, day, staged, errors) for day in refused_days]
-    for day in _empty_days(context, days - refused_days, staged):
-        failures.append(Failure(days=Days.of([day]), error=_describe_empty_day(context, day)))
+    if empty_days := _empty_days(context, days - refused_days, staged):
+        failures.append(Failure(days=empty_days, error=EMPTY_DAY))
     return results, tuple(failures)
 
 
-def _empty_days(context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged]) -> list[date]:
+def _empty_days(context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged]) -> Days:
     """The days that came out without any row, where the table does not allow it.
 
     Values of keys that were asked for, and slices, may be without rows: the rest of the day has some.
     """
     partition_filter = context.batch.partition_filter
     if context.table.settings.on_empty == "publish" or partition_filter.key_filters:
-        return []
+        return Days()
     days_with_rows = {name.day for name, file in staged.items() if file.rows}
-    empty_days = [day for day in days if day not in days_with_rows]
+    empty_days = days - Days.of(days_with_rows)
     if partition_filter.slice_count > 1:
-        return [day for day in empty_days if not context.stage.has_rows(day)]
+        return Days.of(day for day in empty_days if not context.stage.has_rows(day))
     return empty_days
-
-
-def _describe_empty_day(context: BatchContext, day: date) -> str:
-    cure = 'ask for it again once it has some, or set on_empty = "publish" in table.toml'
-    return f"{context.table.name} of {day} came out without any row; {cure}"
 
 
 def _refuse_day(
