@@ -19,7 +19,6 @@ from reloads.warehouse.layout import DATA_FILE, failed_folder
 from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partition_name import PartitionName
 
-
 EMPTY_DAY = (
     'a day came out without any row; ask for it again once it has some, or set on_empty = "publish" in table.toml'
 )
