@@ -910,7 +910,7 @@ def test_a_process_killed_in_the_middle_leaves_the_old_partitions_and_its_stagin
     # Day after day, and far more rows than anybody waits for.
     define(
         "sales",
-        "select date '2025-01-01' + cast(n // 100_000_000 as int) as day, n from range(3_100_000_000) as r(n)",
+        "select date '2025-01-01' + cast(n // 30_000_000 as int) as day, n from range(930_000_000) as r(n)",
     )
     arguments = [sys.executable, "-c", KILLED, str(home.settings.tables), str(home.warehouse)]
     with subprocess.Popen(arguments) as process:
