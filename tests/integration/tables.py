@@ -11,7 +11,7 @@ YEAR_ROWS = 100
 # Some tens of milliseconds of work for each day, so that a year of it lasts long enough for something to happen; and
 # a time, because what comes out as it was is not published.
 YEAR = f"""\
-select day, number, sum(cast('0x' || md5(day || '/' || number || '/' || step)[1:4] as bigint)) as value,
+select day, number, sum(cast('0x' || md5(day || '/' || number || '/' || step)[1:4] as bigint))::bigint as value,
     now() as rewritten_at
 from (
     select cast(midnight as date) as day

@@ -38,6 +38,8 @@ class Locations:
     source: Path
     inputs: Mapping[str, Table] = field(default_factory=dict)
     """The definitions of all tables that the query reads, directly or through others."""
+    time_zone: str = "UTC"
+    """Where a day begins."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,13 @@ class BatchContext:
     stage: Stage
     target: TableFolder
     snapshots: Mapping[str, Snapshot]
-    key_types: Mapping[str, str]
+    columns: Mapping[str, str]
+    """Of the query's result, with their SQL types."""
+
+    @property
+    def key_types(self) -> dict[str, str]:
+        """The keys with their SQL types."""
+        return {key: self.columns[key] for key in self.table.settings.keys}
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:

@@ -7,9 +7,10 @@ from old as o left join new as n              new: the staged rows; old: the row
     using (day, id)
 group by day having 2 * found < expected;
 
-A check may read the checks before it, and the sources. Nothing is created in the database: ``new``, ``old`` and the
-checks are common table expressions of each statement. A temporary view of such a name would hide a source of that name,
-also from the views of sources.sql, and somebody would have to drop it again.
+``asked`` has one row for each day of the batch, so a check can find days without rows. A check may read the checks
+before it, and the sources. Nothing is created in the database: ``new``, ``old``, ``asked`` and the checks are common
+table expressions of each statement. A temporary view of such a name would hide a source of that name, also from the
+views of sources.sql, and somebody would have to drop it again.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reloads.days import Days, parse_day
+from reloads.days import Days
 from reloads.errors import QueryError, TableError, one_line, shorten
 from reloads.outcome import CheckResult
 from reloads.rewriting.engine import message
 from reloads.rewriting.schema import describe_columns, null_columns
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
+from reloads.tables.statements import split_words, strip_end
 from reloads.warehouse.parquet import relation
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _HEAD_WORDS = 8
 """The longest head, ``create or replace temporary view name as``, has seven words; the next one is the query's."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SIDES = ("new", "old")
+_GIVEN = (*_SIDES, "asked")
 DAYS_WITH_OWN_RESULT = 50
 """The other days of a check share one result, so that a record stays small."""
 MAX_TEXT_LENGTH = 100
@@ -73,6 +76,7 @@ def list_checks(table: Table) -> list[str]:
 def bind_checks(db: duckdb.DuckDBPyConnection, table: Table, *, columns: Mapping[str, str]) -> None:
     """Raise ``QueryError`` unless each check could run on rows of these columns (name to SQL type), as new and old."""
     views = dict.fromkeys(_SIDES, _no_rows(columns).select)
+    views["asked"] = _asked_days(table, Days())
     for name, select in _parse_checks(table).items():
         views[name] = select
         _bind(db, table, name, views)
@@ -82,23 +86,25 @@ def run_checks(
     db: duckdb.DuckDBPyConnection,
     table: Table,
     *,
+    days: Days,
     new: Sequence[Path],
     old: Sequence[Path],
     columns: Mapping[str, str],
 ) -> tuple[CheckResult, ...]:
     """What the checks found: a result for each check and day, or none where all is well.
 
-    ``columns`` are the day column and the keys with their SQL types. A violation without a day, or on a day of which
-    there is no file, counts against all days of the batch. Raises ``QueryError`` where a check cannot run.
+    ``days`` are those of the batch, ``columns`` those of the query with their SQL types. A violation without a day, or
+    on another day, counts against all days of the batch. Raises ``QueryError`` where a check cannot run.
     """
     checks = _parse_checks(table)
-    days = _days_of([*new, *old], table.settings.day_column)
     if not checks or not days:
         return ()
-    rows = _read_rows(db, table, new=new, old=old, partition_columns=columns)
+    rows = _read_rows(db, table, new=new, old=old, columns=columns)
     # The columns of a check are looked up on no rows, which opens no files.
     views_without_rows: dict[str, str] = {}
     views: dict[str, str] = {}
+    views_without_rows["asked"] = _asked_days(table, Days())
+    views["asked"] = _asked_days(table, days)
     for side, side_rows in rows.items():
         views_without_rows[side] = _no_rows(side_rows.columns).select
         views[side] = side_rows.select
@@ -108,7 +114,7 @@ def run_checks(
         views_without_rows[name] = views[name] = select
         check_columns = _bind(db, table, name, views_without_rows)
         violations = _find_violations(db, table, name, views, check_columns)
-        results += _results(table, name, violations, days)
+        results += _results(table, name, violations, {str(day): day for day in days})
     return tuple(results)
 
 
@@ -124,8 +130,8 @@ def _parse_checks(table: Table) -> dict[str, str]:
     selects: dict[str, str] = {}
     for statement in statements:
         name, select = _parse_check(statement.query, file)
-        if not _NAME.fullmatch(name) or name in _SIDES or name in selects:
-            rule = "not new or old, and each of its own"
+        if not _NAME.fullmatch(name) or name in _GIVEN or name in selects:
+            rule = "not new, old or asked, and each of its own"
             raise TableError(f"{file}: '{name}': names are lower case letters, digits and _, {rule}; rename that check")
         selects[name] = select
     for name in sorted(table.settings.checks):
@@ -140,30 +146,13 @@ def _parse_checks(table: Table) -> dict[str, str]:
 def _parse_check(statement: str, file: str) -> tuple[str, str]:
     """The name and the SELECT of a statement that creates a view."""
     text = statement.encode()
-    words = _words(statement)
-    while words[-1][1] == ";":
-        words.pop()
-    head = _HEAD.match(" ".join(word for _, word in words[:_HEAD_WORDS]))
+    words = split_words(strip_end(statement))
+    head = _HEAD.match(" ".join(word.text for word in words[:_HEAD_WORDS]))
     if not head:
         shown = shorten(one_line(statement))
         raise TableError(f"{file}: a check is `create view name as select ...`, not `{shown}`; write it so")
-    begin, _ = words[len(head[0].split())]
-    last_begin, last_word = words[-1]
-    return head["name"], text[begin : last_begin + len(last_word.encode())].decode()
-
-
-def _words(statement: str) -> list[tuple[int, str]]:
-    """The words of a statement without comments, each with the place in bytes where it begins."""
-    import duckdb
-
-    text = statement.encode()  # DuckDB counts places in bytes
-    words: list[tuple[int, str]] = []
-    end = len(text)
-    for begin, kind in reversed(duckdb.tokenize(statement)):
-        if kind != duckdb.token_type.comment:
-            words.append((begin, text[begin:end].strip().decode()))
-        end = begin
-    return words[::-1]
+    body = words[len(head[0].split())]
+    return head["name"], text[body.begin : words[-1].end].decode()
 
 
 def _read_rows(
@@ -172,12 +161,16 @@ def _read_rows(
     *,
     new: Sequence[Path],
     old: Sequence[Path],
-    partition_columns: Mapping[str, str],
+    columns: Mapping[str, str],
 ) -> dict[str, _Rows]:
     """The rows of new and old; old has all columns of new, NULL where it had none.
 
     Published files that no check asks for are not opened: a reload is how a damaged one is mended.
     """
+    settings = table.settings
+    partition_columns = {settings.day_column: "date", **{key: columns[key] for key in settings.keys}}
+    if not new and not old:
+        return dict.fromkeys(_SIDES, _no_rows(columns))
     if not new:
         old_rows = _rows_of(db, table, old, partition_columns)
         return {"new": _no_rows(old_rows.columns), "old": old_rows}
@@ -189,7 +182,8 @@ def _read_rows(
 
 
 def _mentions_old(table: Table) -> bool:
-    return "old" in f"{table.checks} {table.sources}".lower()
+    texts = [table.checks, *(statement.text for statement in table.check_sources)]
+    return "old" in " ".join(texts).lower()
 
 
 def _rows_of(
@@ -204,6 +198,16 @@ def _rows_of(
         raise QueryError(
             f"the rows of {table.name} cannot be checked: {message(error)}; mend or remove that file"
         ) from error
+
+
+def _asked_days(table: Table, days: Days) -> str:
+    """A SELECT of the days of the batch, one row each."""
+    column = quote_name(table.settings.day_column)
+    selects = [f"select cast(null as date) as {column} where false"]
+    for each in days.ranges:
+        series = f"generate_series(date '{each.first}', date '{each.last}', interval 1 day)"
+        selects.append(f"select cast(unnest({series}) as date) as {column}")
+    return " union all ".join(selects)
 
 
 def _no_rows(columns: Mapping[str, str]) -> _Rows:
@@ -305,17 +309,3 @@ def _result(
 
 def _shown(text: str | None) -> str | None:
     return None if text is None else shorten(one_line(text), MAX_TEXT_LENGTH)
-
-
-def _days_of(files: Iterable[Path], day_column: str) -> dict[str, date]:
-    """The days of the batch by their text: a file's folder names its day."""
-    prefix = f"{day_column}="
-    days: dict[str, date] = {}
-    for file in files:
-        # The nearest folder of that name: one above the warehouse may have it too.
-        for part in reversed(file.parts):
-            if part.startswith(prefix):
-                text = part.removeprefix(prefix)
-                days[text] = parse_day(text)
-                break
-    return days

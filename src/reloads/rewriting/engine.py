@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reloads.errors import QueryError, one_line
+from reloads.errors import OperatorError, QueryError, one_line
 
 if TYPE_CHECKING:
     import duckdb
 
     from reloads.settings import Settings
     from reloads.tables.definition import Table
+    from reloads.tables.sources import Statement
 
 
 # DuckDB guesses among its system tables too: a missing view "raw" gave 'Did you mean "pragma_database_list"?'.
@@ -42,27 +43,49 @@ class Share:
         return cls(threads, memory_mb)
 
 
-@dataclass(frozen=True)
 class Engine:
-    """An open database, and the errors of the sources whose files are missing.
+    """An open database, the sources that were created in it, and the errors of those whose files are missing."""
 
-    A missing source only holds up the queries that read it.
-    """
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self.db = db
+        self.source_errors: list[str] = []
+        self._created: set[Statement] = set()
 
-    db: duckdb.DuckDBPyConnection
-    source_errors: tuple[str, ...]
+    def create_sources(self, statements: Iterable[Statement]) -> None:
+        """Run those of these statements that have not run yet, one by one.
+
+        A view over files that are not there cannot even be created: it holds up only the queries that read it. Raises
+        ``QueryError`` for a statement with another fault, which may be that of a file.
+        """
+        import duckdb
+
+        for statement in statements:
+            if statement in self._created:
+                continue
+            self._created.add(statement)
+            try:
+                self.db.execute(statement.text)
+            except duckdb.Error as error:
+                sentence = f"tables/sources.sql: {statement.title}: {message(error)}"
+                # A name may be that of a view that could not be created. If all were, it is wrong.
+                is_missing = isinstance(error, duckdb.IOException) or (
+                    isinstance(error, duckdb.CatalogException) and self.source_errors
+                )
+                if not is_missing:
+                    raise QueryError(f"{sentence}; mend that statement or its files") from error
+                self.source_errors.append(sentence)
 
     def explain(self, error: duckdb.Error) -> str:
         """The database's own words, and the missing sources that may be the cause."""
-        sentences = [message(error)]
-        for source_error in self.source_errors:
-            sentences.append(f"tables/sources.sql: {source_error}")
-        return "; ".join(sentences)
+        return "; ".join([message(error), *self.source_errors])
 
 
 @contextmanager
-def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterator[Engine]:
-    """Open a database that knows the sources; what does not fit into memory goes to the folder ``spill``."""
+def connect(table: Table, *, source: Path, spill: Path, share: Share, time_zone: str = "UTC") -> Iterator[Engine]:
+    """Open a database with the sources that the table reads; what does not fit into memory goes to ``spill``.
+
+    A day begins where ``time_zone`` says, in whatever zone the process runs.
+    """
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -75,29 +98,24 @@ def connect(table: Table, *, source: Path, spill: Path, share: Share) -> Iterato
     with duckdb.connect(":memory:", config=config) as db:
         # DuckDB takes a process that does not run a file for a person's, and draws its bar into the task's log.
         db.execute("set enable_progress_bar = false")
+        _set_time_zone(db, time_zone)
         db.execute("set variable source = $1", [str(source)])
-        yield Engine(db, _create_sources(db, table.sources))
+        engine = Engine(db)
+        engine.create_sources(table.sources)
+        engine.create_sources(table.check_sources)
+        yield engine
 
 
-def _create_sources(db: duckdb.DuckDBPyConnection, sources: str) -> tuple[str, ...]:
-    """Run the statements one by one, because a view over files that are not there cannot even be created."""
+def _set_time_zone(db: duckdb.DuckDBPyConnection, time_zone: str) -> None:
     import duckdb
 
-    source_errors: list[str] = []
     try:
-        for statement in duckdb.extract_statements(sources):
-            try:
-                db.execute(statement)
-            except duckdb.IOException as error:
-                source_errors.append(message(error))
-            except duckdb.CatalogException as error:
-                # It may read a view that could not be created. If all views before it were, its own name is wrong.
-                if not source_errors:
-                    raise
-                source_errors.append(message(error))
+        db.execute("set TimeZone = $1", [time_zone])
     except duckdb.Error as error:
-        raise QueryError(f"tables/sources.sql: {message(error)}; mend that statement") from error
-    return tuple(source_errors)
+        reason = message(error).partition(" Candidate")[0]
+        raise OperatorError(
+            f"RELOADS_TIME_ZONE={time_zone!r} cannot be used: {reason}; write a zone that DuckDB knows"
+        ) from error
 
 
 def message(error: duckdb.Error) -> str:

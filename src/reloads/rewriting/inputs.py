@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reloads.days import Days
-from reloads.errors import InputError, OperatorError
+from reloads.errors import InputError, OperatorError, QueryError
 from reloads.files import cannot_write, link_or_copy
 from reloads.rewriting.engine import Engine
 from reloads.rewriting.schema import describe_columns, null_columns
@@ -99,7 +99,9 @@ def create_inputs(
             if snapshot.files:
                 _create_view(engine.db, snapshot, warehouse=warehouse)
             elif not _has_table(engine.db, name):
-                create_empty(engine.db, snapshot.table, warehouse=warehouse, inputs=inputs)
+                create_empty(engine, snapshot.table, warehouse=warehouse, inputs=inputs)
+        except QueryError as error:
+            raise InputError(f"the table '{name}' cannot be read: {error}") from error
         except duckdb.Error as error:
             error_type = OperatorError if engine.source_errors else InputError
             cause = engine.explain(error)
@@ -134,8 +136,9 @@ def set_parameters(db: duckdb.DuckDBPyConnection, table: Table, given: Mapping[s
         db.execute(f"set variable {quote_name(name)} = cast($1 as {SQL_TYPES[declared[name].type]})", [value])
 
 
-def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path, inputs: Mapping[str, Table]) -> None:
+def create_empty(engine: Engine, table: Table, *, warehouse: Path, inputs: Mapping[str, Table]) -> None:
     """Create the table without rows: with the columns of its newest file, or those of its query if it has no file."""
+    db = engine.db
     published = folder_of(warehouse, table).newest_first()
     if published:
         source = relation(published[:1], columns=_partition_columns(warehouse, table))
@@ -143,7 +146,8 @@ def create_empty(db: duckdb.DuckDBPyConnection, table: Table, *, warehouse: Path
         return
     for name in table.inputs:
         if not _has_table(db, name):
-            create_empty(db, inputs[name], warehouse=warehouse, inputs=inputs)
+            create_empty(engine, inputs[name], warehouse=warehouse, inputs=inputs)
+    engine.create_sources(table.sources)
     set_parameters(db, table, {})
     db.execute(f"create table {quote_name(table.name)} as from (\n{table.query}\n) limit 0")
 

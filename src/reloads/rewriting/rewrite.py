@@ -61,7 +61,9 @@ def _rewrite_in_own_staging(
     try:
         with (
             staging_folder(place.warehouse, table.name) as folder,
-            connect(table, source=place.source, spill=folder / "spill", share=share) as engine,
+            connect(
+                table, source=place.source, spill=folder / "spill", share=share, time_zone=place.time_zone
+            ) as engine,
         ):
             return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder))
     except InputError:
@@ -75,6 +77,8 @@ def _open_context(
 ) -> BatchContext:
     """The batch with its inputs linked, its parameters set and its columns looked at."""
     _check_keys(batch, table)
+    target = folder_of(place.warehouse, table)
+    target.refuse_other_layout()
     snapshots = take_snapshots(
         table, batch.days, warehouse=place.warehouse, inputs=place.inputs, folder=folder / "inputs"
     )
@@ -82,9 +86,8 @@ def _open_context(
     set_parameters(engine.db, table, batch.parameters)
     types = query_columns(engine, table)
     stage = Stage(table, batch.partition_filter, build_footer(table, batch, provenance), engine.db, folder)
-    key_types = {key: types[key] for key in table.settings.keys}
-    target = folder_of(place.warehouse, table)
-    return BatchContext(table, batch, place, provenance, stage, target, snapshots, key_types)
+    stage.refuse_rows_without_day(batch.days)
+    return BatchContext(table, batch, place, provenance, stage, target, snapshots, types)
 
 
 def _check_keys(batch: Batch, table: Table) -> None:

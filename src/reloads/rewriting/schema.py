@@ -5,9 +5,9 @@ Neither the order of columns counts nor whether they may hold NULL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reloads.errors import FitError, OperatorError, QueryError
 from reloads.rewriting.engine import Engine
@@ -69,6 +69,39 @@ def merge_columns(table: str, new: Mapping[str, str], old: Mapping[str, str], *,
             cure = 'remove it, or set on_schema_change = "append"'
             raise FitError(f"{table}: the column {name} ({new_type}) is new to the published table; {cure}")
     return {**old, **new}
+
+
+LOSSY_TYPES = {
+    "hugeint": "DOUBLE, which rounds it; cast it to bigint or decimal(38, 0)",
+    "uhugeint": "DOUBLE, which rounds it; cast it to ubigint or decimal(38, 0)",
+    "bignum": "VARCHAR, which compares as a text; cast it to decimal(38, 0) or varchar",
+    "bit": "VARCHAR; cast it to varchar or blob",
+    "interval": "whole milliseconds that are not negative; cast it to a number or to varchar",
+    "time with time zone": "UTC without its zone; cast it to time or to varchar",
+    "union": "a STRUCT of all its members; select the member that is meant",
+}
+"""Types of DuckDB, as it calls them, that a Parquet file stores as another one so that something is lost.
+
+Nothing is lost with an ENUM (read back as VARCHAR), TIMESTAMP_S and TIMESTAMP_MS (TIMESTAMP), or an array (a list).
+"""
+
+
+def refuse_lossy_types(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
+    """Raise ``QueryError`` for a column that a Parquet file does not give back as it is, also within nested types."""
+    for name, sql_type in columns.items():
+        for type_name in _walk_types(db.dtype(sql_type)):
+            if type_name in LOSSY_TYPES:
+                fault = f"{name} is {sql_type}, and Parquet stores {type_name.upper()} as {LOSSY_TYPES[type_name]}"
+                raise QueryError(f"tables/{table.name}/query.sql: the column {fault}")
+
+
+def _walk_types(sql_type: Any) -> Iterator[str]:
+    """The names of the type and of those that it is made of."""
+    yield sql_type.id
+    if sql_type.id in ("list", "array", "struct", "map"):
+        for _, child in sql_type.children:
+            if not isinstance(child, int):  # the length of an array
+                yield from _walk_types(child)
 
 
 def query_columns(engine: Engine, table: Table) -> dict[str, str]:

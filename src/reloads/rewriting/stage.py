@@ -7,8 +7,9 @@ whatever the query does, and DuckDB pushes the restriction down to the files it 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,16 +74,58 @@ class Stage:
         """The folder of the files of these days."""
         return self.folder / f"{days.ranges[0].first}-{len(days)}"
 
-    def _query(self, days: Days) -> tuple[str, list[Any]]:
-        settings = self.table.settings
-        column = quote_name(settings.day_column)
+    def refuse_rows_without_day(self, days: Days) -> None:
+        """Raise ``QueryError`` if the query gives rows whose day is NULL: no request could ever ask for them.
+
+        A question of its own, because a NULL beside the range of days would not be pushed down through a join, and
+        every file would be read. Alone it opens no files that are named by their day, and few whose footers say that
+        no day is NULL.
+        """
+        import duckdb
+
+        column = quote_name(self.table.settings.day_column)
+        try:
+            without_day = self._count(f"{column} is null", [])
+            if not without_day:
+                return
+            in_range, values = self._range(days)
+            rows = without_day + self._count(in_range, values)
+        except duckdb.Error:
+            # Of the days' own rows, which fail by themselves, or of rows that nobody asked for.
+            return
+        raise QueryError(
+            f"tables/{self.table.name}/query.sql gives {rows} rows, {without_day} of them without a day: "
+            f"{self.table.settings.day_column} is NULL; give each row a day, or leave it out by a condition"
+        )
+
+    def has_rows(self, day: date) -> bool:
+        """Whether the query gives a row of the day, in any partition of it."""
+        condition, values = self._range(Days.of([day]))
+        query = f"select 1 from (\n{self.table.query}\n) where {condition} limit 1"
+        return bool(self.db.execute(query, values).fetchall())
+
+    def _count(self, condition: str, values: Sequence[Any]) -> int:
+        """The rows of the batch's keys that meet the condition."""
+        key_condition, key_values = self.partition_filter.condition(self.table.settings.keys)
+        query = f"select count(*) from (\n{self.table.query}\n) where ({condition}) and {key_condition}"
+        [(count,)] = self.db.execute(query, [*values, *key_values]).fetchall()
+        return int(count)
+
+    def _range(self, days: Days) -> tuple[str, list[Any]]:
+        """The condition that the day is one of these, with its values."""
+        column = quote_name(self.table.settings.day_column)
         ranges: list[str] = []
         values: list[Any] = []
         for date_range in days.ranges:
             ranges.append(f"{column} between ? and ?")
             values += [date_range.first, date_range.last]
+        return " or ".join(ranges), values
+
+    def _query(self, days: Days) -> tuple[str, list[Any]]:
+        settings = self.table.settings
+        in_range, values = self._range(days)
         key_condition, key_values = self.partition_filter.condition(settings.keys)
-        query = f"select * from (\n{self.table.query}\n) where ({' or '.join(ranges)}) and {key_condition}"
+        query = f"select * from (\n{self.table.query}\n) where ({in_range}) and {key_condition}"
         if settings.order_by:
             # Threads that write side by side keep no order (seen in DuckDB 2.0); numbering the rows makes one stream.
             order = ", ".join(map(quote_name, [settings.day_column, *settings.keys, *settings.order_by]))

@@ -19,6 +19,11 @@ from reloads.warehouse.layout import DATA_FILE, failed_folder
 from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partition_name import PartitionName
 
+EMPTY_DAY = (
+    'a day came out without any row; ask for it again once it has some, or set on_empty = "publish" in table.toml'
+)
+"""One sentence for all days, so that they share one failure."""
+
 
 @dataclass(frozen=True)
 class SchemaFit:
@@ -46,19 +51,36 @@ def check_schema(context: BatchContext, staged: Mapping[PartitionName, Staged]) 
 def validate_rows(
     context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged], published: Iterable[PartitionName]
 ) -> tuple[tuple[CheckResult, ...], tuple[Failure, ...]]:
-    """What the checks say of the staged files beside the published ones, and the days that they refuse."""
-    if not context.table.checks:
-        return (), ()
+    """What the checks say of the staged files beside the published ones, and the days that may not be published."""
     results = run_checks(
         context.db,
         context.table,
+        days=days,
         new=[file.path for file in staged.values()],
         old=[context.target.file(name) for name in published],
-        columns={context.table.settings.day_column: "date", **context.key_types},
+        columns=context.columns,
     )
     errors = [result for result in results if result.severity == "error"]
     refused_days = Days.union(result.days for result in errors) & days
-    return results, tuple(_refuse_day(context, day, staged, errors) for day in refused_days)
+    failures = [_refuse_day(context, day, staged, errors) for day in refused_days]
+    if empty_days := _empty_days(context, days - refused_days, staged):
+        failures.append(Failure(days=empty_days, error=EMPTY_DAY))
+    return results, tuple(failures)
+
+
+def _empty_days(context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged]) -> Days:
+    """The days that came out without any row, where the table does not allow it.
+
+    Values of keys that were asked for, and slices, may be without rows: the rest of the day has some.
+    """
+    partition_filter = context.batch.partition_filter
+    if context.table.settings.on_empty == "publish" or partition_filter.key_filters:
+        return Days()
+    days_with_rows = {name.day for name, file in staged.items() if file.rows}
+    empty_days = days - Days.of(days_with_rows)
+    if partition_filter.slice_count > 1:
+        return Days.of(day for day in empty_days if not context.stage.has_rows(day))
+    return empty_days
 
 
 def _refuse_day(

@@ -5,6 +5,7 @@ There ``call_subprocess`` runs this module, as ``python -m reloads.rewriting.wor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +27,8 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
     outcome = rewrite_here(
         settings,
         catalog,
-        catalog.definition(value["table"]),
+        # The table's own DuckDB may cut its texts into other words, and so give it another version.
+        replace(catalog.definition(value["table"]), version=value["version"]),
         Batch.from_json(value["batch"]),
         run=value["run"],
         now=datetime.fromisoformat(value["now"]),
@@ -41,7 +43,7 @@ def rewrite_here(
     return rewrite_batch(
         batch,
         table=table,
-        place=Locations(settings.warehouse, settings.source, catalog.all_inputs(table)),
+        place=Locations(settings.warehouse, settings.source, catalog.all_inputs(table), settings.time_zone),
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),
     )

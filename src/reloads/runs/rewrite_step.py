@@ -73,6 +73,7 @@ def _rewrite_elsewhere(settings: Settings, table: Table, batch: Batch, *, run: s
     value = {
         "settings": settings.model_dump(mode="json"),
         "table": table.name,
+        "version": table.version,
         "batch": batch.to_json(),
         "run": run,
         "now": now.isoformat(),

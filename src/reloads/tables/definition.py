@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from difflib import SequenceMatcher, get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -20,13 +21,22 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from reloads.errors import TableError, one_line
-from reloads.tables.lineage import find_input_names, parse_window
+from reloads.tables.lineage import parse_window
 from reloads.tables.parameters import Parameter
+from reloads.tables.references import References, find_references
+from reloads.tables.sources import Statement, needed_statements, parse_sources, set_variables
+from reloads.tables.statements import normalize, strip_end
 
 TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Names that are safe as a folder, a DAG id and an identifier in SQL at once."""
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+FILES = ("query.sql", "table.toml", "checks.sql")
+"""The files of a table folder."""
+
+_OTHER_FILE = re.compile(r"\..*|.*\.md|.*~|#.*#|.*\.(bak|orig|rej|swp|tmp)", re.IGNORECASE)
+"""Hidden files, texts, and what editors and merges leave behind."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -67,6 +77,9 @@ class TableSettings(BaseModel):
         "refuse", description="`append` lets new columns in; `replace` lets all in and reloads all partitions"
     )
     keep_failed: bool = Field(False, description="keep the rows that a check refused, in `warehouse/.failed`")
+    on_empty: Literal["refuse", "publish"] = Field(
+        "refuse", description="`publish` lets a day come out without any row; else it fails and keeps its files"
+    )
     parameters: dict[Name, Parameter] = Field({}, description="values that a request may set")
     checks: dict[Name, CheckSettings] = Field({}, description='severity of a check: `"error"` or `"warn"`')
     requirements: list[str] = Field([], description="Python packages that its rewrite needs, in an own environment")
@@ -82,17 +95,19 @@ class TableSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Table:
-    """A table as its folder defines it; ``version`` changes with the query, the settings or the sources.
-
-    ``inputs`` are the tables that its query reads, and how many days of each one of its days depends on.
-    """
+    """A table as its folder defines it."""
 
     name: str
     query: str
     settings: TableSettings
-    sources: str
     version: str
+    """Changes with the query, the settings and those sources that the query reads; never with a comment."""
+    sources: tuple[Statement, ...] = ()
+    """The statements of ``sources.sql`` that the query needs."""
+    check_sources: tuple[Statement, ...] = ()
+    """Those that its checks need."""
     inputs: Mapping[str, int] = field(default_factory=dict)
+    """The tables that the query reads, and how many days of each one of its days depends on."""
     checks: str = ""
 
 
@@ -113,17 +128,76 @@ def load_table(tables: Path, name: str) -> Table:
     if not TABLE_NAME.fullmatch(name):
         raise TableError(f"{tables / name}: a table's name is lower case letters, digits and _; rename the folder")
     folder = tables / name
+    _refuse_unknown_files(folder)
     settings = _read_settings(folder / "table.toml")
     query = _read_query(folder / "query.sql")
-    sources = _read_optional(tables / "sources.sql")
+    references = _find_references(folder / "query.sql", query)
     checks = _read_optional(folder / "checks.sql")
     if settings.checks and not checks:
         raise TableError(
             f"{folder / 'table.toml'}: checks names '{next(iter(settings.checks))}' but there is no checks.sql; "
             "write it, or remove the setting"
         )
-    version = sha256(f"{query}\0{_dump_content_settings(settings)}\0{sources}".encode()).hexdigest()[:12]
-    return Table(name, query, settings, sources, version, _read_inputs(tables, name, query, settings), checks)
+    statements = parse_sources(_read_optional(tables / "sources.sql"))
+    reader = Statement(query, references=references)
+    sources = needed_statements(statements, [reader])
+    check_statements = parse_sources(checks)
+    check_sources = needed_statements(statements, check_statements)
+    _refuse_ambiguous_names(
+        tables, name, (*sources, *check_sources, *(source for source in statements if source.name == name))
+    )
+    known = {"source", *settings.parameters, *set_variables(statements)}
+    _refuse_unknown_variables(folder / "query.sql", [reader], known)
+    _refuse_unknown_variables(folder / "checks.sql", check_statements, known)
+    _refuse_unknown_variables(tables / "sources.sql", (*sources, *check_sources), known, reader=name)
+    return Table(
+        name=name,
+        query=query,
+        settings=settings,
+        version=_build_version(query, settings, sources),
+        sources=sources,
+        check_sources=check_sources,
+        inputs=_read_inputs(tables, name, references, settings),
+        checks=checks,
+    )
+
+
+def _refuse_unknown_files(folder: Path) -> None:
+    """Raise ``TableError`` for a file that nobody would ever read, like a ``check.sql``."""
+    for name in sorted(path.name for path in folder.glob("*") if path.is_file()):
+        if name not in FILES and not _OTHER_FILE.fullmatch(name):
+            [nearest] = get_close_matches(name.lower(), FILES, n=1, cutoff=0)
+            rule = f"a table folder holds {', '.join(FILES)}, and texts as *.md"
+            raise TableError(f"{folder / name} would never be read: {rule}; rename it to {nearest} or remove it")
+
+
+def _refuse_ambiguous_names(tables: Path, name: str, sources: Iterable[Statement]) -> None:
+    """Raise ``TableError`` if one of the sources that concern the table is named like a table folder."""
+    names = table_names(tables)
+    for source in sources:
+        if source.kind != "macro" and source.name in names:
+            raise TableError(
+                f"{tables / 'sources.sql'}: {source.title} is named like the table folder {source.name}, "
+                f"and '{name}' could mean either; rename one of them"
+            )
+
+
+def _refuse_unknown_variables(path: Path, statements: Iterable[Statement], known: set[str], reader: str = "") -> None:
+    """Raise ``TableError`` for a variable that nobody sets, which would be NULL."""
+    names = {name.lower() for name in known}
+    for statement in statements:
+        for variable in sorted(statement.references.variables - names if statement.references else ()):
+            nearest = sorted(known, key=lambda name: -SequenceMatcher(None, name.lower(), variable).ratio())
+            for_whom = f" for '{reader}'" if reader else ""
+            raise TableError(
+                f"{path}: getvariable('{variable}') is NULL{for_whom}, as nobody sets it; "
+                f"declare the parameter in table.toml, or write one of {', '.join(nearest)}"
+            )
+
+
+def _build_version(query: str, settings: TableSettings, sources: Iterable[Statement]) -> str:
+    texts = [normalize(query), _dump_content_settings(settings), *(statement.normalized for statement in sources)]
+    return sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def _dump_content_settings(settings: TableSettings) -> str:
@@ -132,15 +206,18 @@ def _dump_content_settings(settings: TableSettings) -> str:
     return settings.model_dump_json(include=deciding, exclude_defaults=True)
 
 
-def _read_inputs(tables: Path, name: str, query: str, settings: TableSettings) -> dict[str, int]:
-    """The tables that the query reads, and how many days of each; ``TableError`` if ``reads`` names any other."""
+def _find_references(path: Path, query: str) -> References:
     try:
-        names = find_input_names(query)
+        return find_references(query)
     except TableError as error:
-        raise TableError(f"{tables / name / 'query.sql'}: {error}") from error
+        raise TableError(f"{path}: {error}") from error
+
+
+def _read_inputs(tables: Path, name: str, references: References, settings: TableSettings) -> dict[str, int]:
+    """The tables that the query reads, and how many days of each; ``TableError`` if ``reads`` names any other."""
     inputs: dict[str, int] = {}
     for table in table_names(tables):
-        if table in names:
+        if table in references.tables:
             inputs[table] = parse_window(settings.reads.get(table, "1 day"))
     unread = sorted(settings.reads.keys() - inputs.keys())
     if unread:
@@ -196,17 +273,4 @@ def _read_query(path: Path) -> str:
         raise TableError(f"{path} does not parse: {reason}; mend the query") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise TableError(f"{path} must be exactly one SELECT; move views to sources.sql and remove the rest")
-    return _strip_end(statements[0].query)
-
-
-def _strip_end(query: str) -> str:
-    """The query without the semicolons and comments behind it, which cannot stand within another query."""
-    import duckdb
-
-    text = query.encode()  # as bytes, because the tokenizer counts in them
-    end = len(text)
-    for start, kind in reversed(duckdb.tokenize(query)):
-        if kind != duckdb.token_type.comment and text[start:end].strip() != b";":
-            break
-        end = start
-    return text[:end].decode().strip()
+    return strip_end(statements[0].query)

@@ -2,94 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from graphlib import TopologicalSorter
-from typing import Any
 
 from reloads.days import DateRange, Days
-from reloads.errors import TableError, one_line, shorten
+from reloads.errors import shorten
 
 LONGEST_WINDOW = 366
 """Days. A reload of one day rewrites as many days of every downstream table."""
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,2}) days?")
-
-_READS_BY_TEXT = frozenset({"query", "query_table", "json_execute_serialized_sql"})
-"""Table functions that find what they read in a text, which can be computed."""
-
-
-def find_input_names(query: str) -> frozenset[str]:
-    """The names, in lower case, of the tables and views outside the query that one SELECT reads.
-
-    DuckDB's own parser finds them; nothing is opened or run, so the names need not exist. A name counts where it stands
-    alone or behind the schema ``main``, even in a CTE that is never used. Raises ``TableError`` for a query whose
-    inputs cannot be found by parsing.
-    """
-    try:
-        return frozenset(_walk_names(_parse_query(query), frozenset()))
-    except RecursionError as error:
-        raise _unclear_inputs("it is nested too deep", "cut its longest expression into pieces") from error
-
-
-def _parse_query(query: str) -> Any:
-    import duckdb
-
-    # A cursor of the connection that DuckDB's own functions use: to open a database takes thirty times as long.
-    with duckdb.default_connection().cursor() as db:
-        row = db.execute("select json_serialize_sql($1)", [query]).fetchone()
-    answer = json.loads(row[0] if row else "{}")
-    if not answer.get("error"):
-        return answer["statements"]
-    if answer["error_type"] == "not implemented":
-        cure = "list the values of a pivot with in (...), or write it as aggregates with filter"
-        raise _unclear_inputs("it is not a plain SELECT", cure)
-    raise _unclear_inputs(one_line(answer["error_message"]), "mend the query")
-
-
-def _unclear_inputs(reason: str, cure: str) -> TableError:
-    return TableError(f"the tables that it reads cannot be found: {reason}; {cure}")
-
-
-def _walk_names(node: Any, ctes: frozenset[str]) -> Iterator[str]:
-    """The names below a node of the syntax tree that none of the CTEs in sight has."""
-    if isinstance(node, list):
-        for child in node:
-            yield from _walk_names(child, ctes)
-    elif isinstance(node, dict):
-        yield from _read_names(node, ctes)
-        for cte in node.get("cte_map", {}).get("map", ()):
-            yield from _walk_names(cte["value"], ctes)
-            ctes |= {_lower_ascii(cte["key"])}  # in sight of the later ones and of the body
-        for key, child in node.items():
-            if key == "cte_map":
-                continue
-            if key == "right" and "cte_name" in node:
-                # A recursive CTE is in sight of itself behind its UNION only.
-                yield from _walk_names(child, ctes | {_lower_ascii(node["cte_name"])})
-            else:
-                yield from _walk_names(child, ctes)
-
-
-def _read_names(node: dict[str, Any], ctes: frozenset[str]) -> Iterator[str]:
-    """The name that the node itself reads, unless it is that of a CTE or in another schema."""
-    kind = node.get("type")
-    if kind == "TABLE_FUNCTION":
-        function = _lower_ascii(node["function"]["function_name"])
-        if function in _READS_BY_TEXT:
-            raise _unclear_inputs(f"{function}() finds its tables in a text", "name them in from")
-    elif kind == "BASE_TABLE" and not node["catalog_name"]:
-        schema, name = _lower_ascii(node["schema_name"]), _lower_ascii(node["table_name"])
-        if schema == "main" or (not schema and name not in ctes):
-            yield name
-
-
-def _lower_ascii(name: str) -> str:
-    # ASCII only, as DuckDB does: str.lower() makes a k of the Kelvin sign, and so another table's name.
-    return name.encode().lower().decode()
 
 
 def parse_window(text: object) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from reloads.days import Days
-from reloads.errors import QueryError
+from reloads.days import Days, parse_day
+from reloads.errors import QueryError, RequestError
 from reloads.tables.definition import Table
 from reloads.warehouse.layout import DATA_FILE
 from reloads.warehouse.partition_name import PartitionName, SliceName
@@ -101,6 +102,43 @@ class TableFolder:
         except ValueError:
             return None
 
+    def refuse_other_layout(self) -> None:
+        """Raise ``QueryError`` if partitions by other columns lie in the table's folder: readers would see both.
+
+        The names of all days are looked at, and what one of them holds: partitions of one layout lie beside no other.
+        """
+        own_prefix = f"{self.day_column}="
+        day_folders: list[str] = []
+        for name in _names_in(self.folder):
+            if name.startswith(own_prefix):
+                day_folders.append(name)
+            elif not name.startswith(".") and _is_day(name.partition("=")[2]):
+                raise self._other_layout(name)
+        for name in day_folders:
+            columns = self._columns_below(self.folder / name)
+            if columns is not None:
+                if columns != self.keys:
+                    raise self._other_layout("/".join([name, *(f"{column}=…" for column in columns), DATA_FILE]))
+                return
+
+    def _columns_below(self, folder: Path) -> tuple[str, ...] | None:
+        """The columns that lead from the folder of a day to its first partition; None if it has none."""
+        if (folder / DATA_FILE).is_file():
+            return ()
+        for name in sorted(_names_in(folder)):
+            column, equals, _ = name.partition("=")
+            columns = self._columns_below(folder / name) if equals and not name.startswith(".") else None
+            if columns is not None:
+                return (column, *columns)
+        return None
+
+    def _other_layout(self, name: str) -> QueryError:
+        columns = " and ".join([self.day_column, *self.keys])
+        return QueryError(
+            f"{self.folder} holds {name}, and the table is partitioned by {columns} now; "
+            "name the columns in table.toml as they were, or move that folder away and load the table anew"
+        )
+
     def refuse_strangers(self, day: date) -> None:
         """Raise ``QueryError`` if the day's folder holds what readers would see besides our files."""
         folders = [self.partition_folder(self.day_name(day))]
@@ -115,11 +153,24 @@ class TableFolder:
             _refuse(folder, [name for name in _visible_names(folder) if name != DATA_FILE], DATA_FILE)
 
 
-def _visible_names(folder: Path) -> list[str]:
+def _is_day(text: str) -> bool:
     try:
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        parse_day(text)
+    except RequestError:
+        return False
+    return True
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:  # a table may have tens of thousands of days, and a Path for each is slow
+            return [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _visible_names(folder: Path) -> list[str]:
+    return sorted(name for name in _names_in(folder) if not name.startswith("."))
 
 
 def _refuse(folder: Path, strangers: list[str], expected: str) -> None:

@@ -146,7 +146,8 @@ def _replace_files(folder: TableFolder, publication: Publication, stamp: int) ->
         if folder.keys and entry_name.is_of_day:
             # The folder of a day says that it was published, also where the day has no rows.
             folder.partition_folder(folder.day_name(entry_name.day)).mkdir(parents=True, exist_ok=True)
-    return Replacement(refused, changed_folders)
+    # What one partition left behind may have been removed with the next one.
+    return Replacement(refused, {path for path in changed_folders if path.is_dir()})
 
 
 def _put(folder: TableFolder, name: PartitionName, file: Path) -> set[Path]:

@@ -7,6 +7,7 @@ import pytest
 from reloads.errors import TableError
 from reloads.inspection.check_tables import check_tables
 from reloads.settings import Settings
+from tests.conftest import DefineTable
 
 
 def test_the_names_of_good_tables_are_returned(sales_settings: Settings) -> None:
@@ -69,9 +70,57 @@ def test_a_check_that_reads_a_source_is_bound_once_the_source_has_files(
         check_tables(sales_settings)
 
 
-def test_a_broken_statement_in_the_sources_is_named(sales_settings: Settings) -> None:
+def test_a_broken_statement_in_the_sources_is_named_by_who_reads_it(sales_settings: Settings) -> None:
     (sales_settings.tables / "sources.sql").write_text("create view raw as from nowhere;")
+    assert check_tables(sales_settings) == ["sales", "visits"]
+    (sales_settings.tables / "visits" / "query.sql").write_text("select day, sale_id from raw")
     with pytest.raises(TableError, match=r"tables/sources.sql: .*nowhere does not exist.*; mend that statement"):
+        check_tables(sales_settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "sql_type", "stored"),
+    [
+        pytest.param("sum(1)", "HUGEINT", "HUGEINT as DOUBLE, which rounds it; cast it to bigint", id="hugeint"),
+        pytest.param("1::uhugeint", "UHUGEINT", "UHUGEINT as DOUBLE", id="uhugeint"),
+        pytest.param("1::bignum", "BIGNUM", "BIGNUM as VARCHAR", id="bignum"),
+        pytest.param("'101'::bit", "BIT", "BIT as VARCHAR", id="bit"),
+        pytest.param("interval 1 day", "INTERVAL", "INTERVAL as whole milliseconds", id="interval"),
+        pytest.param("'10:00:00+02'::timetz", "TIME WITH TIME ZONE", "ZONE as UTC without its zone", id="timetz"),
+        pytest.param("union_value(a := 1)", "UNION(a INTEGER)", "UNION as a STRUCT", id="union"),
+        pytest.param("{'a': [1::hugeint]}", "STRUCT(a HUGEINT[])", "HUGEINT as DOUBLE", id="in a struct of a list"),
+        pytest.param("map {1::hugeint: 'a'}", "MAP(HUGEINT, VARCHAR)", "HUGEINT as DOUBLE", id="in a map"),
+        pytest.param("[[1::hugeint]]::hugeint[1][]", "HUGEINT[1][]", "HUGEINT as DOUBLE", id="in arrays"),
+    ],
+)
+def test_a_column_that_parquet_stores_as_something_else_is_said_with_a_cure(
+    sales_settings: Settings, define: DefineTable, value: str, sql_type: str, stored: str
+) -> None:
+    define("visits", f"select date '2024-01-01' as day, {value} as total")
+    with pytest.raises(TableError) as caught:
+        check_tables(sales_settings)
+    sentence = f"tables/visits/query.sql: the column total is {sql_type}, and Parquet stores "
+    assert str(caught.value).startswith(sentence)
+    assert stored in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("'a'::enum ('HUGEINT')", "timestamp_s '2024-01-01'", "timestamp_ms '2024-01-01'", "[1]::int[1]"),
+        *("1::decimal(38, 0)", "uuid()", "{'hugeint': 1}", "'{}'::json", "'a'::blob", "1::ubigint", "null", "now()"),
+    ],
+)
+def test_a_column_that_comes_back_without_loss_is_fine(
+    sales_settings: Settings, define: DefineTable, value: str
+) -> None:
+    define("visits", f"select date '2024-01-01' as day, {value} as total")
+    assert check_tables(sales_settings) == ["sales", "visits"]
+
+
+def test_partitions_of_another_layout_are_said(sales_settings: Settings) -> None:
+    (sales_settings.warehouse / "visits" / "old_day=2024-01-01").mkdir(parents=True)
+    with pytest.raises(TableError, match=r"visits holds old_day=2024-01-01, and the table is partitioned by day now; "):
         check_tables(sales_settings)
 
 

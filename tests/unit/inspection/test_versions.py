@@ -77,6 +77,7 @@ def test_each_key_has_versions_of_its_own_also_one_that_is_gone(loaded: Chain) -
 
 
 def test_a_version_without_rows_has_no_rows_and_is_not_absent(loaded: Chain) -> None:
+    loaded.define("a", "select day, amount from raw", 'on_empty = "publish"')
     deliver(loaded, "2025-01-01")
     request = reload(loaded, "a", "2025-01-01")
     assert listed(loaded, day=FIRST)[-1] == Version("day=2025-01-01", 0, (request.id,), None)

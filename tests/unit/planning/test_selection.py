@@ -50,6 +50,7 @@ def test_a_request_for_all_days_plans_all_without_a_question(half: Chain) -> Non
 
 
 def test_a_request_for_missing_days_plans_those(half: Chain) -> None:
+    half.define("b", "select day, 2 * amount as twice from a", 'on_empty = "publish"')
     record = half.ask("b", *FOUR_DAYS, only="missing")
     half.work_off("b")
     planned, skipped = reasons(half, record)

@@ -105,6 +105,7 @@ def test_an_input_that_was_rewritten_to_the_same_is_no_change(chain: Chain) -> N
 
 
 def test_an_input_that_came_or_went_is_a_change(chain: Chain) -> None:
+    chain.define("b", "select day, 2 * amount as twice from a", 'on_empty = "publish"')
     load(chain, "a", last="2025-01-01")
     load(chain, "b")
     load(chain, "a", first="2025-01-02", last="2025-01-02")
@@ -180,6 +181,8 @@ def test_a_day_of_which_all_keys_are_there_needs_nothing(keyed: Chain) -> None:
 def test_a_day_without_any_key_is_missing_until_it_was_written(keyed: Chain) -> None:
     query = keyed.settings.tables / "shops" / "query.sql"
     query.write_text(f"{SHOPS} where day <> '2025-01-02'")
+    settings = query.with_name("table.toml")
+    settings.write_text('on_empty = "publish"\n' + settings.read_text())
     assert whys(keyed, "shops") == [MISSING] * 3
     load(keyed, "shops")
     assert not list(keyed.settings.warehouse.glob("shops/day=2025-01-02/*"))

@@ -375,6 +375,7 @@ def test_an_input_with_parameters_has_the_types_of_their_defaults(chain: Chain, 
 
 
 def test_a_table_whose_inputs_are_empty_publishes_empty_days(chain: Chain) -> None:
+    chain.define("d", "select day, twice, week from b join c using (day)", 'on_empty = "publish"')
     load(chain, "d")
     files = [path.parent.name for path in chain.settings.warehouse.glob("d/*/data.parquet")]
     assert sorted(files) == ["day=2025-01-01", "day=2025-01-02", "day=2025-01-03"]

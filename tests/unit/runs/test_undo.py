@@ -698,6 +698,7 @@ def test_a_table_that_is_cut_otherwise_by_now_is_rewritten_and_has_nothing_to_un
     folder = loaded.settings.tables / table
     (folder / "query.sql").write_text("select day as date, amount, 'x' as kind from raw")
     (folder / "table.toml").write_text('day_column = "date"\nfirst_day = 2025-01-01\nkeys = ["kind"]\nkey_slices = 2\n')
+    (loaded.settings.warehouse / table).rename(loaded.settings.home / "moved away")
     assert reload(loaded, table, "2025-01-01", "2025-01-04").published.texts() == ["2025-01-01..2025-01-04"]
     again = reload(loaded, table, "2025-01-02", keys={"kind": ["x"]})
     assert again.unchanged.texts() == ["2025-01-02"]

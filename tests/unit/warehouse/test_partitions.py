@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reloads.days import Days
+from reloads.errors import QueryError
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 
@@ -42,6 +43,41 @@ def test_a_folder_whose_name_is_not_a_day_is_ignored(folder: TableFolder, name: 
         path.touch()
     assert folder.published() == {folder.day_name(MONDAY): folder.partition(MONDAY)}
     assert folder.days() == Days.of([MONDAY])
+
+
+LAYOUTS: list[tuple[str, tuple[str, ...], str]] = [
+    ("day", (), "day=2025-01-06/data.parquet"),
+    ("event_day", (), "event_day=2025-01-06/data.parquet"),
+    ("day", ("k",), "day=2025-01-06/k=a/data.parquet"),
+    ("day", ("j",), "day=2025-01-06/j=a/data.parquet"),
+    ("day", ("k", "j"), "day=2025-01-06/k=a/j=b/data.parquet"),
+    ("day", ("j", "k"), "day=2025-01-06/j=a/k=b/data.parquet"),
+    ("day", ("k", "j", "i"), "day=2025-01-06/k=a/j=b/i=c/data.parquet"),
+]
+
+
+@pytest.mark.parametrize("published", range(len(LAYOUTS)), ids=[text for *_, text in LAYOUTS])
+@pytest.mark.parametrize("defined", range(len(LAYOUTS)), ids=[text for *_, text in LAYOUTS])
+def test_partitions_by_other_columns_are_refused(tmp_path: Path, defined: int, published: int) -> None:
+    day_column, keys, _ = LAYOUTS[defined]
+    *_, text = LAYOUTS[published]
+    folder = TableFolder(tmp_path, "sales", day_column, keys)
+    (folder.folder / text).parent.mkdir(parents=True)
+    (folder.folder / text).touch()
+    (folder.folder / f"{day_column}=2024-12-31").mkdir()
+    (folder.folder / ".tmp=2024-12-31").mkdir()
+    (folder.folder / "notes=about").mkdir()
+    if defined == published:
+        folder.refuse_other_layout()
+        return
+    with pytest.raises(QueryError) as caught:
+        folder.refuse_other_layout()
+    columns = " and ".join([day_column, *keys])
+    assert f"and the table is partitioned by {columns} now; name the columns in table.toml as " in str(caught.value)
+
+
+def test_a_table_without_partitions_has_no_layout(tmp_path: Path) -> None:
+    TableFolder(tmp_path, "sales", "day").refuse_other_layout()
 
 
 def test_a_partition_that_another_program_named_is_listed_with_its_own_folder(tmp_path: Path) -> None:

@@ -58,6 +58,18 @@ def test_a_reader_that_has_a_partition_open_keeps_the_old_one(folder: TableFolde
         assert reader.read() == "old"
 
 
+def test_partitions_that_vanish_from_one_folder_at_once_leave_nothing_behind(tmp_path: Path) -> None:
+    folder = TableFolder(tmp_path, "sales", "day", ("k", "s"))
+    names = [PartitionName.of("day", MONDAY, {"k": "a", "s": value}) for value in "xyz"]
+    for name in names:
+        folder.file(name).parent.mkdir(parents=True)
+        folder.file(name).touch()
+    gone: dict[PartitionName, Path | None] = dict.fromkeys(names)
+    assert publish(folder, Publication(gone, {}, Act({"r": Days.of([MONDAY])}, "run"))) == {}
+    assert folder.published() == {}
+    assert list(folder.folder.rglob("*")) == [folder.partition_folder(folder.day_name(MONDAY))]
+
+
 @pytest.mark.parametrize("stranger", ["part-0.parquet", "notes.txt"])
 def test_a_foreign_file_in_a_partition_is_refused_before_anything_is_touched(
     folder: TableFolder, stranger: str

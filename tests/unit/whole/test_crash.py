@@ -32,6 +32,7 @@ from tests.support.sales_home import WRITTEN_AT, SalesHome, days, of_each_day
 WEEK, ASKED = days("2025-01-03..2025-01-07"), days("2025-01-04..2025-01-06")
 ORDERED = 'order_by = ["n"]'
 BY_ORIGIN = f'keys = ["origin"]\n{ORDERED}'
+MAY_BE_EMPTY = 'on_empty = "publish"'
 OF_EWR = PartitionFilter(key_filters=({"origin": ("EWR",)},))
 RUN = "run/tried"
 
@@ -60,7 +61,10 @@ CASES = {
         of_each_day("1 as x"), of_each_day("if(day = date '2025-01-05', 1, 2) as x"), Batch(ASKED)
     ),
     "a day that loses its rows": Case(
-        of_each_day("1 as x"), of_each_day("1 as x") + " where day <> date '2025-01-05'", Batch(ASKED)
+        of_each_day("1 as x"),
+        of_each_day("1 as x") + " where day <> date '2025-01-05'",
+        Batch(ASKED),
+        f"{ORDERED}\n{MAY_BE_EMPTY}",
     ),
     "nothing new": Case(of_each_day("1 as x"), of_each_day("1 as x") + " where true", Batch(ASKED)),
     "a value goes and one comes": Case(by_origin(1, "EWR", "JFK"), by_origin(1, "EWR", "LGA"), Batch(ASKED), BY_ORIGIN),
@@ -68,7 +72,7 @@ CASES = {
         by_origin(1, "EWR", "JFK"),
         by_origin(1, "EWR", "JFK") + " where day <> date '2025-01-05'",
         Batch(ASKED),
-        BY_ORIGIN,
+        f"{BY_ORIGIN}\n{MAY_BE_EMPTY}",
     ),
     "one value alone": Case(by_origin(1, "EWR", "JFK"), by_origin(2, "EWR", "JFK"), Batch(ASKED, OF_EWR), BY_ORIGIN),
     "one value alone goes": Case(

@@ -107,7 +107,9 @@ class World:
         for name, (query, toml) in TABLES.items():
             (settings.tables / name).mkdir()
             (settings.tables / name / "query.sql").write_text(query)
-            (settings.tables / name / "table.toml").write_text(f'day_column = "day"\nfirst_day = {FIRST}\n{toml}\n')
+            (settings.tables / name / "table.toml").write_text(
+                f'day_column = "day"\nfirst_day = {FIRST}\non_empty = "publish"\n{toml}\n'
+            )
         self.catalog = Catalog.load(settings.tables)
         assert self.catalog.lineage.load_order() == ORDER
         for day in DAYS:

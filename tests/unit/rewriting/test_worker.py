@@ -1,0 +1,35 @@
+"""The worker: a batch comes out in another process as it would in the task's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from reloads.batch import Batch
+from reloads.outcome import Outcome
+from reloads.rewriting.worker import rewrite_from_json
+from reloads.settings import Settings
+from reloads.warehouse.ledger import read_ledger
+from tests.conftest import DefineTable
+from tests.support.sales_home import SalesHome, days
+
+TWO_IN_THE_MORNING = "select timestamptz '2025-01-02 02:00:00+00'::date as day, 1 as n"
+
+
+@pytest.mark.parametrize(("zone", "day"), [("UTC", "2025-01-02"), ("America/New_York", "2025-01-01")])
+def test_the_settings_time_zone_and_the_version_that_was_planned_hold_in_it(
+    sales_settings: Settings, define: DefineTable, zone: str, day: str
+) -> None:
+    define("sales", TWO_IN_THE_MORNING)
+    settings = sales_settings.model_copy(update={"time_zone": zone})
+    value = {
+        "settings": settings.model_dump(mode="json"),
+        "table": "sales",
+        "version": "as planned",
+        "batch": Batch(days("2025-01-01..2025-01-02")).to_json(),
+        "run": "run/1",
+        "now": "2025-01-03T00:00:00+00:00",
+    }
+    outcome = Outcome.model_validate(rewrite_from_json(value))
+    assert outcome.published == SalesHome(settings).published() == days(day)
+    entries = read_ledger(settings.warehouse, "sales").entries
+    assert {entry.version for entry in entries.values()} == {"as planned"}
