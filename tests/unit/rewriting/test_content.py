@@ -129,9 +129,10 @@ VALUES = {
     ],
 }
 FLAT_KINDS = [kind for kind in VALUES if "(" not in kind.removesuffix("[]") or kind.startswith("decimal")]
-# Values that the geometry's and the enum's casts do not survive inside others, or that DuckDB writes as columns only.
+# DuckDB writes variants as columns only, and a null geometry as another type.
 NESTED_KINDS = [kind for kind in FLAT_KINDS if kind not in ("variant", "geometry")]
-kinds = st.sampled_from(sorted(VALUES))
+# The type of a geometry column is written only if there is a geometry in it.
+kinds = st.sampled_from(sorted(VALUES.keys() - {"geometry"}))
 file_numbers = count()
 
 
@@ -178,7 +179,7 @@ def create_table(db: duckdb.DuckDBPyConnection, kinds: list[str], rows: Sequence
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_every_two_values_of_a_type_differ(db: duckdb.DuckDBPyConnection, write: Write, kind: str) -> None:
-    # One file for all, so that all have one type: that of a geometry column depends on its rows.
+    # Beside another value, because the type of a geometry column is written only if there is a geometry in it.
     files: dict[Path, str] = {}
     for value in ["null", *VALUES[kind]]:
         files[
@@ -225,7 +226,7 @@ def assert_all_differ(db: duckdb.DuckDBPyConnection, files: dict[Path, str]) -> 
 
 
 def test_every_type_that_is_written_has_fingerprints(db: duckdb.DuckDBPyConnection, write: Write) -> None:
-    names = db.execute("select distinct type_name from duckdb_types() where not internal or type_size is not null")
+    names = db.execute("select distinct type_name from duckdb_types()")
     written: dict[Path, str] = {}
     for (name,) in names.fetchall():
         try:
@@ -263,12 +264,7 @@ def test_files_are_equal_when_the_same_rows_are_there_equally_often(
     create_table(db, columns, other_rows)
     order = data.draw(st.permutations(range(len(columns))))
     other = write(f"select {', '.join(f'c{position}' for position in order)} from t")
-    types = [db.execute("select typeof(columns(*)) from read_parquet(?) limit 1", [str(file)]) for file in (one, other)]
-    # The type of a geometry is written only if there is a geometry.
-    if "geometry" not in columns or [set(row) for row in types[0].fetchall()] == [
-        set(row) for row in types[1].fetchall()
-    ]:
-        assert are_equal(db, one, other) == (Counter(rows) == Counter(other_rows))
+    assert are_equal(db, one, other) == (Counter(rows) == Counter(other_rows))
 
 
 @given(st.data())
