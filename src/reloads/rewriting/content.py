@@ -159,10 +159,9 @@ def _sum_hashes(
     row: list[str] = []
     place_in_order = ["file_row_number"]
     for (name, _), alias, (_, kind, *_) in sorted(zip(columns, aliases, described, strict=True), key=itemgetter(0)):
-        values = _encode(alias, kind)
-        row += values
+        row += _encode(alias, kind)
         if name in order_by:
-            place_in_order += values
+            place_in_order.append(_order_key(alias, kind))
     sums = [_sum_of_hashes(row)]
     if len(place_in_order) > 1:
         sums.append(_sum_of_hashes(place_in_order))
@@ -188,7 +187,7 @@ def _encode(value: str, kind: Any) -> list[str]:
     """Expressions that ``hash`` takes whole, and that together differ for any two values of the type."""
     if kind.id in _FLOATS:
         return [value, _is_negative_zero(value)]
-    if kind.id in _WHOLE or (kind.id == "decimal" and _digits(kind) < _LONG_DECIMAL):
+    if _is_whole(kind):
         return [value]
     if kind.id == "variant":
         # DuckDB writes variants as columns only, and a null in one is read as NULL.
@@ -200,6 +199,12 @@ def _encode(value: str, kind: Any) -> list[str]:
         return expressions
     zeros = _negative_zeros(value, kind)
     return [_sort_key(value), _sort_key(zeros)] if zeros else [_sort_key(value)]
+
+
+def _order_key(value: str, kind: Any) -> str:
+    """An expression that ``hash`` takes whole, and that is equal for the values that ``order by`` takes for equal."""
+    # 0.0 and -0.0 have the same hash, and order by may put either first.
+    return value if kind.id in _FLOATS or _is_whole(kind) else _sort_key(value)
 
 
 def _negative_zeros(value: str, kind: Any, depth: int = 0) -> str:
@@ -232,9 +237,11 @@ def _negative_zeros_in_list(value: str, element_kind: Any, depth: int) -> str:
     return transformed
 
 
-def _digits(kind: Any) -> int:
-    (_, precision), _scale = kind.children
-    return int(precision)
+def _is_whole(kind: Any) -> bool:
+    if kind.id != "decimal":
+        return kind.id in _WHOLE
+    (_, digits), _scale = kind.children
+    return int(digits) < _LONG_DECIMAL
 
 
 def _fields(value: str, kind: Any) -> list[tuple[str, Any]]:

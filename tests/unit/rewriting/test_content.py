@@ -453,6 +453,21 @@ def test_order_by_of_a_column_that_the_file_lacks_orders_nothing(db: duckdb.Duck
     assert are_equal(db, write("values (1), (2)"), write("values (2), (1)"), order_by=["day"])
 
 
+def test_zeros_that_order_by_takes_for_equal_may_stand_in_either_order(
+    db: duckdb.DuckDBPyConnection, write: Write
+) -> None:
+    rows = [
+        "select '0.0'::double as x, 1 as n",
+        "select '-0.0'::double as x, 2 as n",
+        "select 1.0::double as x, 3 as n",
+    ]
+    one, other, unordered = (
+        write(" union all ".join(rows[place] for place in order)) for order in ([0, 1, 2], [1, 0, 2], [2, 0, 1])
+    )
+    assert are_equal(db, one, other, order_by=["x"])
+    assert not are_equal(db, one, unordered, order_by=["x"])
+
+
 # the text
 
 
