@@ -20,8 +20,8 @@ UUIDs, intervals
 floats                      the number, and whether it is -0.0. All NaNs are one value
 texts, blobs, geometries    their bytes; JSON is the text that was written
 structs                     whether it is NULL, and each field. The order of the fields belongs to the type
-lists, maps                 their sort key, to which NULL, [] and [NULL] differ, as does the order of a map's entries;
-                            and which of the floats in them are -0.0
+lists, maps                 the sort key of the hashes of their elements; it tells NULL, [] and [NULL] apart. The
+                            order of a map's entries counts
 variants                    their bytes in Parquet
 ==========================  ========================================================================================
 
@@ -183,22 +183,38 @@ def _sum_of_hashes(values: Iterable[str]) -> str:
     return f"{_SYSTEM}sum({_SYSTEM}hash({_SYSTEM}hash({hashed})))"
 
 
-def _encode(value: str, kind: Any) -> list[str]:
+def _encode(value: str, kind: Any, depth: int = 0) -> list[str]:
     """Expressions that ``hash`` takes whole, and that together differ for any two values of the type."""
-    if kind.id in _FLOATS:
-        return [value, _is_negative_zero(value)]
     if _is_whole(kind):
-        return [value]
-    if kind.id == "variant":
-        # DuckDB writes variants as columns only, and a null in one is read as NULL.
-        return [_sort_key(f"{_SYSTEM}variant_to_parquet_variant({value})")]
-    if kind.id == "struct":
+        expressions = [value]
+    elif kind.id in _FLOATS:
+        expressions = [value, f"({value} = 0 and {_SYSTEM}signbit({value}))"]
+    elif kind.id == "struct":
         expressions = [f"{value} is null"]
-        for field, field_kind in _fields(value, kind):
-            expressions += _encode(field, field_kind)
-        return expressions
-    zeros = _negative_zeros(value, kind)
-    return [_sort_key(value), _sort_key(zeros)] if zeros else [_sort_key(value)]
+        for position, (_, field_kind) in enumerate(kind.children, start=1):
+            expressions += _encode(f"{_SYSTEM}struct_extract_at({value}, {position})", field_kind, depth)
+    elif kind.id == "list":
+        [(_, element_kind)] = kind.children
+        expressions = [_encode_list(value, element_kind, depth)]
+    elif kind.id == "map":
+        (_, key_kind), (_, value_kind) = kind.children
+        expressions = [
+            _encode_list(f"{_SYSTEM}map_keys({value})", key_kind, depth),
+            _encode_list(f"{_SYSTEM}map_values({value})", value_kind, depth),
+        ]
+    elif kind.id == "variant":
+        # A null in a variant is read as NULL.
+        expressions = [_sort_key(f"{_SYSTEM}variant_to_parquet_variant({value})")]
+    else:
+        expressions = [_sort_key(value)]
+    return expressions
+
+
+def _encode_list(value: str, element_kind: Any, depth: int) -> str:
+    """An expression of the hashes of a list's elements."""
+    element = f"e{depth}"
+    hashed = f"{_SYSTEM}hash({', '.join(_encode(element, element_kind, depth + 1))})"
+    return _sort_key(f"{_SYSTEM}list_transform({value}, lambda {element}: {hashed})")
 
 
 def _order_key(value: str, kind: Any) -> str:
@@ -207,53 +223,11 @@ def _order_key(value: str, kind: Any) -> str:
     return value if kind.id in _FLOATS or _is_whole(kind) else _sort_key(value)
 
 
-def _negative_zeros(value: str, kind: Any, depth: int = 0) -> str:
-    """An expression of which floats in a nested value are -0.0; sort keys do not tell. Empty if it has no floats."""
-    if kind.id in _FLOATS:
-        return _is_negative_zero(value)
-    if kind.id == "list":
-        [(_, element_kind)] = kind.children
-        return _negative_zeros_in_list(value, element_kind, depth)
-    parts: list[str] = []
-    if kind.id == "struct":
-        for field, field_kind in _fields(value, kind):
-            parts.append(_negative_zeros(field, field_kind, depth))
-    if kind.id == "map":
-        (_, key_kind), (_, value_kind) = kind.children
-        parts.append(_negative_zeros_in_list(f"{_SYSTEM}map_keys({value})", key_kind, depth))
-        parts.append(_negative_zeros_in_list(f"{_SYSTEM}map_values({value})", value_kind, depth))
-    parts = [part for part in parts if part]
-    return f"{_SYSTEM}row({', '.join(parts)})" if parts else ""
-
-
-def _negative_zeros_in_list(value: str, element_kind: Any, depth: int) -> str:
-    zeros = _negative_zeros(f"e{depth}", element_kind, depth + 1)
-    if not zeros:
-        return ""
-    transformed = f"{_SYSTEM}list_transform({value}, lambda e{depth}: {zeros})"
-    if element_kind.id in _FLOATS:
-        # To look for a zero first is three times faster, and most lists have none.
-        return f"case when {_SYSTEM}list_contains({value}, 0) then {transformed} end"
-    return transformed
-
-
 def _is_whole(kind: Any) -> bool:
     if kind.id != "decimal":
         return kind.id in _WHOLE
     (_, digits), _scale = kind.children
     return int(digits) < _LONG_DECIMAL
-
-
-def _fields(value: str, kind: Any) -> list[tuple[str, Any]]:
-    """An expression of each field of a struct, and its type."""
-    fields: list[tuple[str, Any]] = []
-    for position, (_, field_kind) in enumerate(kind.children, start=1):
-        fields.append((f"{_SYSTEM}struct_extract_at({value}, {position})", field_kind))
-    return fields
-
-
-def _is_negative_zero(value: str) -> str:
-    return f"({value} = 0 and {_SYSTEM}signbit({value}))"
 
 
 def _sort_key(value: str) -> str:

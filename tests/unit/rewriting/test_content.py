@@ -164,8 +164,13 @@ def are_equal(db: duckdb.DuckDBPyConnection, one: Path, other: Path, *, order_by
     return fingerprints[one] == fingerprints[other]
 
 
+def values_of(kind: str) -> list[str]:
+    """Values for one column. DuckDB's writer may store a month there for 30 days, because SQL calls them equal."""
+    return [value for value in ["null", *VALUES[kind]] if "30 days" not in value]
+
+
 def rows_of(kinds: list[str]) -> st.SearchStrategy[list[Row]]:
-    return st.lists(st.tuples(*(st.sampled_from(["null", *VALUES[kind]]) for kind in kinds)), max_size=6)
+    return st.lists(st.tuples(*(st.sampled_from(values_of(kind)) for kind in kinds)), max_size=6)
 
 
 def create_table(db: duckdb.DuckDBPyConnection, kinds: list[str], rows: Sequence[Row]) -> None:
@@ -179,12 +184,9 @@ def create_table(db: duckdb.DuckDBPyConnection, kinds: list[str], rows: Sequence
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_every_two_values_of_a_type_differ(db: duckdb.DuckDBPyConnection, write: Write, kind: str) -> None:
-    # Beside another value, because the type of a geometry column is written only if there is a geometry in it.
     files: dict[Path, str] = {}
     for value in ["null", *VALUES[kind]]:
-        files[
-            write(f"select cast({value} as {kind}) as v, 1 as n union all select cast({VALUES[kind][0]} as {kind}), 2")
-        ] = value
+        files[write(f"select cast({value} as {kind}) as v")] = value
     assert_all_differ(db, files)
 
 
@@ -274,8 +276,8 @@ def test_a_single_changed_value_is_a_change(db: duckdb.DuckDBPyConnection, write
     create_table(db, columns, rows)
     one = write("from t")
     row, column = data.draw(st.integers(0, len(rows) - 1)), data.draw(st.integers(0, len(columns) - 1))
-    values = ["null", *VALUES[columns[column]]]
-    changed = data.draw(st.sampled_from([value for value in values if value != rows[row][column]]))
+    others = [value for value in values_of(columns[column]) if value != rows[row][column]]
+    changed = data.draw(st.sampled_from(others))
     rows[row] = (*rows[row][:column], changed, *rows[row][column + 1 :])
     create_table(db, columns, rows)
     assert not are_equal(db, one, write("from t"))
