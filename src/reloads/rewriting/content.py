@@ -183,7 +183,7 @@ def _sum_of_hashes(values: Iterable[str]) -> str:
     return f"{_SYSTEM}sum({_SYSTEM}hash({_SYSTEM}hash({hashed})))"
 
 
-def _encode(value: str, kind: Any, depth: int = 0) -> list[str]:
+def _encode(value: str, kind: Any) -> list[str]:
     """Expressions that ``hash`` takes whole, and that together differ for any two values of the type."""
     if _is_whole(kind):
         expressions = [value]
@@ -192,15 +192,15 @@ def _encode(value: str, kind: Any, depth: int = 0) -> list[str]:
     elif kind.id == "struct":
         expressions = [f"{value} is null"]
         for position, (_, field_kind) in enumerate(kind.children, start=1):
-            expressions += _encode(f"{_SYSTEM}struct_extract_at({value}, {position})", field_kind, depth)
+            expressions += _encode(f"{_SYSTEM}struct_extract_at({value}, {position})", field_kind)
     elif kind.id == "list":
         [(_, element_kind)] = kind.children
-        expressions = [_encode_list(value, element_kind, depth)]
+        expressions = [_encode_list(value, element_kind)]
     elif kind.id == "map":
         (_, key_kind), (_, value_kind) = kind.children
         expressions = [
-            _encode_list(f"{_SYSTEM}map_keys({value})", key_kind, depth),
-            _encode_list(f"{_SYSTEM}map_values({value})", value_kind, depth),
+            _encode_list(f"{_SYSTEM}map_keys({value})", key_kind),
+            _encode_list(f"{_SYSTEM}map_values({value})", value_kind),
         ]
     elif kind.id == "variant":
         # A null in a variant is read as NULL.
@@ -210,11 +210,10 @@ def _encode(value: str, kind: Any, depth: int = 0) -> list[str]:
     return expressions
 
 
-def _encode_list(value: str, element_kind: Any, depth: int) -> str:
+def _encode_list(value: str, element_kind: Any) -> str:
     """An expression of the hashes of a list's elements."""
-    element = f"e{depth}"
-    hashed = f"{_SYSTEM}hash({', '.join(_encode(element, element_kind, depth + 1))})"
-    return _sort_key(f"{_SYSTEM}list_transform({value}, lambda {element}: {hashed})")
+    hashed = f"{_SYSTEM}hash({', '.join(_encode('element', element_kind))})"
+    return _sort_key(f"{_SYSTEM}list_transform({value}, lambda element: {hashed})")
 
 
 def _order_key(value: str, kind: Any) -> str:
