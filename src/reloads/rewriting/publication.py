@@ -22,6 +22,8 @@ class Comparison:
 
     days: Days
     staged: Mapping[PartitionName, Staged]
+    contents: Mapping[PartitionName, str]
+    """The fingerprints of the staged files."""
     rows_before: Mapping[PartitionName, int | None]
     """Of the published partitions; None where the file cannot be read."""
     unchanged: Mapping[PartitionName, str | None]
@@ -67,7 +69,7 @@ def _build_entries(context: BatchContext, comparison: Comparison) -> dict[Ledger
     """The ledger's new entries: of each partition, and of the days or slices that were rewritten whole."""
     entries: dict[LedgerName, Entry] = {}
     for name, staged in comparison.staged.items():
-        entry = context.build_entry(name.day, staged.rows)
+        entry = replace(context.build_entry(name.day, staged.rows), content=comparison.contents[name])
         run = comparison.unchanged_runs.get(name)
         entries[name] = entry if run is None else replace(entry, run=run)
     partition_filter = context.batch.partition_filter

@@ -18,7 +18,7 @@ from reloads.days import Days
 from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError
 from reloads.halving import attempt_by_halves
 from reloads.outcome import Failure, Outcome
-from reloads.rewriting.compare import Pair, find_unchanged
+from reloads.rewriting.content import are_comparable, take_fingerprints
 from reloads.rewriting.context import BatchContext, Locations, Provenance, build_footer
 from reloads.rewriting.engine import Engine, Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters, take_snapshots
@@ -29,6 +29,7 @@ from reloads.rewriting.validation import check_schema, validate_rows
 from reloads.tables.definition import Table
 from reloads.warehouse.fingerprint import identity_or_none
 from reloads.warehouse.history import History
+from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.parquet import footers, row_counts
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import folder_of
@@ -149,21 +150,43 @@ def _compare(
     staged = {name: file for name, file in staged.items() if name.day in days}
     rows_before = {name: rows for name, rows in rows_before.items() if name.day in days}
     identities: dict[PartitionName, str | None] = {}
-    pairs: dict[PartitionName, Pair] = {}
-    for name, file in staged.items():
+    for name in staged:
         if rows_before.get(name) is not None:
-            published_file = context.target.file(name)
-            # Looked at before the content is read: a file that is replaced meanwhile is found out when publishing.
-            identities[name] = identity_or_none(published_file)
-            pairs[name] = (published_file, file.path)
-    unchanged_names = find_unchanged(context.db, pairs)
+            # Looked at before the content is compared: a file that is replaced meanwhile is found out when publishing.
+            identities[name] = identity_or_none(context.target.file(name))
+    staged_files = [file.path for file in staged.values()]
+    fingerprints = take_fingerprints(context.db, staged_files, order_by=context.table.settings.order_by)
+    contents = {name: fingerprints.get(file.path, "") for name, file in staged.items()}
+    same_rows = {name: identities[name] for name in identities if rows_before[name] == staged[name].rows}
+    unchanged_names = _find_unchanged(context, contents, same_rows)
     return Comparison(
         days=days,
         staged=staged,
+        contents=contents,
         rows_before=rows_before,
         unchanged={name: identities[name] for name in unchanged_names},
         unchanged_runs=_read_runs(context, unchanged_names),
     )
+
+
+def _find_unchanged(
+    context: BatchContext, contents: Mapping[PartitionName, str], identities: Mapping[PartitionName, str | None]
+) -> list[PartitionName]:
+    """The partitions whose published files, which have these identities, hold the content that was staged."""
+    entries = read_ledger(context.place.warehouse, context.table.name).entries
+    published: dict[PartitionName, str] = {}
+    unknown: dict[PartitionName, Path] = {}
+    for name, identity in identities.items():
+        entry = entries.get(name)
+        if entry and entry.file == identity and are_comparable(entry.content, contents[name]):
+            published[name] = entry.content
+        else:
+            unknown[name] = context.target.file(name)
+    # The files of another version, or that somebody else put there, are read once.
+    order_by = context.table.settings.order_by
+    fingerprints = take_fingerprints(context.db, list(unknown.values()), order_by=order_by)
+    published |= {name: fingerprints.get(file, "") for name, file in unknown.items()}
+    return [name for name, content in published.items() if content and content == contents[name]]
 
 
 def _read_runs(context: BatchContext, names: Collection[PartitionName]) -> dict[PartitionName, str]:

@@ -33,6 +33,8 @@ class Entry:
     """The run that published the file, which may have found it unchanged since."""
     file: str = ""
     """The identity of the partition's file; empty for a day without one, in a table with keys."""
+    content: str = ""
+    """The fingerprint of that file's content; empty if it is not known."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet
@@ -28,7 +30,7 @@ from reloads.tables.definition import load_table
 from reloads.warehouse.change_notices import read_notices
 from reloads.warehouse.fingerprint import identity
 from reloads.warehouse.history import History
-from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.ledger import read_ledger, write_ledger
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.staging import remove_abandoned_folders
 from tests.support.sales_home import FIRST, MONTH, DefineTable, SalesHome, days, of_each_day
@@ -323,6 +325,82 @@ def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: SalesHome, 
     entries = read_ledger(home.warehouse, "sales").entries
     assert {entry.version for entry in entries.values()} == {version}
     assert {entry.run for entry in entries.values()} == {"run/1"}, "the run that published it"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("0::decimal(38, 2)", "-0.01::decimal(38, 2)", id="a cent"),
+        pytest.param("'0.0'::double", "'-0.0'::double", id="a sign"),
+        pytest.param("interval '1 month'", "interval '30 days'", id="a month"),
+        pytest.param("[]::integer[]", "null::integer[]", id="a list"),
+    ],
+)
+def test_a_correction_is_published_however_small(home: SalesHome, define: DefineTable, before: str, after: str) -> None:
+    define("sales", of_each_day(f"{before} as x"))
+    home.rewrite(days("2025-01-05"))
+    define("sales", of_each_day(f"{after} as x"))
+    assert home.rewrite(days("2025-01-05")).published == days("2025-01-05")
+    assert home.query(f"select count(*) from sales where x::varchar is not distinct from ({after})::varchar") == [(3,)]
+
+
+def test_another_order_by_is_published_and_the_same_is_not(home: SalesHome, define: DefineTable) -> None:
+    query = of_each_day("-n as x, 1 as y")
+    asked = days("2025-01-05")
+    define("sales", query, 'order_by = ["n"]')
+    home.rewrite(asked)
+    define("sales", query, 'order_by = ["x"]')
+    assert home.rewrite(asked).published == asked
+    assert home.query("select x from sales") == [(-3,), (-2,), (-1,)]
+    assert home.rewrite(asked).unchanged == asked
+    define("sales", query, 'order_by = ["y", "x"]')
+    assert home.rewrite(asked).unchanged == asked, "it has that order already"
+    define("sales", query)
+    assert home.rewrite(asked).unchanged == asked, "any order will do"
+
+
+def test_rows_that_order_by_does_not_tell_apart_may_come_in_any_order(home: SalesHome, define: DefineTable) -> None:
+    for order in ("n", "-n"):
+        define("sales", of_each_day("1 as x") + f" order by {order}", 'order_by = ["x"]')
+        outcome = home.rewrite(days("2025-01-05"))
+    assert outcome.unchanged == days("2025-01-05")
+
+
+def test_a_published_file_whose_fingerprint_is_known_is_not_read_again(home: SalesHome) -> None:
+    home.rewrite(MONTH)
+    file = home.file(FIRST)
+    status, content = file.stat(), file.read_bytes()
+    unreadable = content[:4] + bytes(20) + content[24:]
+    file.write_bytes(unreadable)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert home.rewrite(MONTH).unchanged == MONTH
+    assert file.read_bytes() == unreadable
+
+
+@pytest.mark.parametrize("content", ["", "1-1.5.5:0123", "0-2.0.0:0123"])
+def test_a_published_file_whose_fingerprint_is_not_known_is_read_once(home: SalesHome, content: str) -> None:
+    home.rewrite(MONTH)
+    before, ledger = home.state(), read_ledger(home.warehouse, "sales")
+    entries = {name: replace(entry, content=content) for name, entry in ledger.entries.items()}
+    write_ledger(home.warehouse, "sales", replace(ledger, entries=entries))
+    assert home.rewrite(MONTH).unchanged == MONTH
+    assert home.state() == before
+    after = read_ledger(home.warehouse, "sales").entries
+    assert {name: entry.content for name, entry in after.items()} == {
+        name: entry.content for name, entry in ledger.entries.items()
+    }
+
+
+def test_a_file_that_somebody_else_put_there_is_read_whatever_the_ledger_says(
+    home: SalesHome, define: DefineTable
+) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    for x, day in ((2, FIRST), (1, date(2025, 1, 2))):
+        query = of_each_day(f"{x} as x").replace("cast(midnight as date) as day,", "")
+        duckdb.execute(f"copy ({query} where midnight = '{day}') to '{home.file(day)}' (format parquet)")
+    assert home.rewrite(MONTH).published == days("2025-01-01")
+    assert home.query("select distinct x from sales") == [(1,)]
 
 
 def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: SalesHome) -> None:
