@@ -18,9 +18,11 @@ from reloads.errors import OperatorError, QueryError, shorten
 from reloads.files import cannot_write
 from reloads.partition_filter import PartitionFilter
 from reloads.rewriting.engine import message
+from reloads.rewriting.row_order import find_out_of_order
 from reloads.sql import quote_name, quote_text
 from reloads.tables.definition import Table
 from reloads.warehouse.layout import DATA_FILE
+from reloads.warehouse.parquet import pattern
 from reloads.warehouse.partition_name import PartitionName
 
 if TYPE_CHECKING:
@@ -66,9 +68,24 @@ class Stage:
             if name in staged or name.day not in days:
                 raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
             staged[name] = Staged(Path(path), rows, size)
+        self._restore_order(staged)
         if not settings.keys:
             staged |= self._write_empty(days, staged, folder)
         return staged
+
+    def _restore_order(self, staged: dict[PartitionName, Staged]) -> None:
+        """Write those files again whose rows the database did not leave in the order of ``order_by``."""
+        settings = self.table.settings
+        columns = [column for column in settings.order_by if column not in (settings.day_column, *settings.keys)]
+        names = {file.path: name for name, file in staged.items()}
+        rows_by_file = {file.path: file.rows for file in staged.values()}
+        order = ", ".join(map(quote_name, columns))
+        for path in find_out_of_order(self.db, rows_by_file, columns):
+            query = f"from read_parquet({quote_text(pattern(path))}, hive_partitioning = false) order by {order}"
+            beside = path.with_name("ordered.parquet")
+            [(_, rows, size, *_)] = self._copy(query, [], beside, "")
+            beside.replace(path)
+            staged[names[path]] = Staged(path, rows, size)
 
     def place(self, days: Days) -> Path:
         """The folder of the files of these days."""
