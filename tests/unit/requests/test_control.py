@@ -74,6 +74,8 @@ def test_a_file_is_cancelled_with_all_its_tables_that_are_still_open(chain: Chai
 
 
 def test_what_waits_for_a_cancelled_request_waits_no_longer(chain: Chain) -> None:
+    # Its input stays empty.
+    chain.define("b", "select day, 2 * amount as twice from a", 'on_empty = "publish"')
     a, b = drop(chain, "both.json", ["a", "b"], "2025-01-01", "2025-01-02", cascade=False)
     assert chain.plan("b") == []
     cancel_request(chain.queue, a.id, now=NOW)

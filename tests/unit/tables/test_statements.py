@@ -86,7 +86,6 @@ literals = st.sampled_from(
         "a->'b'",
         "(n) -> n+1",
         "date '2024-01-01'",
-        "?",
         "$name",
         "f(a := 1)",
         "not a",
