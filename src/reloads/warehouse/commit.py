@@ -61,8 +61,8 @@ class Making:
 class Entry:
     """What is known of one partition or, in a table with keys, of a day as a whole.
 
-    A partition whose rows are gone keeps an entry without a version until its day is rewritten whole. The entry of a
-    day as a whole never has a version.
+    A partition whose rows are gone keeps an entry without a version for as long as an undo may put it back. The entry
+    of a day as a whole never has a version.
     """
 
     version: int
@@ -73,6 +73,8 @@ class Entry:
     """The last commit that rewrote it or confirmed that it comes out the same; of a day: all of it."""
     making: Making | None
     """None where it is not known: of a file that somebody put there, or of a day that was never rewritten whole."""
+    origin: int = 0
+    """The commit that rewrote the partition to this content; another than ``version`` where an undo put it back."""
     rows: int = 0
     bytes: int = 0
     content: str = ""
@@ -118,6 +120,10 @@ class Commit:
         """When it was published."""
         return datetime.fromtimestamp(self.published_ns / 10**9, UTC)
 
+    def serves(self, request: str, name: PartitionName) -> bool:
+        """Whether it published the partition for that request."""
+        return request in self.requests and name.day in self.requests[request]
+
     def changed_names(self) -> Iterator[PartitionName]:
         """The partitions whose content it changed, those that it removed among them."""
         for name, entry in self.after.items():
@@ -159,6 +165,7 @@ def dump_entries(**groups: Mapping[PartitionName, Entry]) -> dict[str, Any]:
                 "version": entry.version,
                 "changed": entry.changed,
                 "touched": entry.touched,
+                "origin": entry.origin,
                 "making": places[id(entry.making)],
                 "rows": entry.rows,
                 "bytes": entry.bytes,

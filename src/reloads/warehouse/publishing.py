@@ -36,6 +36,8 @@ class NewFile:
     content: str
     """The fingerprint of its rows, as ``Entry`` has it."""
     columns: Mapping[str, str]
+    origin: int = 0
+    """The commit that rewrote the partition to it, of content that an undo puts back."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Publication:
     """In a table with keys: the days that were rewritten whole."""
     makings: Mapping[PartitionName, Making | None] = field(default_factory=dict)
     """What each of these partitions, and each whole day, was made from."""
+    origins: Mapping[PartitionName, int] = field(default_factory=dict)
+    """Of partitions without a row that an undo puts back: the commit that removed them."""
     requests: Mapping[str, Days] = field(default_factory=dict)
     no_cascade_days: Days = field(default_factory=Days)
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -219,7 +223,8 @@ class _Touched:
             if name not in refused:
                 after[name] = self._entry_of_file(name, file)
         for name in self._vanished:
-            after[name] = Entry(0, self._number, self._number, self._publication.makings.get(name))
+            making, origin = self._publication.makings.get(name), self._publication.origins.get(name, self._number)
+            after[name] = Entry(0, self._number, self._number, making, origin)
         if self._publication.keys:
             after |= self._entries_of_days(after, refused)
         return after
@@ -229,7 +234,17 @@ class _Touched:
         if self._is_confirmed(name, file):
             return replace(self._snapshot.entries[name], touched=self._number, making=making)
         number = self._number
-        return Entry(number, number, number, making, file.rows, file.bytes, file.content, file.columns)
+        return Entry(
+            version=number,
+            changed=number,
+            touched=number,
+            making=making,
+            origin=file.origin or number,
+            rows=file.rows,
+            bytes=file.bytes,
+            content=file.content,
+            columns=file.columns,
+        )
 
     def _entries_of_days(
         self, after: Mapping[PartitionName, Entry], refused: Collection[PartitionName]

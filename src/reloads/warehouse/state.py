@@ -216,17 +216,6 @@ def _apply(commit: Commit, pieces: Mapping[str, Entries], piece_of: Callable[[da
         piece = pieces.get(piece_of(name.day))
         if piece is not None:
             piece[name] = entry
-    for name, entry in commit.after.items():
-        piece = pieces.get(piece_of(name.day))
-        if piece is not None and commit.keys and name.is_of_day and entry.touched == commit.number:
-            _forget_removed(piece, name.day)
-
-
-def _forget_removed(entries: Entries, day: date) -> None:
-    """Drop the partitions of a day that have no rows; the entry of the day, rewritten whole, speaks for them."""
-    gone = [name for name, entry in entries.items() if name.day == day and not name.is_of_day and not entry.version]
-    for name in gone:
-        del entries[name]
 
 
 def _read_json(path: Path) -> Any:

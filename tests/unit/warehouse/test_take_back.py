@@ -1,0 +1,209 @@
+"""Undo by the log: random loads and undos of several requests, beside a model that remembers contents in a chain."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reloads.days import Days
+from reloads.warehouse.commit import Making
+from reloads.warehouse.current_view import version_file
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publishing import NewFile, Publication, open_table, publish, state_of
+from reloads.warehouse.take_back import TakeBack, build_undo, find_take_back
+from tests.support.process_kill import SCRATCH, Killed, killed_after
+
+MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+PLACES = [(day, key) for day in (MONDAY, TUESDAY) for key in ("a", "b")]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A content of one partition ('' is none), who brought it, and what was there before that."""
+
+    text: str = ""
+    request: str = ""
+    before: Content | None = None
+
+
+@dataclass
+class Model:
+    """Which content each partition has, and what the last undo of it took away."""
+
+    contents: dict[PartitionName, Content] = field(default_factory=dict)
+    taken: dict[PartitionName, tuple[str, Content]] = field(default_factory=dict)
+    """The last act if it was an undo, and the content that it took away."""
+
+    def load(self, name: PartitionName, text: str, request: str) -> None:
+        content = self.contents.get(name, Content())
+        if content.text != text:
+            self.contents[name] = Content(text, request, content)
+            self.taken.pop(name, None)
+
+    def undo(self, name: PartitionName, request: str, undo: str) -> bool:
+        content = self.contents.get(name, Content())
+        if name in self.taken and self.taken[name][0] == request:
+            self.contents[name], self.taken[name] = self.taken[name][1], (undo, content)
+            return True
+        if not request or content.request != request:
+            return False
+        before = content
+        while before.before is not None and before.request == request:
+            before = before.before
+        self.contents[name], self.taken[name] = before, (undo, content)
+        return True
+
+
+class History:
+    """A table whose commits are made by requests and undos with short names."""
+
+    def __init__(self, folder: TableFolder) -> None:
+        self.folder = folder
+        self.number = 0
+
+    def name(self, place: tuple[date, str]) -> PartitionName:
+        day, key = place
+        return PartitionName.of("day", day, {"k": key}) if self.folder.keys else PartitionName("day", day)
+
+    def place(self) -> Path:
+        self.number += 1
+        place = self.folder.warehouse / ".staging" / str(self.number)
+        place.mkdir(parents=True)
+        return place
+
+    def load(self, texts: dict[PartitionName, str], request: str, *, is_whole: bool = False) -> None:
+        place, now = self.place(), NOON + timedelta(seconds=self.number)
+        files: dict[PartitionName, NewFile] = {}
+        for number, (name, text) in enumerate(texts.items()):
+            if text:
+                (place / str(number)).write_text(text)
+                files[name] = NewFile(place / str(number), len(text), len(text), text, {})
+        days = Days.of(name.day for name in texts) if is_whole else Days()
+        making = Making("v", {}, {}, f"of {request}", now)
+        publish(
+            self.folder,
+            Publication(
+                act="load",
+                run=f"run/{self.number}",
+                now=now,
+                day_column="day",
+                keys=self.folder.keys,
+                base=state_of(self.folder).read_head().point,
+                files=files,
+                vanished=[name for name in texts if name not in files],
+                whole_days=days,
+                makings=dict.fromkeys([*texts, *(PartitionName("day", day) for day in days)], making),
+                requests={request: Days.of(name.day for name in texts)},
+            ),
+        )
+
+    def find(self, request: str, *, force: bool = False) -> TakeBack:
+        return find_take_back(self.folder, request, force=force)
+
+    def undo(self, request: str, undo: str, *, force: bool = False) -> TakeBack:
+        found = self.find(request, force=force)
+        place, now = self.place(), NOON + timedelta(seconds=self.number)
+        act = build_undo(self.folder, found, request=request, undo=undo, run=f"undo/{undo}", place=place, now=now)
+        publish(self.folder, act)
+        return found
+
+    def shown(self) -> dict[PartitionName, str]:
+        return {name: path.read_text() for name, path in self.folder.published().items()}
+
+
+@contextmanager
+def history(keys: tuple[str, ...]) -> Iterator[History]:
+    home = Path(tempfile.mkdtemp(dir=SCRATCH))
+    try:
+        yield History(TableFolder(home, "sales", "day", keys))
+    finally:
+        shutil.rmtree(home)
+
+
+loads = st.tuples(
+    st.just("load"),
+    st.sampled_from(["r", "s", "t"]),
+    st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["", "1", "2", "3"]), min_size=1),
+    st.booleans(),
+)
+undos = st.tuples(st.just("undo"), st.integers(0, 5), st.none() | st.integers(0, 30), st.none())
+
+
+@given(st.lists(loads | undos, max_size=9), st.sampled_from([(), ("k",)]))
+def test_an_undo_puts_back_what_was_there_before_the_request(
+    acts: list[tuple[str, object, object, object]], keys: tuple[str, ...]
+) -> None:
+    with history(keys) as here:
+        model, asked = Model(), ["r", "s", "t"]
+        for act, who, what, is_whole in acts:
+            if act == "load":
+                assert isinstance(what, dict)
+                texts = {here.name(place): text for place, text in what.items()}
+                here.load(texts, str(who), is_whole=bool(is_whole and keys))
+                for name, text in texts.items():
+                    model.load(name, text, str(who))
+            else:
+                assert isinstance(who, int)
+                request, undo = asked[who % len(asked)], f"u{len(asked)}"
+                try:
+                    with killed_after(what if isinstance(what, int) else None, here.folder.warehouse):
+                        here.undo(request, undo)
+                except Killed:
+                    with open_table(here.folder):
+                        pass
+                    # The same command, again.
+                    here.undo(request, undo)
+                done = [model.undo(here.name(place), request, undo) for place in dict.fromkeys(PLACES)]
+                if any(done):
+                    asked.append(undo)
+            assert here.shown() == {name: content.text for name, content in model.contents.items() if content.text}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> History:
+    return History(TableFolder(tmp_path, "sales", "day"))
+
+
+def test_what_somebody_rewrote_later_stays_and_is_named_unless_it_is_forced(here: History) -> None:
+    monday, tuesday = here.name((MONDAY, "")), here.name((TUESDAY, ""))
+    here.load({monday: "1", tuesday: "1"}, "first")
+    here.load({monday: "2", tuesday: "2"}, "second")
+    here.load({tuesday: "3"}, "third")
+    found = here.undo("second", "u")
+    assert (set(found.back), found.later) == ({monday}, {tuesday: "third"})
+    assert here.shown() == {monday: "1", tuesday: "3"}
+    assert here.find("second").is_back
+    here.undo("second", "u2", force=True)
+    assert here.shown() == {monday: "1", tuesday: "1"}
+
+
+def test_what_was_put_back_was_made_from_what_it_was_made_from_then(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "1"}, "first")
+    before = state_of(here.folder).read([MONDAY]).entries[monday]
+    here.load({monday: "2"}, "second")
+    here.undo("second", "u")
+    after = state_of(here.folder).read([MONDAY]).entries[monday]
+    assert (after.making, after.content, after.origin) == (before.making, before.content, before.origin)
+    # But it changed now: whoever read it before has to follow.
+    assert after.changed > before.changed
+
+
+def test_a_version_that_is_not_kept_any_more_is_named(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "1"}, "first")
+    here.load({monday: "2"}, "second")
+    version_file(here.folder, monday, 1).unlink()
+    assert here.find("second").expired == {monday}
+    assert here.find("second").back == {}
