@@ -48,6 +48,8 @@ class Head:
     """The time that the files of the last commit have, later than that of every one before."""
     expired: int = 0
     """The last commit whose replaced versions were removed."""
+    trimmed: int = 0
+    """The last commit that was removed from the log."""
 
     def after(self, commit: Commit) -> Head:
         """The head once the commit is applied."""
@@ -134,13 +136,25 @@ class State:
         head = self._read_head()
         pieces = {piece: self._read_piece(piece) for piece in {self._piece_of(name.day) for name in commit.after}}
         _apply(commit, pieces, self._piece_of)
+        self._write_pieces(pieces)
+        # The head last: until then the commit counts as not applied, and is applied again.
+        self.write_head(head.after(commit))
+
+    def forget(self, names: Collection[PartitionName], *, changed: int) -> None:
+        """Drop the entries of these partitions that have no rows since that commit. Only under the table's lock."""
+        pieces = {piece: self._read_piece(piece) for piece in {self._piece_of(name.day) for name in names}}
+        for name in names:
+            entry = pieces[self._piece_of(name.day)].get(name)
+            if entry and not entry.version and entry.changed == changed:
+                del pieces[self._piece_of(name.day)][name]
+        self._write_pieces(pieces)
+
+    def _write_pieces(self, pieces: Pieces) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         texts: dict[Path, str] = {}
         for piece, entries in pieces.items():
             texts[self.folder / f"{piece}.json"] = json.dumps(dump_entries(entries=entries), separators=(",", ":"))
         write_all_atomically(texts)
-        # The head last: until then the commit counts as not applied, and is applied again.
-        self.write_head(head.after(commit))
 
     def write_head(self, head: Head) -> None:
         """Replace the head. Only who holds the table's lock may."""
@@ -152,6 +166,7 @@ class State:
             "key_types": dict(head.key_types),
             "published_ns": head.published_ns,
             "expired": head.expired,
+            "trimmed": head.trimmed,
         }
         write_atomically(self.folder / _HEAD, json.dumps(fields) + "\n")
 
@@ -187,6 +202,7 @@ class State:
                 key_types=fields["key_types"],
                 published_ns=fields["published_ns"],
                 expired=fields["expired"],
+                trimmed=fields["trimmed"],
             )
         except _FAULTS:
             return Head(Point())

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reloads.days import Days
-from reloads.warehouse.commit import Making
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, open_table, publish, state_of
-from reloads.warehouse.take_back import TakeBack, build_undo, find_take_back
-from tests.support.process_kill import SCRATCH, Killed, killed_after
+from reloads.warehouse.publishing import open_table, state_of
+from tests.support.commit_history import History, history
+from tests.support.process_kill import Killed, killed_after
 
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
-NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 PLACES = [(day, key) for day in (MONDAY, TUESDAY) for key in ("a", "b")]
 
 
@@ -63,72 +56,6 @@ class Model:
             before = before.before
         self.contents[name], self.taken[name] = before, (undo, content)
         return True
-
-
-class History:
-    """A table whose commits are made by requests and undos with short names."""
-
-    def __init__(self, folder: TableFolder) -> None:
-        self.folder = folder
-        self.number = 0
-
-    def name(self, place: tuple[date, str]) -> PartitionName:
-        day, key = place
-        return PartitionName.of("day", day, {"k": key}) if self.folder.keys else PartitionName("day", day)
-
-    def place(self) -> Path:
-        self.number += 1
-        place = self.folder.warehouse / ".staging" / str(self.number)
-        place.mkdir(parents=True)
-        return place
-
-    def load(self, texts: dict[PartitionName, str], request: str, *, is_whole: bool = False) -> None:
-        place, now = self.place(), NOON + timedelta(seconds=self.number)
-        files: dict[PartitionName, NewFile] = {}
-        for number, (name, text) in enumerate(texts.items()):
-            if text:
-                (place / str(number)).write_text(text)
-                files[name] = NewFile(place / str(number), len(text), len(text), text, {})
-        days = Days.of(name.day for name in texts) if is_whole else Days()
-        making = Making("v", {}, {}, f"of {request}", now)
-        publish(
-            self.folder,
-            Publication(
-                act="load",
-                run=f"run/{self.number}",
-                now=now,
-                day_column="day",
-                keys=self.folder.keys,
-                base=state_of(self.folder).read_head().point,
-                files=files,
-                vanished=[name for name in texts if name not in files],
-                whole_days=days,
-                makings=dict.fromkeys([*texts, *(PartitionName("day", day) for day in days)], making),
-                requests={request: Days.of(name.day for name in texts)},
-            ),
-        )
-
-    def find(self, request: str, *, force: bool = False) -> TakeBack:
-        return find_take_back(self.folder, request, force=force)
-
-    def undo(self, request: str, undo: str, *, force: bool = False) -> TakeBack:
-        found = self.find(request, force=force)
-        place, now = self.place(), NOON + timedelta(seconds=self.number)
-        act = build_undo(self.folder, found, request=request, undo=undo, run=f"undo/{undo}", place=place, now=now)
-        publish(self.folder, act)
-        return found
-
-    def shown(self) -> dict[PartitionName, str]:
-        return {name: path.read_text() for name, path in self.folder.published().items()}
-
-
-@contextmanager
-def history(keys: tuple[str, ...]) -> Iterator[History]:
-    home = Path(tempfile.mkdtemp(dir=SCRATCH))
-    try:
-        yield History(TableFolder(home, "sales", "day", keys))
-    finally:
-        shutil.rmtree(home)
 
 
 loads = st.tuples(

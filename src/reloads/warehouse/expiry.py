@@ -1,0 +1,64 @@
+"""Expiry: what a commit replaced is kept for a while, for an undo, and the commit itself for those who follow.
+
+Each commit is looked at once, the oldest first, so it costs as much as what expires, however long the log is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from reloads.warehouse.commit import Commit, Point
+from reloads.warehouse.current_view import version_file
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publishing import open_table
+from reloads.warehouse.state import Head, State
+
+LEAST_DAYS_OF_LOG = 1
+"""A reader that has begun to read finds the commits behind its state, whatever ``history_days`` is."""
+
+
+def expire(folder: TableFolder, *, now: datetime, days: int, followed: Iterable[Point]) -> int:
+    """Remove the versions that were replaced more than ``days`` ago; returns their number.
+
+    Their commits go as well, but never before everybody who follows the table, up to the points in ``followed``, is
+    past them.
+    """
+    removed = 0
+    with open_table(folder) as state:
+        head = state.read_head()
+        for commit in state.log.after(max(head.expired, head.trimmed)):
+            if commit.published_at > now - timedelta(days=days):
+                break
+            removed += _remove_replaced(folder, state, commit)
+            head = replace(head, expired=commit.number)
+            state.write_head(head)
+        _trim(state, head, followed, oldest=now - timedelta(days=max(days, LEAST_DAYS_OF_LOG)))
+    return removed
+
+
+def _remove_replaced(folder: TableFolder, state: State, commit: Commit) -> int:
+    """Remove what the commit replaced, and the entries of what it removed."""
+    removed = 0
+    for name in commit.changed_names():
+        before = commit.before.get(name)
+        if before and before.version:
+            # An undo brings an old content as a version of its own, so this one is not current again.
+            version_file(folder, name, before.version).unlink(missing_ok=True)
+            removed += 1
+    state.forget([name for name in commit.changed_names() if not commit.after[name].version], changed=commit.number)
+    return removed
+
+
+def _trim(state: State, head: Head, followed: Iterable[Point], *, oldest: datetime) -> None:
+    """Remove the commits that expired and that everybody has followed."""
+    points = [point.number if point.log == head.point.log else 0 for point in followed]
+    last = min([head.expired, *points])
+    while head.trimmed < last:
+        commit = state.log.read(head.trimmed + 1)
+        if commit and commit.published_at > oldest:
+            return
+        state.log.remove(head.trimmed + 1)
+        head = replace(head, trimmed=head.trimmed + 1)
+        state.write_head(head)

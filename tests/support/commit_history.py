@@ -1,0 +1,92 @@
+"""A table whose commits are made by requests and undos with short names. Its files hold texts instead of Parquet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from reloads.days import Days
+from reloads.warehouse.commit import Making
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publishing import NewFile, Publication, publish, state_of
+from reloads.warehouse.take_back import TakeBack, build_undo, find_take_back
+from tests.support.process_kill import SCRATCH
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+class History:
+    """A table whose commits are made by requests and undos with short names."""
+
+    def __init__(self, folder: TableFolder) -> None:
+        self.folder = folder
+        self.number = 0
+        self.hours = 0
+
+    @property
+    def now(self) -> datetime:
+        """A second later with each act."""
+        return NOON + timedelta(hours=self.hours, seconds=self.number)
+
+    def name(self, place: tuple[date, str]) -> PartitionName:
+        day, key = place
+        return PartitionName.of("day", day, {"k": key}) if self.folder.keys else PartitionName("day", day)
+
+    def place(self) -> Path:
+        self.number += 1
+        place = self.folder.warehouse / ".staging" / str(self.number)
+        place.mkdir(parents=True)
+        return place
+
+    def load(self, texts: dict[PartitionName, str], request: str, *, is_whole: bool = False) -> None:
+        place, now = self.place(), self.now
+        files: dict[PartitionName, NewFile] = {}
+        for number, (name, text) in enumerate(texts.items()):
+            if text:
+                (place / str(number)).write_text(text)
+                files[name] = NewFile(place / str(number), len(text), len(text), text, {})
+        days = Days.of(name.day for name in texts) if is_whole else Days()
+        making = Making("v", {}, {}, f"of {request}", now)
+        publish(
+            self.folder,
+            Publication(
+                act="load",
+                run=f"run/{self.number}",
+                now=now,
+                day_column="day",
+                keys=self.folder.keys,
+                base=state_of(self.folder).read_head().point,
+                files=files,
+                vanished=[name for name in texts if name not in files],
+                whole_days=days,
+                makings=dict.fromkeys([*texts, *(PartitionName("day", day) for day in days)], making),
+                requests={request: Days.of(name.day for name in texts)},
+            ),
+        )
+
+    def find(self, request: str, *, force: bool = False) -> TakeBack:
+        return find_take_back(self.folder, request, force=force)
+
+    def undo(self, request: str, undo: str, *, force: bool = False) -> TakeBack:
+        found = self.find(request, force=force)
+        place, now = self.place(), self.now
+        act = build_undo(self.folder, found, request=request, undo=undo, run=f"undo/{undo}", place=place, now=now)
+        publish(self.folder, act)
+        return found
+
+    def shown(self) -> dict[PartitionName, str]:
+        return {name: path.read_text() for name, path in self.folder.published().items()}
+
+
+@contextmanager
+def history(keys: tuple[str, ...]) -> Iterator[History]:
+    home = Path(tempfile.mkdtemp(dir=SCRATCH))
+    try:
+        yield History(TableFolder(home, "sales", "day", keys))
+    finally:
+        shutil.rmtree(home)

@@ -1,0 +1,106 @@
+"""Expiry: what was replaced long ago goes, and nothing that readers, an undo or a follower still need."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reloads.warehouse.commit import Point
+from reloads.warehouse.commit_log import CommitLog
+from reloads.warehouse.expiry import expire
+from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publishing import open_table, state_of
+from tests.support.commit_history import NOON, History, history
+from tests.support.process_kill import Killed, killed_after
+
+MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
+PLACES = [(MONDAY, "a"), (MONDAY, "b"), (TUESDAY, "a")]
+HOURS = 24
+loads = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["", "1", "2"]), min_size=1)
+
+
+def kept_versions(folder: TableFolder) -> set[tuple[str, int]]:
+    root = versions_folder(folder.warehouse, folder.table)
+    return {(str(path.parent.relative_to(root)), int(path.stem)) for path in root.rglob("*.parquet")}
+
+
+@given(st.lists(st.tuples(loads, st.integers(0, 30)), max_size=6), st.integers(0, 3), st.none() | st.integers(0, 12))
+def test_what_was_replaced_within_the_days_is_kept_and_nothing_else(
+    acts: list[tuple[dict[tuple[date, str], str], int]], days: int, kill_after: int | None
+) -> None:
+    with history(("k",)) as here:
+        texts: dict[PartitionName, tuple[str, int]] = {}
+        replaced: list[tuple[str, int, int]] = []
+        """The partition, its version, and the hour in which it was replaced."""
+        hour = 0
+        for act, hours in acts:
+            hour += hours
+            here.hours = hour
+            named = {here.name(place): text for place, text in act.items()}
+            here.load(named, f"r{hour}")
+            number = state_of(here.folder).read_head().point.number
+            for name, text in named.items():
+                before, version = texts.get(name, ("", 0))
+                if text != before:
+                    if version:
+                        replaced.append((str(name), version, hour))
+                    texts[name] = (text, number if text else 0)
+        now = NOON + timedelta(hours=hour, minutes=59)
+        try:
+            with killed_after(kill_after, here.folder.warehouse):
+                expire(here.folder, now=now, days=days, followed=[])
+        except Killed:
+            pass
+        shown = here.shown()
+        expire(here.folder, now=now, days=days, followed=[])
+        assert here.shown() == shown == {name: text for name, (text, _) in texts.items() if text}
+        current = {(str(name), version) for name, (_, version) in texts.items() if version}
+        young = {(name, version) for name, version, at in replaced if at > hour + 1 - days * HOURS - 1}
+        assert kept_versions(here.folder) == current | young
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> History:
+    return History(TableFolder(tmp_path, "sales", "day"))
+
+
+def test_a_commit_stays_until_all_who_follow_are_past_it(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    for text in "1234":
+        here.load({monday: text}, "r")
+    log, point = CommitLog(here.folder.warehouse, "sales"), state_of(here.folder).read_head().point
+    late = NOON + timedelta(days=30)
+    expire(here.folder, now=late, days=7, followed=[point, Point(point.log, 2)])
+    assert log.numbers() == [3, 4]
+    expire(here.folder, now=late, days=7, followed=[point, Point("another", 4)])
+    assert log.numbers() == [3, 4]
+    expire(here.folder, now=late, days=7, followed=[point])
+    assert log.numbers() == []
+    here.load({monday: "5"}, "r")
+    assert state_of(here.folder).read_head().point == Point(point.log, 5)
+
+
+def test_a_commit_of_today_stays_although_nothing_is_kept_for_an_undo(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "1"}, "r")
+    here.load({monday: "2"}, "r")
+    expire(here.folder, now=NOON + timedelta(hours=1), days=0, followed=[])
+    assert kept_versions(here.folder) == {(str(monday), 2)}
+    assert CommitLog(here.folder.warehouse, "sales").numbers() == [1, 2]
+
+
+def test_a_removed_partition_is_forgotten_once_nothing_can_bring_it_back(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "1"}, "r")
+    here.load({monday: ""}, "s")
+    assert monday in state_of(here.folder).read_all().entries
+    expire(here.folder, now=NOON + timedelta(days=30), days=7, followed=[])
+    assert state_of(here.folder).read_all().entries == {}
+    with open_table(here.folder):
+        assert here.shown() == {}
