@@ -10,7 +10,6 @@ refuses it does so while nothing has happened; what is left to do after the comm
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,8 +97,3 @@ def _remove_empty_folders(folder: TableFolder, name: PartitionName) -> None:
     with suppress(OSError):
         for parent in list(folder.file(name).parents)[: 1 + len(name.keys)]:
             parent.rmdir()
-
-
-def find_strangers(folder: TableFolder, versions: Collection[tuple[PartitionName, int]]) -> list[PartitionName]:
-    """The partitions whose file is none of ours: somebody put it there. ``versions`` are those that are current."""
-    return [name for name, number in versions if folder.file(name).is_file() and not is_shown(folder, name, number)]

@@ -135,12 +135,11 @@ def _restrict(publication: Publication, days: Days) -> Publication:
 
 def _publish_locked(folder: TableFolder, state: State, publication: Publication) -> Published:
     snapshot = state.read(_days_of(publication))
-    head = snapshot.head if snapshot.head.point.log else _begin_log(folder)
+    head = begin_log(folder, snapshot.head)
     number = head.point.number + 1
     superseded = _find_superseded(state, snapshot, publication)
     touched = _Touched(snapshot, publication, number, skipped=superseded.keys())
-    # Whole microseconds, as not every file system keeps more; and never twice, as a copy is known by its time.
-    published_ns = max(int(publication.now.timestamp() * 10**6) * 1000, head.published_ns + 1000)
+    published_ns = next_time(head, publication.now)
     refused = _prepare_all(folder, touched.new_files(), number, published_ns)
     after = touched.entries(refused=refused.keys())
     kept = superseded | {name: str(_refusal(error, folder.warehouse)) for name, error in refused.items()}
@@ -169,13 +168,21 @@ def _publish_locked(folder: TableFolder, state: State, publication: Publication)
     return Published(commit, kept, superseded.keys())
 
 
-def _begin_log(folder: TableFolder) -> Head:
-    """The head of a new log; where an earlier one was lost, behind the numbers of the files that it left."""
+def begin_log(folder: TableFolder, head: Head) -> Head:
+    """The head, or that of a new log; where an earlier one was lost, behind the numbers of the files that it left."""
+    if head.point.log:
+        return head
     numbers = [0]
     for path in versions_folder(folder.warehouse, folder.table).rglob("*.parquet"):
         if path.stem.isdecimal():
             numbers.append(int(path.stem))
     return Head(Point(uuid4().hex[:8], max(numbers)))
+
+
+def next_time(head: Head, now: datetime) -> int:
+    """The time of the files of the next commit, in nanoseconds."""
+    # Whole microseconds, as not every file system keeps more; and never twice, as a copy is known by its time.
+    return max(int(now.timestamp() * 10**6) * 1000, head.published_ns + 1000)
 
 
 def _find_superseded(state: State, snapshot: Snapshot, publication: Publication) -> dict[PartitionName, str]:

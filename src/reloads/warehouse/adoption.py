@@ -1,0 +1,98 @@
+"""Adoption: files that lie in a table's folder without a commit become versions, as they are.
+
+So a file that somebody put there, or that an earlier release published, is undone and followed like any other, and is
+not lost when it is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from reloads.files import link_or_copy, sync_all
+from reloads.warehouse.commit import Commit, Entry, Making, Point
+from reloads.warehouse.current_view import is_shown, version_file
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publishing import begin_log, next_time
+from reloads.warehouse.state import Snapshot, State
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a file that nobody has committed."""
+
+    rows: int = 0
+    content: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    making: Making | None = None
+
+
+def find_strangers(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]) -> list[PartitionName]:
+    """The partitions of these days whose file is not the version that the log has for them."""
+    strangers: list[PartitionName] = []
+    for day in days:
+        for name in folder.names_of(day):
+            entry = snapshot.entries.get(name)
+            if entry is None or not entry.version or not is_shown(folder, name, entry.version):
+                strangers.append(name)
+    return strangers
+
+
+def adopt(
+    folder: TableFolder,
+    state: State,
+    facts: Mapping[PartitionName, Facts],
+    *,
+    run: str,
+    now: datetime,
+    columns: Mapping[str, str] | None = None,
+    key_types: Mapping[str, str] | None = None,
+) -> Commit:
+    """Make versions of the files of these partitions, in one commit; their bytes and times stay as they are.
+
+    Only who holds the table's lock may, as ``open_table`` gives it. Raises ``OSError`` where the disk refuses it.
+    """
+    snapshot = state.read({name.day for name in facts})
+    head = begin_log(folder, snapshot.head)
+    number = head.point.number + 1
+    after: dict[PartitionName, Entry] = {}
+    for name, fact in facts.items():
+        version, before = version_file(folder, name, number), snapshot.entries.get(name)
+        version.parent.mkdir(parents=True, exist_ok=True)
+        version.unlink(missing_ok=True)
+        link_or_copy(folder.file(name), version)
+        after[name] = Entry(
+            version=number,
+            changed=number,
+            # Nobody rewrote it: a batch that has begun is not superseded by that.
+            touched=before.touched if before else 0,
+            making=fact.making,
+            origin=number,
+            rows=fact.rows,
+            bytes=version.stat().st_size,
+            content=fact.content,
+            columns=fact.columns,
+        )
+        sync_all(version.parents[: 2 + len(folder.keys)])
+    if folder.keys:
+        for day in {name.day for name in facts}:
+            before = snapshot.entries.get(folder.day_name(day), Entry(0, 0, 0, None))
+            after[folder.day_name(day)] = Entry(0, number, before.touched, before.making)
+    commit = Commit(
+        point=Point(head.point.log, number),
+        table=folder.table,
+        act="adopt",
+        run=run,
+        published_ns=next_time(head, now),
+        day_column=folder.day_column,
+        keys=folder.keys,
+        after=after,
+        before={name: snapshot.entries[name] for name in after if name in snapshot.entries},
+        columns=columns or head.columns,
+        key_types=key_types or head.key_types,
+    )
+    state.log.create(commit)
+    state.apply(commit)
+    return commit
