@@ -65,12 +65,13 @@ def bring(folder: TableFolder, commit: Commit) -> set[Path]:
     touched: set[Path] = set()
     for name in commit.after:
         if folder.has_form_of(name):
-            touched |= _bring_one(folder, name, commit.after[name].version)
+            touched |= show(folder, name, commit.after[name].version)
     # A folder that the first removal left may have gone with the second.
     return {path for path in touched if path.is_dir()}
 
 
-def _bring_one(folder: TableFolder, name: PartitionName, number: int) -> set[Path]:
+def show(folder: TableFolder, name: PartitionName, number: int) -> set[Path]:
+    """Show that version of one partition, or nothing where the number is 0; returns the folders to flush."""
     target = folder.file(name)
     if not number:
         target.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""Verification: each thing that does not agree is named, and what can be mended without losing anything is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from reloads.warehouse.current_view import version_file
+from reloads.warehouse.layout import log_folder, state_folder
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publishing import state_of
+from reloads.warehouse.verification import verify_table
+from tests.support.commit_history import History
+
+MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 1, 7)
+Harm = Callable[[History], None]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> History:
+    """A table with two commits; both changed Monday."""
+    history = History(TableFolder(tmp_path, "sales", "day", ("k",)))
+    monday, tuesday = history.name((MONDAY, "a")), history.name((TUESDAY, "a"))
+    history.load({monday: "1", tuesday: "1"}, "first", is_whole=True)
+    history.load({monday: "22"}, "second")
+    return history
+
+
+def monday_file(here: History, number: int) -> Path:
+    return version_file(here.folder, here.name((MONDAY, "a")), number)
+
+
+def remove_partition(here: History) -> None:
+    here.folder.file(here.name((MONDAY, "a"))).unlink()
+
+
+def remove_current_version(here: History) -> None:
+    monday_file(here, 2).unlink()
+
+
+def remove_both(here: History) -> None:
+    remove_partition(here)
+    remove_current_version(here)
+
+
+def change_in_place(here: History) -> None:
+    here.folder.file(here.name((MONDAY, "a"))).write_text("longer than it was")
+
+
+def put_a_file_of_somebody(here: History) -> None:
+    remove_partition(here)
+    here.folder.file(here.name((MONDAY, "a"))).write_text("another")
+
+
+def put_a_partition_of_somebody(here: History) -> None:
+    path = here.folder.file(here.name((TUESDAY, "b")))
+    path.parent.mkdir()
+    path.write_text("another")
+
+
+def change_state(here: History) -> None:
+    path = state_folder(here.folder.warehouse, "sales") / f"{MONDAY}.json"
+    fields = json.loads(path.read_text())
+    fields["entries"]["day=2025-01-06/k=a"]["changed"] = 1
+    path.write_text(json.dumps(fields))
+
+
+def remove_state_piece(here: History) -> None:
+    (state_folder(here.folder.warehouse, "sales") / f"{MONDAY}.json").unlink()
+
+
+def leave_an_orphan(here: History) -> None:
+    monday_file(here, 3).write_text("what a crash left")
+
+
+def remove_a_commit(here: History) -> None:
+    here.load({here.name((MONDAY, "a")): "333"}, "third")
+    (log_folder(here.folder.warehouse, "sales") / "2.json").unlink()
+
+
+MENDED: dict[Harm, str] = {
+    remove_partition: "sales/day=2025-01-06/k=a/data.parquet is gone; it is linked again",
+    remove_current_version: "day=2025-01-06/k=a/2.parquet is gone; it is linked again",
+    change_state: "does not have what the log says of day=2025-01-06/k=a; it is written again",
+    remove_state_piece: "does not have what the log says of day=2025-01-06/k=a and 1 more; it is written again",
+    leave_an_orphan: "day=2025-01-06/k=a/3.parquet belongs to no commit; it is removed",
+}
+NAMED: dict[Harm, str] = {
+    remove_both: "2.parquet is gone, and {}/sales/day=2025-01-06/k=a/data.parquet is another file or none; reload",
+    change_in_place: "2.parquet has 18 bytes and was published with 2; reload day=2025-01-06/k=a",
+    put_a_file_of_somebody: "k=a/data.parquet was not published from here; move it away, or reload day=2025-01-06/k=a",
+    put_a_partition_of_somebody: "k=b/data.parquet was not published from here; move it away, or reload",
+    remove_a_commit: "lacks the commits 2, which nothing else holds; restore their files",
+}
+
+
+def test_a_table_as_it_should_be_has_no_faults(here: History) -> None:
+    assert verify_table(here.folder) == []
+
+
+@pytest.mark.parametrize("harm", MENDED, ids=lambda harm: harm.__name__)
+def test_what_follows_from_the_log_is_mended_and_is_then_as_before(here: History, harm: Harm) -> None:
+    shown, state = here.shown(), state_of(here.folder).read_all()
+    harm(here)
+    [fault] = verify_table(here.folder)
+    assert MENDED[harm] in fault.sentence
+    # Only to look mends nothing.
+    assert [found.sentence for found in verify_table(here.folder, is_repairing=True)] == [fault.sentence]
+    assert verify_table(here.folder) == []
+    assert (here.shown(), state_of(here.folder).read_all()) == (shown, state)
+
+
+@pytest.mark.parametrize("harm", NAMED, ids=lambda harm: harm.__name__)
+def test_what_only_a_person_can_mend_is_named_and_left_alone(here: History, harm: Harm) -> None:
+    harm(here)
+    shown = here.shown()
+    sentences = [fault.sentence for fault in verify_table(here.folder, is_repairing=True)]
+    assert any(NAMED[harm].format(here.folder.warehouse) in sentence for sentence in sentences), sentences
+    assert here.shown() == shown
+
+
+def test_a_state_that_was_lost_is_written_again_by_the_next_publication(here: History) -> None:
+    before = state_of(here.folder).read_all()
+    shutil.rmtree(state_folder(here.folder.warehouse, "sales"))
+    assert verify_table(here.folder) == []
+    assert state_of(here.folder).read_all() == before
