@@ -16,7 +16,7 @@ from reloads.runs.undo import undo_request
 
 
 def cancel(request: REQUEST) -> None:
-    """Give up what is outstanding of a request: running batches finish, the rest is not begun."""
+    """Give up what is outstanding of a request: nothing more of it is published, also by batches that run."""
     for record in cancel_request(Queue(current_settings().landing), request, now=current_time()):
         say(f"cancelled {record.id}: {len(record.cancelled)} days given up, {len(record.published)} published")
 

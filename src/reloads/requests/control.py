@@ -24,7 +24,7 @@ def find_records(queue: Queue, id_or_file: str) -> list[Record]:
 
 
 def cancel_request(queue: Queue, id_or_file: str, *, now: datetime) -> list[Record]:
-    """Give up what is outstanding: batches that run are finished, the rest is not begun."""
+    """Give up what is outstanding: nothing more of it is published, also by batches that run."""
     records = find_records(queue, id_or_file)
     cancelled: list[Record] = []
     for record in records:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reloads.batch import Batch
+from reloads.days import Days
 from reloads.rewriting.inputs import Snapshot
 from reloads.rewriting.stage import Stage
 from reloads.tables.definition import Table
@@ -55,6 +56,8 @@ class BatchContext:
     snapshots: Mapping[str, Snapshot]
     columns: Mapping[str, str]
     """Of the query's result, with their SQL types."""
+    find_wanted_days: Callable[[], Days]
+    """Asks which days of the batch are still wanted, as they may be given up while it runs."""
 
     @property
     def key_types(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -37,16 +37,29 @@ from reloads.warehouse.publish import publish
 from reloads.warehouse.staging import staging_folder
 
 
-def rewrite_batch(batch: Batch, *, table: Table, place: Locations, share: Share, provenance: Provenance) -> Outcome:
+def rewrite_batch(
+    batch: Batch,
+    *,
+    table: Table,
+    place: Locations,
+    share: Share,
+    provenance: Provenance,
+    find_wanted_days: Callable[[], Days] | None = None,
+) -> Outcome:
     """Rewrite the partitions of the batch and publish those that changed.
 
+    Days that ``find_wanted_days`` does not name any more once they are written are cancelled: they keep their files.
     Never raises for what a query, data or a disk can do: that stands in the outcome. An error of the environment fails
     the days not yet published and may be ``transient``.
     """
     begun = time.monotonic()
 
+    def find_all_days() -> Days:
+        return batch.days
+
     def attempt(days: Sequence[date]) -> Outcome:
-        return _rewrite_in_own_staging(replace(batch, days=Days.of(days)), table, place, share, provenance)
+        part = replace(batch, days=Days.of(days))
+        return _rewrite_in_own_staging(part, table, place, share, provenance, find_wanted_days or find_all_days)
 
     # An input that cannot be read fails the days that depend on it, not the others.
     outcomes = attempt_by_halves(list(batch.days), attempt, retry_on=InputError, give_up=_fail_day)
@@ -56,7 +69,12 @@ def rewrite_batch(batch: Batch, *, table: Table, place: Locations, share: Share,
 
 
 def _rewrite_in_own_staging(
-    batch: Batch, table: Table, place: Locations, share: Share, provenance: Provenance
+    batch: Batch,
+    table: Table,
+    place: Locations,
+    share: Share,
+    provenance: Provenance,
+    find_wanted_days: Callable[[], Days],
 ) -> Outcome:
     """Rewrite these days with a staging folder and a database of their own; raises ``InputError`` only."""
     try:
@@ -66,7 +84,7 @@ def _rewrite_in_own_staging(
                 table, source=place.source, spill=folder / "spill", share=share, time_zone=place.time_zone
             ) as engine,
         ):
-            return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder))
+            return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder, find_wanted_days))
     except InputError:
         raise
     except ReloadsError as error:
@@ -74,7 +92,13 @@ def _rewrite_in_own_staging(
 
 
 def _open_context(
-    batch: Batch, table: Table, place: Locations, provenance: Provenance, engine: Engine, folder: Path
+    batch: Batch,
+    table: Table,
+    place: Locations,
+    provenance: Provenance,
+    engine: Engine,
+    folder: Path,
+    find_wanted_days: Callable[[], Days],
 ) -> BatchContext:
     """The batch with its inputs linked, its parameters set and its columns looked at."""
     _check_keys(batch, table)
@@ -88,7 +112,7 @@ def _open_context(
     types = query_columns(engine, table)
     stage = Stage(table, batch.partition_filter, build_footer(table, batch, provenance), engine.db, folder)
     stage.refuse_rows_without_day(batch.days)
-    return BatchContext(table, batch, place, provenance, stage, target, snapshots, types)
+    return BatchContext(table, batch, place, provenance, stage, target, snapshots, types, find_wanted_days)
 
 
 def _check_keys(batch: Batch, table: Table) -> None:
@@ -116,12 +140,17 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         readable = [name for name, rows in rows_before.items() if rows is not None]
         check_results, refused = validate_rows(context, days, staged, readable)
         valid_days = days - Days.union(failure.days for failure in refused)
+        # As late as can be: a batch of a year publishes at its end, and may be given up in the minutes before.
+        cancelled = valid_days - context.find_wanted_days()
+        valid_days -= cancelled
         comparison = _compare(context, valid_days, staged, rows_before)
         # Before publishing, which must not fail for an act that cannot be read after it has replaced files.
         earlier = _published_by_earlier_try(context, comparison)
         not_replaced = publish(context.target, build_publication(context, comparison, fit))
         outcome = _build_outcome(comparison, earlier, not_replaced)
-        return outcome.model_copy(update={"failed": (*refused, *outcome.failed), "checks": check_results})
+        return outcome.model_copy(
+            update={"failed": (*refused, *outcome.failed), "cancelled": cancelled, "checks": check_results}
+        )
     except (OperatorError, FitError) as error:
         return _fail(days, error)
     except QueryError:

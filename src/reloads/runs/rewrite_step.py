@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from reloads.batch import Batch
-from reloads.days import Days
 from reloads.errors import OperatorError, ReloadsError, TableError
 from reloads.outcome import Failure, Outcome, Reason
 from reloads.requests.queue import Queue
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
-from reloads.rewriting.worker import rewrite_here
+from reloads.runs.worker import find_cancelled_days, rewrite_here
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
@@ -30,22 +29,11 @@ def run_batch(settings: Settings, table: str, batch: Mapping[str, Any], *, run: 
     Days that everybody who wanted them gave up are not begun.
     """
     planned = Batch.from_json(batch)
-    cancelled = _cancelled_days(settings, planned)
+    cancelled = find_cancelled_days(Queue(settings.landing), planned)
     remaining = replace(planned, days=planned.days - cancelled)
     outcome = _try_to_rewrite(settings, table, remaining, run=run, now=now) if remaining.days else Outcome()
     _log_outcome(table, outcome)
-    return outcome.model_copy(update={"batch": planned.number, "cancelled": cancelled})
-
-
-def _cancelled_days(settings: Settings, batch: Batch) -> Days:
-    queue = Queue(settings.landing)
-    wanted_days = cancelled_days = Days()
-    for record_id, days in batch.requests.items():
-        record = queue.get(record_id)
-        cancelled = record.cancelled & days if record else Days()
-        cancelled_days |= cancelled
-        wanted_days |= days - cancelled
-    return (batch.days & cancelled_days) - wanted_days
+    return outcome.model_copy(update={"batch": planned.number, "cancelled": outcome.cancelled | cancelled})
 
 
 def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
@@ -78,7 +66,7 @@ def _rewrite_elsewhere(settings: Settings, table: Table, batch: Batch, *, run: s
         "run": run,
         "now": now.isoformat(),
     }
-    outcome = Outcome.model_validate(call_subprocess(python, "reloads.rewriting.worker", value))
+    outcome = Outcome.model_validate(call_subprocess(python, "reloads.runs.worker", value))
     log.info("%s: its own environment cost %.2f s", table.name, time.monotonic() - begun - outcome.seconds)
     return outcome
 

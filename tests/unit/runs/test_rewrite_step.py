@@ -11,7 +11,9 @@ import pytest
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import Failure, Outcome
+from reloads.rewriting.stage import Stage, Staged
 from reloads.runs.rewrite_step import run_batch
+from reloads.warehouse.partition_name import PartitionName
 from tests.support.chain import NOW, Chain, JsonBatch
 
 DAYS = ("2025-01-01", "2025-01-04")
@@ -72,6 +74,31 @@ def test_a_batch_whose_requests_were_all_cancelled_is_not_begun(chain: Chain) ->
     outcome = rewrite(chain, batch)
     assert (outcome.cancelled.texts(), outcome.published.texts()) == (["2025-01-01..2025-01-04"], [])
     assert not (chain.settings.warehouse / "a").exists()
+
+
+def test_what_is_cancelled_while_a_batch_runs_is_not_published(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = chain.ask("a", *DAYS)
+    wanted = chain.ask("a", "2025-01-03", "2025-01-03")
+    [batch] = chain.plan("a")
+    write = Stage.write
+
+    def write_while_somebody_cancels(stage: Stage, days: Days) -> dict[PartitionName, Staged]:
+        staged = write(stage, days)
+        chain.queue.cancel(given_up.id, now=NOW)
+        return staged
+
+    monkeypatch.setattr(Stage, "write", write_while_somebody_cancels)
+    outcome = rewrite(chain, batch)
+    assert outcome.cancelled.texts() == ["2025-01-01..2025-01-02", "2025-01-04"]
+    assert outcome.published.texts() == ["2025-01-03"]
+    assert [path.name for path in (chain.settings.warehouse / "a").iterdir()] == ["day=2025-01-03"]
+    chain.settle("a", [batch], [outcome.to_json()])
+    assert [chain.find_record(record.id)[0] for record in (given_up, wanted)] == ["cancelled", "done"]
+    record = chain.find_record(given_up.id)[1]
+    assert (record.published.texts(), record.cancelled.texts()) == (
+        ["2025-01-03"],
+        ["2025-01-01..2025-01-02", "2025-01-04"],
+    )
 
 
 def test_what_was_cancelled_of_a_request_that_failed_in_part_is_not_begun(chain: Chain) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from reloads.batch import Batch
 from reloads.outcome import Outcome
-from reloads.rewriting.worker import rewrite_from_json
+from reloads.runs.worker import rewrite_from_json
 from reloads.settings import Settings
 from reloads.warehouse.ledger import read_ledger
 from tests.conftest import DefineTable

@@ -1,6 +1,6 @@
 """One batch in one process: in the task's own, or in a Python of the table's virtual environment.
 
-There ``call_subprocess`` runs this module, as ``python -m reloads.rewriting.worker``.
+There ``call_subprocess`` runs this module, as ``python -m reloads.runs.worker``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from reloads.batch import Batch
+from reloads.days import Days
 from reloads.outcome import Outcome
+from reloads.requests.queue import Queue
 from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import rewrite_batch
@@ -39,14 +41,29 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
 def rewrite_here(
     settings: Settings, catalog: Catalog, table: Table, batch: Batch, *, run: str, now: datetime
 ) -> Outcome:
-    """Rewrite one batch in this process, whatever environment its table asks for."""
+    """Rewrite one batch in this process, whatever environment its table asks for.
+
+    Of what everybody who wanted it gives up meanwhile nothing is published.
+    """
     return rewrite_batch(
         batch,
         table=table,
         place=Locations(settings.warehouse, settings.source, catalog.all_inputs(table), settings.time_zone),
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),
+        find_wanted_days=lambda: batch.days - find_cancelled_days(Queue(settings.landing), batch),
     )
+
+
+def find_cancelled_days(queue: Queue, batch: Batch) -> Days:
+    """The days of the batch that everybody who wanted them has given up."""
+    wanted_days = cancelled_days = Days()
+    for record_id, days in batch.requests.items():
+        record = queue.get(record_id)
+        cancelled = record.cancelled & days if record else Days()
+        cancelled_days |= cancelled
+        wanted_days |= days - cancelled
+    return (batch.days & cancelled_days) - wanted_days
 
 
 if __name__ == "__main__":
