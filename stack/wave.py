@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from reloads.requests.drop_folder import list_arrivals
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from stack.errors import StackError
@@ -34,8 +35,8 @@ class Wave:
 
     def count_waiting(self) -> int:
         """How many files and requests have not come to an end."""
-        files = [path for path in self.queue.landing.glob("*.json") if not path.name.startswith(".")]
-        return len(files) + len(self.queue.records("accepted"))
+        # In the order in which they move: what moves on meanwhile is counted twice rather than not at all.
+        return len(list_arrivals(self.queue.landing)) + len(self.queue.records("accepted"))
 
     def ended_records(self) -> list[Record]:
         """The records that came of it, oldest first; raises ``StackError`` if one was rejected or a day failed."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -43,13 +42,13 @@ def make_own_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        _move_aside(folder)
+        move_aside(folder)
         make_folder(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
 
 
-def _move_aside(path: Path) -> None:
+def move_aside(path: Path) -> None:
     """Give what stands in the way of a file or folder of ours another name.
 
     Another process may do the same and make its own there meanwhile. So neither call moves what that process made: the
@@ -97,7 +96,7 @@ def _write_and_rename(path: Path, text: str) -> None:
         try:
             beside.replace(path)
         except IsADirectoryError:
-            _move_aside(path)
+            move_aside(path)
             beside.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -147,41 +146,6 @@ def read_json(path: Path) -> Any:
         raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
     except ValueError as error:
         raise OperatorError(f"{path} is not JSON ({one_line(error)}); restore the file, or remove it") from error
-
-
-@contextmanager
-def file_lock(path: Path) -> Iterator[int]:
-    """Hold the lock of that file, made if it is missing; waits for whoever holds it. Yields its descriptor.
-
-    The lock ends with the process, however that ends; a child that inherits the descriptor holds it on.
-    """
-    make_folder(path.parent)
-    try:
-        try:
-            handle = take_lock(path, os.O_CREAT, wait=True)
-        except IsADirectoryError:
-            _move_aside(path)
-            handle = take_lock(path, os.O_CREAT, wait=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def take_lock(path: Path, flags: int = 0, *, wait: bool = False) -> int:
-    """Open the file with these flags of ``os.open`` and lock it; closing the descriptor ends the lock.
-
-    Without waiting it raises ``BlockingIOError`` while another process holds the lock.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o664)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def sync_written(folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.errors import OperatorError
-from reloads.files import file_lock, free_name, make_folder, printable_name, read_json, take_lock, write_atomically
+from reloads.files import free_name, make_folder, printable_name, read_json, write_atomically
 
 ENDINGS = (".json", ".error.txt")
 
@@ -71,13 +71,6 @@ def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match=r"file/b cannot be written \(Not a directory\); make room or grant access"):
         make_folder(tmp_path / "file" / "b")
-
-
-def test_a_lock_is_held_by_one_at_a_time_and_ends_with_its_block(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "lock"
-    with file_lock(path), pytest.raises(BlockingIOError):
-        take_lock(path)
-    os.close(take_lock(path))
 
 
 @pytest.mark.parametrize("parent", ["missing", "file"])

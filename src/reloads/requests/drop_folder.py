@@ -82,7 +82,8 @@ def list_arrivals(landing: Path) -> list[DroppedFile]:
     The file system's own clock decides, which Linux since 6.13 reads finely enough to tell any two changes apart;
     where it does not, the name decides between files of the same few milliseconds.
     """
-    files = list(_list_taken(landing))
+    files: list[DroppedFile] = []
+    # Before the taken ones: a file that is taken meanwhile is met there.
     for entry in list_request_files(landing):
         path, stem, name = Path(entry.path), cut_stem(entry.name), printable_name(entry.name)
         try:
@@ -94,6 +95,7 @@ def list_arrivals(landing: Path) -> list[DroppedFile]:
             files.append(DroppedFile(path, stem, name, 0, entry.inode(), 0, 0))
         else:
             files.append(DroppedFile(path, stem, name, status.st_ctime_ns, *_signature(status)))
+    files += _list_taken(landing)
     return sorted(files, key=lambda file: (file.arrived_ns, file.stem))
 
 
@@ -102,9 +104,10 @@ def _list_taken(landing: Path) -> Iterator[DroppedFile]:
         for entry in os.scandir(landing / TAKEN):
             match = _TAKEN_NAME.fullmatch(entry.name)
             if match:
-                inode, size, modified_ns = _signature(entry.stat(follow_symlinks=False))
-                path, stem, name = Path(entry.path), match[3], printable_name(f"{match[3]}.json")
-                yield DroppedFile(path, stem, name, int(match[1]), inode, size, modified_ns, is_taken=True)
+                with suppress(FileNotFoundError):  # accepted or rejected just now
+                    inode, size, modified_ns = _signature(entry.stat(follow_symlinks=False))
+                    path, stem, name = Path(entry.path), match[3], printable_name(f"{match[3]}.json")
+                    yield DroppedFile(path, stem, name, int(match[1]), inode, size, modified_ns, is_taken=True)
 
 
 def cut_stem(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from reloads.days import Days, parse_day
 from reloads.errors import RequestError, TableError
-from reloads.files import file_lock
+from reloads.locks import file_lock
 from reloads.outcome import Failure, Outcome
 from reloads.requests.acceptance import ProcessedFiles, process_files
 from reloads.requests.announcement import Announcement, announce

@@ -25,13 +25,13 @@ from reloads.days import Days
 from reloads.errors import OperatorError, shorten
 from reloads.files import (
     cannot_write,
-    file_lock,
     make_own_folder,
     printable_name,
     sync_written,
     write_all_atomically,
     write_atomically,
 )
+from reloads.locks import file_lock
 from reloads.outcome import Outcome
 from reloads.requests.record import Record, describe_fault
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reloads.errors import OperatorError, ReloadsError, TableError, one_line, shorten
-from reloads.files import cannot_write, file_lock, write_atomically
+from reloads.files import cannot_write, write_atomically
+from reloads.locks import file_lock
 from reloads.rewriting.subprocess_call import inherited_variables
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reloads.errors import OperatorError, one_line
-from reloads.files import file_lock, read_json, write_atomically
+from reloads.files import read_json, write_atomically
+from reloads.locks import file_lock
 from reloads.warehouse.commit import Point
 from reloads.warehouse.layout import cursors_folder
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from reloads.errors import OperatorError
-from reloads.files import file_lock, write_atomically
+from reloads.files import write_atomically
+from reloads.locks import file_lock
 from reloads.warehouse.layout import ledger_file, lock_file
 from reloads.warehouse.partition_name import LedgerName, parse_ledger_name
 

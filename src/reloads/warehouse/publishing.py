@@ -17,7 +17,8 @@ from uuid import uuid4
 
 from reloads.days import Days
 from reloads.errors import OperatorError
-from reloads.files import cannot_write, file_lock, sync_all
+from reloads.files import cannot_write, sync_all
+from reloads.locks import file_lock
 from reloads.warehouse.commit import Act, Commit, Entry, Making, Point
 from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
 from reloads.warehouse.layout import lock_file, versions_folder

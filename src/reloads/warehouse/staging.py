@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from reloads.files import cannot_write, take_lock
+from reloads.files import cannot_write
+from reloads.locks import take_lock
 from reloads.warehouse.layout import staging_root
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import RequestError
-from reloads.files import file_lock
+from reloads.locks import file_lock
 from reloads.outcome import Outcome
 from reloads.requests.announcement import announce
 from reloads.requests.intake import Ask, Intake, collect_requests, find_due_days, request_by_hand, request_daily
