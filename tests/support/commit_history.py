@@ -10,10 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from reloads.days import Days
+from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Making
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, publish, state_of
+from reloads.warehouse.publishing import NewFile, Publication, publish
 from reloads.warehouse.take_back import TakeBack, build_undo, find_take_back
 from tests.support.process_kill import SCRATCH
 

@@ -16,10 +16,10 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.lineage import dependent_days
+from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.cursors import Cursor, Position
 from reloads.warehouse.partitions import folder_of
-from reloads.warehouse.publishing import state_of
 from reloads.warehouse.state import State
 
 

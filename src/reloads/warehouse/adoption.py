@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from reloads.files import link_or_copy, sync_all
+from reloads.warehouse.access import begin_log, next_time
 from reloads.warehouse.commit import Commit, Entry, Making, Point
 from reloads.warehouse.current_view import is_shown, version_file
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import begin_log, next_time
 from reloads.warehouse.state import Snapshot, State
 
 
@@ -35,7 +35,8 @@ def find_strangers(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]
     for day in days:
         for name in folder.names_of(day):
             entry = snapshot.entries.get(name)
-            if entry is None or not entry.version or not is_shown(folder, name, entry.version):
+            is_ours = entry is not None and bool(entry.version) and is_shown(folder, name, entry.version)
+            if not is_ours and folder.file(name).is_file():
                 strangers.append(name)
     return strangers
 

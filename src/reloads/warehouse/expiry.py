@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from reloads.warehouse.access import open_table
 from reloads.warehouse.commit import Commit, Point
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import open_table
 from reloads.warehouse.state import Head, State
 
 LEAST_DAYS_OF_LOG = 1

@@ -8,23 +8,23 @@ whoever comes next to the table.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.files import cannot_write, sync_all
-from reloads.locks import file_lock
+from reloads.warehouse.access import begin_log, next_time, open_table
+from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.commit import Act, Commit, Entry, Making, Point
 from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
-from reloads.warehouse.layout import lock_file, versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.state import Head, Snapshot, State
+from reloads.warehouse.state import Snapshot, State
+
+Select = Callable[[Collection[PartitionName]], Collection[PartitionName]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,13 @@ class Publication:
     """How far the table's log had come when the reading of the inputs began."""
     files: Mapping[PartitionName, NewFile]
     vanished: Collection[PartitionName] = ()
-    """Partitions that came out without a row, if they are there."""
+    """Partitions that have no row any more, if they are there."""
+    select: Select | None = None
+    """Tells which partitions of a day were rewritten, of those given: the ones without a file among them vanished."""
+    same: Mapping[PartitionName, int] = field(default_factory=dict)
+    """Partitions that came out as the version of that number, whose fingerprint the log does not have."""
+    damaged: Collection[PartitionName] = ()
+    """Partitions whose published file cannot be read, so that it is replaced whatever it was."""
     whole_days: Days = field(default_factory=Days)
     """In a table with keys: the days that were rewritten whole."""
     makings: Mapping[PartitionName, Making | None] = field(default_factory=dict)
@@ -64,6 +70,7 @@ class Publication:
     requests: Mapping[str, Days] = field(default_factory=dict)
     no_cascade_days: Days = field(default_factory=Days)
     columns: Mapping[str, str] = field(default_factory=dict)
+    """The columns of the table once some of the files are published; empty where they stay as they are."""
     key_types: Mapping[str, str] = field(default_factory=dict)
     batch: int | None = None
     undoes: str = ""
@@ -77,24 +84,8 @@ class Published:
     """None where nothing was left to publish or to confirm."""
     kept: Mapping[PartitionName, str]
     """Why a partition kept its file: somebody published it since ``base``, or the disk refused."""
-    superseded: Collection[PartitionName] = ()
-    """Those of them that somebody published."""
-
-
-@contextmanager
-def open_table(folder: TableFolder) -> Iterator[State]:
-    """Hold the table for oneself, with whatever a crash left of the last publication completed."""
-    with file_lock(lock_file(folder.warehouse, folder.table)):
-        state = state_of(folder)
-        for commit in state.behind():
-            sync_all(bring(folder, commit))
-            state.apply(commit)
-        yield state
-
-
-def state_of(folder: TableFolder) -> State:
-    """The state of the table that lies in that folder."""
-    return State(folder.warehouse, folder.table, folder.day_column, folder.keys)
+    superseded: Mapping[PartitionName, int] = field(default_factory=dict)
+    """Those of them that somebody published, each with the commit."""
 
 
 def publish(
@@ -131,21 +122,25 @@ def _restrict(publication: Publication, days: Days) -> Publication:
         files={name: file for name, file in publication.files.items() if name.day in days},
         vanished=[name for name in publication.vanished if name.day in days],
         whole_days=publication.whole_days & days,
+        makings={name: making for name, making in publication.makings.items() if name.day in days},
     )
 
 
 def _publish_locked(folder: TableFolder, state: State, publication: Publication) -> Published:
-    snapshot = state.read(_days_of(publication))
+    snapshot = _read_with_strangers(folder, state, publication)
+    publication = _with_vanished(folder, snapshot, publication)
     head = begin_log(folder, snapshot.head)
     number = head.point.number + 1
-    superseded = _find_superseded(state, snapshot, publication)
-    touched = _Touched(snapshot, publication, number, skipped=superseded.keys())
+    superseded = _find_superseded(snapshot, publication)
+    touched = _Touched(folder, snapshot, publication, number, skipped=superseded.keys())
+    new_files = touched.new_files()
     published_ns = next_time(head, publication.now)
-    refused = _prepare_all(folder, touched.new_files(), number, published_ns)
+    refused = _prepare_all(folder, new_files, number, published_ns)
     after = touched.entries(refused=refused.keys())
-    kept = superseded | {name: str(_refusal(error, folder.warehouse)) for name, error in refused.items()}
+    kept = _tell_superseded(state, superseded) | _tell_refused(folder, refused)
     if not after:
-        return Published(None, kept, superseded.keys())
+        return Published(None, kept, superseded)
+    columns = publication.columns if new_files.keys() - refused.keys() or not head.columns else {}
     commit = Commit(
         point=Point(head.point.log, number),
         table=folder.table,
@@ -160,54 +155,74 @@ def _publish_locked(folder: TableFolder, state: State, publication: Publication)
         before={name: snapshot.entries[name] for name in after if name in snapshot.entries},
         requests=publication.requests,
         no_cascade_days=publication.no_cascade_days,
-        columns=publication.columns or head.columns,
+        columns=columns or head.columns,
         key_types=publication.key_types or head.key_types,
     )
     state.log.create(commit)
     sync_all(bring(folder, commit))
     state.apply(commit)
-    return Published(commit, kept, superseded.keys())
+    return Published(commit, kept, superseded)
 
 
-def begin_log(folder: TableFolder, head: Head) -> Head:
-    """The head, or that of a new log; where an earlier one was lost, behind the numbers of the files that it left."""
-    if head.point.log:
-        return head
-    numbers = [0]
-    for path in versions_folder(folder.warehouse, folder.table).rglob("*.parquet"):
-        if path.stem.isdecimal():
-            numbers.append(int(path.stem))
-    return Head(Point(uuid4().hex[:8], max(numbers)))
+def _read_with_strangers(folder: TableFolder, state: State, publication: Publication) -> Snapshot:
+    """What is known of the days; files that somebody put in the place of what is replaced become versions first."""
+    days = _days_of(publication)
+    snapshot = state.read(days)
+    strangers = [name for name in find_strangers(folder, snapshot, days) if name in publication.makings]
+    if not strangers:
+        return snapshot
+    adopt(folder, state, {name: Facts() for name in strangers}, run=publication.run, now=publication.now)
+    return state.read(days)
 
 
-def next_time(head: Head, now: datetime) -> int:
-    """The time of the files of the next commit, in nanoseconds."""
-    # Whole microseconds, as not every file system keeps more; and never twice, as a copy is known by its time.
-    return max(int(now.timestamp() * 10**6) * 1000, head.published_ns + 1000)
+def _with_vanished(folder: TableFolder, snapshot: Snapshot, publication: Publication) -> Publication:
+    """The publication with the partitions that are there, were rewritten, and came out without a row."""
+    if publication.select is None:
+        return publication
+    names = [name for name, entry in snapshot.entries.items() if entry.version and folder.has_form_of(name)]
+    vanished = [name for name in publication.select(names) if name not in publication.files]
+    return replace(publication, vanished=vanished)
 
 
-def _find_superseded(state: State, snapshot: Snapshot, publication: Publication) -> dict[PartitionName, str]:
-    """The partitions that somebody published or confirmed since the publication read its inputs, and who."""
+def _find_superseded(snapshot: Snapshot, publication: Publication) -> dict[PartitionName, int]:
+    """The partitions that somebody published or confirmed since the publication read its inputs, and the commit."""
     base = publication.base.number if publication.base.log == snapshot.head.point.log else 0
-    sentences: dict[int, str] = {}
-    superseded: dict[PartitionName, str] = {}
+    superseded: dict[PartitionName, int] = {}
     for name in (*publication.files, *publication.vanished):
         entries = [snapshot.entries[each] for each in (name, name.day_name) if each in snapshot.entries]
         touched = max((entry.touched for entry in entries), default=0)
         if touched > base:
-            if touched not in sentences:
-                commit = state.log.read(touched)
-                sentences[touched] = f"it was superseded by {commit.run if commit else 'another run'}"
-            superseded[name] = sentences[touched]
+            superseded[name] = touched
     return superseded
+
+
+def _tell_superseded(state: State, superseded: Mapping[PartitionName, int]) -> dict[PartitionName, str]:
+    sentences: dict[int, str] = {}
+    for number in set(superseded.values()):
+        commit = state.log.read(number)
+        sentences[number] = f"it was superseded by {commit.run if commit else 'another run'}; ask again if need be"
+    return {name: sentences[number] for name, number in superseded.items()}
+
+
+def _tell_refused(folder: TableFolder, refused: Mapping[PartitionName, OSError]) -> dict[PartitionName, str]:
+    # A folder that refuses every day is one thing to mend, not a hundred.
+    place = folder.folder if len(refused) > 1 else None
+    return {name: str(_refusal(error, folder.warehouse, place)) for name, error in refused.items()}
 
 
 class _Touched:
     """What becomes of the entries of the partitions that a publication touches."""
 
     def __init__(
-        self, snapshot: Snapshot, publication: Publication, number: int, *, skipped: Collection[PartitionName]
+        self,
+        folder: TableFolder,
+        snapshot: Snapshot,
+        publication: Publication,
+        number: int,
+        *,
+        skipped: Collection[PartitionName],
     ) -> None:
+        self._folder, self._skipped_days = folder, Days.of(name.day for name in skipped)
         self._snapshot, self._publication, self._number = snapshot, publication, number
         self._files = {name: file for name, file in publication.files.items() if name not in skipped}
         self._vanished = [name for name in publication.vanished if name not in skipped and self._has_file(name)]
@@ -218,7 +233,11 @@ class _Touched:
 
     def _is_confirmed(self, name: PartitionName, file: NewFile) -> bool:
         entry = self._snapshot.entries.get(name)
-        return entry is not None and bool(entry.version) and bool(file.content) and entry.content == file.content
+        if entry is None or not entry.version or name in self._publication.damaged:
+            return False
+        is_same = bool(file.content) and entry.content == file.content
+        is_same = is_same or self._publication.same.get(name) == entry.version
+        return is_same and version_file(self._folder, name, entry.version).is_file()
 
     def new_files(self) -> dict[PartitionName, NewFile]:
         """The files with another content than what is published."""
@@ -240,7 +259,10 @@ class _Touched:
     def _entry_of_file(self, name: PartitionName, file: NewFile) -> Entry:
         making = self._publication.makings.get(name)
         if self._is_confirmed(name, file):
-            return replace(self._snapshot.entries[name], touched=self._number, making=making)
+            entry = self._snapshot.entries[name]
+            return replace(
+                entry, touched=self._number, making=making, rows=file.rows, content=file.content, columns=file.columns
+            )
         number = self._number
         return Entry(
             version=number,
@@ -258,7 +280,7 @@ class _Touched:
         self, after: Mapping[PartitionName, Entry], refused: Collection[PartitionName]
     ) -> dict[PartitionName, Entry]:
         changed_days = {name.day for name, entry in after.items() if entry.changed == self._number}
-        whole_days = self._publication.whole_days - Days.of(name.day for name in refused)
+        whole_days = self._publication.whole_days - Days.of(name.day for name in refused) - self._skipped_days
         entries: dict[PartitionName, Entry] = {}
         for day in {name.day for name in after}.union(whole_days):
             name = PartitionName(self._publication.day_column, day)
@@ -294,5 +316,5 @@ def _prepare_all(
     return refused
 
 
-def _refusal(error: OSError, warehouse: Path) -> OperatorError:
-    return cannot_write(Path(error.filename2 or error.filename or warehouse), error)
+def _refusal(error: OSError, warehouse: Path, place: Path | None = None) -> OperatorError:
+    return cannot_write(place or Path(error.filename2 or error.filename or warehouse), error)

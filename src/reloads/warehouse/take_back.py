@@ -13,11 +13,12 @@ from pathlib import Path
 
 from reloads.days import Days
 from reloads.files import link_or_copy
+from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Commit, Entry, Making
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, state_of
+from reloads.warehouse.publishing import NewFile, Publication
 from reloads.warehouse.state import Head, Snapshot
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from reloads.errors import shorten
 from reloads.files import link_or_copy
+from reloads.warehouse.access import open_table
 from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Entry
 from reloads.warehouse.current_view import show, version_file
 from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import open_table
 from reloads.warehouse.state import Snapshot, State
 
 

@@ -21,11 +21,12 @@ from reloads.requests.record import Record
 from reloads.runs.following import begin_to_follow, follow
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Making
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.cursors import Cursor, followers
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, publish, state_of
+from reloads.warehouse.publishing import NewFile, Publication, publish
 from tests.conftest import define_table
 from tests.support.process_kill import SCRATCH, Killed, killed_after
 

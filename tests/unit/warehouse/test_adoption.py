@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.commit import Commit, Making
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import open_table, state_of
 from tests.support.commit_history import NOON, History, history
 from tests.support.process_kill import Killed, killed_after
 

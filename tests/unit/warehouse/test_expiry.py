@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.expiry import expire
 from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import open_table, state_of
 from tests.support.commit_history import NOON, History, history
 from tests.support.process_kill import Killed, killed_after
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError
+from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.commit import Entry, Making, Point
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, Published, open_table, publish, state_of
+from reloads.warehouse.publishing import NewFile, Publication, Published, publish
 from tests.support.process_kill import SCRATCH, Killed, killed_after
 
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
@@ -100,9 +101,12 @@ class Model:
     def publish(self, step: Step, names: dict[tuple[date, str], PartitionName], base: int, number: int) -> bool:
         """Publish under that number, which is above all before; whether there was anything to do."""
         done = False
+        late_days: set[date] = set()
+        touched = dict(self.touched)
         for place, text in step.texts.items():
             name = names[place]
-            if max(self.touched.get(name, 0), self.touched.get(name.day_name, 0)) > base:
+            if max(touched.get(name, 0), touched.get(name.day_name, 0)) > base:
+                late_days.add(name.day)
                 continue
             if not text and name not in self.texts:
                 continue
@@ -112,9 +116,9 @@ class Model:
                 self.texts[name], self.version[name] = text, number
             done = True
             self.touched[name] = number
-        if step.is_whole and step.texts:
-            done = True
-            for day, _ in step.texts:
+        if step.is_whole:
+            for day in {day for day, _ in step.texts} - late_days:
+                done = True
                 self.touched[PartitionName("day", day)] = number
         if done:
             assert number > self.number
@@ -230,7 +234,7 @@ def test_who_publishes_late_is_told_who_was_faster(folder: TableFolder) -> None:
     begun = state_of(folder).read_head().point
     put(folder, "new", MONDAY, run="run/2")
     late = put(folder, "old", MONDAY, TUESDAY, run="run/1", base=begun)
-    assert late.kept == {name_of(folder, MONDAY): "it was superseded by run/2"}
+    assert late.kept == {name_of(folder, MONDAY): "it was superseded by run/2; ask again if need be"}
     assert shown(folder) == {name_of(folder, MONDAY): "new", name_of(folder, TUESDAY): "old"}
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import open_table, state_of
 from tests.support.commit_history import History, history
 from tests.support.process_kill import Killed, killed_after
 

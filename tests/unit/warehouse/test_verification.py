@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from reloads.warehouse.access import state_of
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.layout import log_folder, state_folder
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import state_of
 from reloads.warehouse.verification import verify_table
 from tests.support.commit_history import History
 

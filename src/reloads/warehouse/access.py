@@ -1,0 +1,49 @@
+"""Access to one table: its state, and the right to change it, which one process has at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from uuid import uuid4
+
+from reloads.files import sync_all
+from reloads.locks import file_lock
+from reloads.warehouse.commit import Point
+from reloads.warehouse.current_view import bring
+from reloads.warehouse.layout import lock_file, versions_folder
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.state import Head, State
+
+
+def state_of(folder: TableFolder) -> State:
+    """The state of the table that lies in that folder."""
+    return State(folder.warehouse, folder.table, folder.day_column, folder.keys)
+
+
+@contextmanager
+def open_table(folder: TableFolder) -> Iterator[State]:
+    """Hold the table for oneself, with whatever a crash left of the last publication completed."""
+    with file_lock(lock_file(folder.warehouse, folder.table)):
+        state = state_of(folder)
+        for commit in state.behind():
+            sync_all(bring(folder, commit))
+            state.apply(commit)
+        yield state
+
+
+def begin_log(folder: TableFolder, head: Head) -> Head:
+    """The head, or that of a new log; where an earlier one was lost, behind the numbers of the files that it left."""
+    if head.point.log:
+        return head
+    numbers = [0]
+    for path in versions_folder(folder.warehouse, folder.table).rglob("*.parquet"):
+        if path.stem.isdecimal():
+            numbers.append(int(path.stem))
+    return Head(Point(uuid4().hex[:8], max(numbers)))
+
+
+def next_time(head: Head, now: datetime) -> int:
+    """The time of the files of the next commit, in nanoseconds."""
+    # Whole microseconds, as not every file system keeps more; and never twice, as a copy is known by its time.
+    return max(int(now.timestamp() * 10**6) * 1000, head.published_ns + 1000)
