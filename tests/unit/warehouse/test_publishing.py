@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError
 from reloads.warehouse.access import open_table, state_of
+from reloads.warehouse.adoption import Facts, adopt
 from reloads.warehouse.commit import Entry, Making, Point
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.partition_name import PartitionName
@@ -270,6 +271,80 @@ def test_a_partition_that_somebody_removed_is_shown_again_once_it_is_confirmed(f
     folder.partition(MONDAY).unlink()
     put(folder, "rows", MONDAY)
     assert shown(folder) == {name_of(folder, MONDAY): "rows"}
+
+
+def replace_by_hand(file: Path, text: str) -> None:
+    """Put another file there, as another program does it."""
+    beside = file.with_name(".beside")
+    beside.write_text(text)
+    beside.replace(file)
+
+
+def test_a_file_that_somebody_put_there_is_kept_as_a_version_when_it_is_replaced(folder: TableFolder) -> None:
+    put(folder, "old", MONDAY)
+    replace_by_hand(folder.partition(MONDAY), "of somebody")
+    put(folder, "new", MONDAY)
+    versions = sorted((folder.warehouse / ".versions").rglob("*.parquet"), key=lambda path: int(path.stem))
+    assert [path.read_text() for path in versions] == ["old", "of somebody", "new"]
+    assert shown(folder) == {name_of(folder, MONDAY): "new"}
+
+
+def test_a_file_that_somebody_put_there_is_not_taken_for_what_the_log_says_of_it(folder: TableFolder) -> None:
+    put(folder, "rows", MONDAY)
+    replace_by_hand(folder.partition(MONDAY), "of somebody")
+    put(folder, "rows", MONDAY)
+    assert shown(folder) == {name_of(folder, MONDAY): "rows"}
+
+
+def test_a_version_that_was_found_equal_by_reading_it_is_confirmed_and_no_other(folder: TableFolder) -> None:
+    name = name_of(folder, MONDAY)
+    folder.partition(MONDAY).parent.mkdir(parents=True)
+    replace_by_hand(folder.partition(MONDAY), "rows")
+    with open_table(folder) as state:
+        adopt(folder, state, {name: Facts(rows=4)}, run="adopt", now=NOON)
+    before = identities(folder)
+    publish(folder, replace(publication(folder, {name: "rows"}), same={name: 1}))
+    assert identities(folder) == before
+    assert state_of(folder).read([MONDAY]).entries[name].content == "rows"
+    publish(folder, replace(publication(folder, {name: "others"}), same={name: 9}))
+    assert shown(folder) == {name: "others"}
+
+
+def test_a_published_file_that_cannot_be_read_is_replaced_by_an_equal_one(folder: TableFolder) -> None:
+    put(folder, "rows", MONDAY)
+    name = name_of(folder, MONDAY)
+    publish(folder, replace(publication(folder, {name: "rows"}), damaged=[name]))
+    assert state_of(folder).read([MONDAY]).entries[name].version == 2
+
+
+def test_a_version_whose_file_is_lost_is_replaced_by_an_equal_one(folder: TableFolder) -> None:
+    put(folder, "rows", MONDAY)
+    shutil.rmtree(folder.warehouse / ".versions")
+    shutil.rmtree(folder.folder)
+    put(folder, "rows", MONDAY)
+    assert shown(folder) == {name_of(folder, MONDAY): "rows"}
+
+
+def test_of_the_selected_partitions_those_without_a_file_vanish(tmp_path: Path) -> None:
+    folder = TableFolder(tmp_path, "sales", "day", ("k",))
+    a, b, c = (name_of(folder, MONDAY, key) for key in "abc")
+    publish(folder, publication(folder, {a: "1", b: "1", c: "1"}))
+    publish(folder, replace(publication(folder, {a: "2"}), select=lambda names: [name for name in names if name != c]))
+    assert shown(folder) == {a: "2", c: "1"}
+
+
+def test_a_partition_that_came_since_the_reading_began_does_not_vanish(tmp_path: Path) -> None:
+    folder = TableFolder(tmp_path, "sales", "day", ("k",))
+    a, b = (name_of(folder, MONDAY, key) for key in "ab")
+    publish(folder, publication(folder, {a: "1"}))
+    begun = state_of(folder).read_head().point
+    publish(folder, publication(folder, {b: "1"}, run="run/2"))
+    late = publication(folder, {a: "2"}, base=begun, is_whole=True)
+    result = publish(folder, replace(late, select=lambda names: names))
+    assert shown(folder) == {a: "2", b: "1"}
+    assert result.superseded == {b: 2}
+    # Not all of the day is as the late one found it.
+    assert state_of(folder).read([MONDAY]).entries[folder.day_name(MONDAY)].making is None
 
 
 def test_a_log_that_was_lost_begins_anew_and_its_numbers_are_no_numbers_of_the_old_one(folder: TableFolder) -> None:
