@@ -91,7 +91,7 @@ class Commit:
     act: Act
     run: str
     published_ns: int
-    """The time that its files have, in nanoseconds."""
+    """The time that its files have, in nanoseconds; those that an undo put back have their earlier one."""
     day_column: str
     keys: tuple[str, ...]
     after: Mapping[PartitionName, Entry]

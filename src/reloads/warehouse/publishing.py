@@ -303,8 +303,9 @@ def _prepare_all(
         version = version_file(folder, name, number)
         try:
             version.parent.mkdir(parents=True, exist_ok=True)
-            # The time of publication rather than of writing.
-            os.utime(file.path, ns=(published_ns, published_ns))
+            if not file.origin:
+                # The time of publication rather than of writing. What an undo puts back is a link to a version.
+                os.utime(file.path, ns=(published_ns, published_ns))
             file.path.replace(version)
             prepare(folder, name, number)
         except OSError as error:

@@ -102,6 +102,18 @@ def here(tmp_path: Path) -> History:
     return History(TableFolder(tmp_path, "sales", "day"))
 
 
+def test_an_undo_leaves_the_versions_of_before_as_they_were(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "1"}, "first")
+    version = version_file(here.folder, monday, 1)
+    time = version.stat().st_mtime_ns
+    here.load({monday: "2"}, "second")
+    here.undo("second", "u")
+    assert here.shown() == {monday: "1"}
+    assert version.stat().st_mtime_ns == time
+    assert here.folder.file(monday).stat().st_mtime_ns == time
+
+
 def test_what_somebody_rewrote_later_stays_and_is_named_unless_it_is_forced(here: History) -> None:
     monday, tuesday = here.name((MONDAY, "")), here.name((TUESDAY, ""))
     here.load({monday: "1", tuesday: "1"}, "first")
