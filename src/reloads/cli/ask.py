@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,11 +36,12 @@ from reloads.cli.console import (
     request_fields,
     say,
 )
-from reloads.cli.notes import find_note, list_notes
+from reloads.cli.notes import find_note
 from reloads.errors import RequestError, printable
 from reloads.files import free_name, write_atomically
 from reloads.inspection.check_tables import check_tables
 from reloads.inspection.preview import PlanLine, preview
+from reloads.requests.lookup import find_named
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
@@ -163,16 +165,26 @@ def _await_record(queue: Queue, file: str, days: int) -> Record:
     """Follow the request of one dropped file until it ends; raises ``RequestError`` if it is rejected."""
     with _progress() as progress:
         bar = progress.add_task("waiting for Airflow", total=days)
+        record: Record | None = None
         while True:
-            record = next((record for record in queue.all_records() if record.file == file), None)
-            if record is None and (note := find_note(list_notes(queue.landing / "rejected"), file)):
-                raise RequestError(note.sentence())
+            record = queue.get(record.id) if record else _find_accepted(queue, file)
             if record is not None:
                 ended = len(record.days) - len(record.outstanding)
                 progress.update(bar, completed=ended, description=printable(f"{record.table} {record.days}"))
                 if not record.outstanding:
                     return record
             time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _find_accepted(queue: Queue, file: str) -> Record | None:
+    """The record of the dropped file, None before it is accepted; raises ``RequestError`` if it is rejected."""
+    # While it lies there nothing came of it, and the folders need not be listed five times a second.
+    if os.path.lexists(queue.landing / file):
+        return None
+    records = find_named(queue, file)
+    if not records and (note := find_note(queue.landing / "rejected", file)):
+        raise RequestError(note.sentence())
+    return records[0] if records else None
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from reloads.errors import OperatorError, RequestError, one_line, shorten
 from reloads.files import printable_name
-from reloads.requests.drop_folder import NOTE, cut_stem, list_request_files, read_file
+from reloads.requests.drop_folder import cut_stem, list_request_files, read_file
+from reloads.requests.endings import NOTE
 
 COMPARED_CHARACTERS = 50
 """A rejected file of a taken or a long name gets another; so much of it stays."""
@@ -45,17 +46,25 @@ class Note:
         return shorten(one_line(text), SENTENCE_CHARACTERS) or f"{self.label}: its note is empty"
 
 
-def list_notes(folder: Path) -> list[Note]:
-    """The notes in the folder, oldest first; none if the folder cannot be read."""
+def read_note(path: Path) -> Note | None:
+    """The note of that path, if it is there."""
+    try:
+        return Note(path, _as_time(path.stat(follow_symlinks=False).st_mtime))
+    except OSError:
+        return None
+
+
+def list_notes(folder: Path, *, start: str = "") -> list[Note]:
+    """The notes in the folder whose printable names start so, oldest first; none if the folder cannot be read."""
     notes: list[Note] = []
     try:
         with os.scandir(folder) as entries:
-            candidates = [entry for entry in entries if entry.name.endswith(NOTE)]
+            candidates = [entry for entry in entries if _is_note(entry.name, start)]
     except OSError:
         return []
     for entry in candidates:
-        with suppress(FileNotFoundError):  # gone meanwhile
-            notes.append(Note(Path(entry.path), _as_time(entry.stat(follow_symlinks=False).st_mtime)))
+        if note := read_note(Path(entry.path)):
+            notes.append(note)
     return sorted(notes, key=lambda note: (note.written_at, note.path))
 
 
@@ -72,14 +81,18 @@ def list_waiting(landing: Path) -> dict[str, Note]:
     return waiting
 
 
-def find_note(notes: list[Note], name: str) -> Note | None:
-    """The newest of the notes about the file of that name, or of that label."""
+def find_note(folder: Path, name: str) -> Note | None:
+    """The newest of the folder's notes about the file of that name, or of that label."""
     shown = printable_name(name)
     start = printable_name(Path(name).stem)[:COMPARED_CHARACTERS]
-    for note in reversed(notes):
-        if note.label.startswith(start) and (note.label == shown or note.sentence().startswith(f"{shown}: ")):
+    for note in reversed(list_notes(folder, start=start)):
+        if note.label == shown or note.sentence().startswith(f"{shown}: "):
             return note
     return None
+
+
+def _is_note(name: str, start: str) -> bool:
+    return name.endswith(NOTE) and printable_name(name).startswith(start)
 
 
 def _as_time(seconds: float) -> datetime:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import datetime
-from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reloads.cli.console import TABLE, current_settings, say, say_csv
-from reloads.cli.notes import Note, find_note, list_notes, list_waiting
+from reloads.cli.notes import Note, find_note, list_notes, list_waiting, read_note
 from reloads.days import parse_day
 from reloads.errors import OperatorError, RequestError
 from reloads.files import printable_name
 from reloads.inspection.versions import disk_use, versions
 from reloads.requests.drop_folder import list_request_files
-from reloads.requests.queue import Queue, State
+from reloads.requests.endings import KEPT, Ending, read_endings
+from reloads.requests.lookup import find_named
+from reloads.requests.queue import Queue, State, read_records
 from reloads.requests.record import Record
 from reloads.tables.catalog import Catalog
 
@@ -36,13 +37,7 @@ def status(
     if request_id is not None:
         _show_request(queue, request_id)
         return
-    # Sorted by time alone; a note is read only if it is shown.
-    ended: list[tuple[datetime, Record | Note]] = []
-    for state in ENDED_STATES:
-        ended += [(record.finished_at or record.accepted_at, record) for record in queue.records(state)]
-    ended += [(note.written_at, note) for note in list_notes(queue.landing / "rejected")]
-    ended.sort(key=itemgetter(0))
-    lines = [_format_ended(item) for _, item in (ended if everything else ended[-SHOWN_ENDED:])]
+    lines = [_format_ended(item) for item in (_read_all_ended(queue) if everything else _read_last_ended(queue))]
     lines += [_format_record(record) for record in queue.records("accepted")]
     lines += [_format_note("waiting", note) for note in list_waiting(queue.landing).values()]
     for line in lines or ["no requests yet; ask with: reloads request TABLE FIRST [LAST]"]:
@@ -90,6 +85,42 @@ def sql(
 COMMANDS = (status, history, sql)
 
 
+def _read_last_ended(queue: Queue) -> list[Record | Note]:
+    """The last requests that ended, oldest first. All are read only where the newest endings do not tell."""
+    endings = read_endings(queue.landing)
+    found: list[Record | Note] = []
+    for ending in reversed(endings or []):
+        item = _read_ended(queue, ending)
+        if item:
+            found.append(item)
+        if len(found) == SHOWN_ENDED:
+            break
+    # The others were removed by hand, or nothing has ended since there is a file of endings.
+    is_cut = endings is None or (len(found) < SHOWN_ENDED and len(endings) >= KEPT)
+    return _read_all_ended(queue)[-SHOWN_ENDED:] if is_cut else sorted(found, key=_ended_at)
+
+
+def _read_ended(queue: Queue, ending: Ending) -> Record | Note | None:
+    """What ended, if it did end and still lies there."""
+    if ending.is_rejected:
+        return read_note(queue.landing / "rejected" / ending.name)
+    location = queue.find(ending.name)
+    records = read_records([location.path]) if location and location.state in ENDED_STATES else []
+    return records[0] if records else None
+
+
+def _read_all_ended(queue: Queue) -> list[Record | Note]:
+    """All that ended and is not archived, oldest first; a note is read only if it is shown."""
+    ended: list[Record | Note] = [*list_notes(queue.landing / "rejected")]
+    for state in ENDED_STATES:
+        ended += queue.records(state)
+    return sorted(ended, key=_ended_at)
+
+
+def _ended_at(item: Record | Note) -> datetime:
+    return item.written_at if isinstance(item, Note) else item.finished_at or item.accepted_at
+
+
 def _format_record(record: Record) -> str:
     """One request on one line, what matters first, so that a narrow terminal cuts off nothing that does."""
     failed = len(record.failed_days)
@@ -111,8 +142,10 @@ def _format_note(state: str, note: Note) -> str:
 
 def _show_request(queue: Queue, name: str) -> None:
     """Print the record of that id, or what last became of the dropped file of that name."""
-    record, note = _find_record(queue, name), find_note(list_notes(queue.landing / "rejected"), name)
-    if note and (record is None or (record.id != name and record.accepted_at < note.written_at)):
+    records = find_named(queue, name)
+    record = records[-1] if records else None
+    note = None if record and record.id == name else find_note(queue.landing / "rejected", name)
+    if note and (record is None or record.accepted_at < note.written_at):
         raise RequestError(note.sentence())
     location = queue.find(record.id) if record else None
     if location:
@@ -125,17 +158,6 @@ def _show_request(queue: Queue, name: str) -> None:
         say(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")
     else:
         raise RequestError(f"{name!r} is not a request; reloads status lists them")
-
-
-def _find_record(queue: Queue, name: str) -> Record | None:
-    """The record of that id, or the newest that was made from the dropped file of that name."""
-    newest: Record | None = None
-    for record in queue.all_records():
-        if record.id == name:
-            return record
-        if record.file == printable_name(name) and (newest is None or newest.accepted_at < record.accepted_at):
-            newest = record
-    return newest
 
 
 def _waiting_names(landing: Path) -> list[str]:

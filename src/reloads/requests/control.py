@@ -7,6 +7,7 @@ from datetime import datetime
 from reloads.errors import RequestError
 from reloads.files import free_name, write_atomically
 from reloads.requests.conversion import request_from_record, without_progress
+from reloads.requests.lookup import find_named
 from reloads.requests.queue import Queue, read_record
 from reloads.requests.record import Record
 from reloads.requests.request import parse_request
@@ -14,10 +15,7 @@ from reloads.requests.request import parse_request
 
 def find_records(queue: Queue, id_or_file: str) -> list[Record]:
     """The records of that id, or of the dropped file of that name; raises ``RequestError`` if there are none."""
-    records: list[Record] = []
-    for record in queue.all_records():
-        if id_or_file in (record.id, record.file):
-            records.append(record)
+    records = find_named(queue, id_or_file)
     if not records:
         raise RequestError(f"{id_or_file!r} is not a request; reloads status lists them")
     return records

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.requests.record import Mode, Record
+from reloads.requests.record_id import make_record_id
 from reloads.requests.request import ReloadRequest
 
 COPIED_FIELDS = ("reason", "requested_by", "keys", "only", "cascade", "parameters", "keep_parameters")
@@ -32,11 +31,8 @@ def new_record(
     ``origin`` identifies the act of asking (this file dropped at that moment, this run, this event): the id is derived
     from it, so that taking the same act twice after a crash makes the same record and not a second one.
     """
-    label = re.sub(r"[^a-z0-9]+", "-", (file or mode).removesuffix(".json").lower()).strip("-")[:40]
-    # File names may hold stray bytes, which Python reads as lone surrogates.
-    digest = sha256(f"{origin}\0{table}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return Record(
-        id=f"{label or mode}-{table}-{digest}",
+        id=make_record_id(table, mode=mode, origin=origin, file=file),
         mode=mode,
         table=table,
         days=request.days,

@@ -25,11 +25,11 @@ from reloads.files import (
     write_all_atomically,
     write_atomically,
 )
+from reloads.requests.endings import NOTE, note_rejections
 from reloads.requests.request_file import MAX_FILE_BYTES
 
 TAKEN = ".taken"
 NOTES = ".notes"
-NOTE = ".error.txt"
 LONGEST_STEM = 200
 """Bytes of a name that are kept; the rest of 255 leaves room for what we put around them."""
 
@@ -179,6 +179,7 @@ def reject_all(rejected: Path, sentences: Mapping[DroppedFile, str]) -> dict[Dro
         stem = free_name(rejected, f"{file.stem}.json", endings=(".json", NOTE), is_taken=chosen.__contains__)
         stems[file] = stem
         chosen.add(stem)
+    note_rejections(rejected.parent, [f"{stem}{NOTE}" for stem in stems.values()])
     write_all_atomically({rejected / f"{stems[file]}{NOTE}": f"{text}\n" for file, text in sentences.items()})
     stuck: dict[DroppedFile, OSError] = {}
     for file, stem in stems.items():

@@ -18,7 +18,7 @@ from reloads.errors import RequestError, TableError, one_line, printable, shorte
 from reloads.files import write_all_atomically
 from reloads.requests.announcement import LOOK_AGAIN
 from reloads.requests.conversion import new_record
-from reloads.requests.drop_folder import NOTE
+from reloads.requests.endings import NOTE, note_rejections
 from reloads.requests.event_pages import ReadPage, RequestEvent, read_pages
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -194,6 +194,7 @@ class _Follower:
         if not sentences:
             return
         folder = self._queue.folder("rejected")
+        note_rejections(self._queue.landing, [f"{name}{NOTE}" for name in sentences])
         write_all_atomically({folder / f"{name}{NOTE}": f"{sentence}\n" for name, sentence in sentences.items()})
         for sentence in sentences.values():
             self.result.rejected.append(sentence)

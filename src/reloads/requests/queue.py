@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,7 @@ from reloads.files import (
 )
 from reloads.locks import file_lock
 from reloads.outcome import Outcome
+from reloads.requests.endings import Ending, note_endings
 from reloads.requests.record import Record, describe_fault
 
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
@@ -99,12 +100,6 @@ class Queue:
     def records(self, state: State) -> list[Record]:
         """The records in that state, oldest first. A file that is not a record is logged as an error and left alone."""
         return read_records((self.landing / state).glob("*.json"))
-
-    def all_records(self) -> Iterator[Record]:
-        """Every record that is not archived, by state."""
-        # In the order in which records move, so that one that moves meanwhile is met all the same.
-        for state in RECORD_STATES:
-            yield from self.records(state)
 
     def accepted(self, table: str) -> list[Record]:
         """The accepted requests of ``table``, oldest first."""
@@ -176,6 +171,7 @@ class Queue:
         all_changed: list[Record] = []
         texts: dict[Path, str] = {}
         moves: list[tuple[Path, State]] = []
+        endings: list[Ending] = []
         for record_id in record_ids:
             location = self.find(record_id)
             record = _read_or_complain(location.path) if location and location.state in only_in else None
@@ -188,11 +184,15 @@ class Queue:
             target = location.state if changed.outstanding else _final_state(changed)
             if target != location.state:
                 moves.append((location.path, target))
+                endings.append(_ending(changed))
         write_all_atomically(texts)
+        if endings:
+            note_endings(self.landing, endings)
         self._move(moves)
         return all_changed
 
     def _move(self, moves: Iterable[tuple[Path, State]]) -> None:
+        """Move records whose content is that of their new state already."""
         targets: set[Path] = set()
         for path, state in moves:
             folder = self.folder(state)
@@ -207,8 +207,18 @@ class Queue:
     def file_away(self, record: Record) -> Path:
         """Write a finished record that never was in ``accepted/``."""
         path = self.folder(_final_state(record)) / f"{record.id}.json"
+        note_endings(self.landing, [_ending(record)])
         write_atomically(path, record.to_json())
         return path
+
+
+def _ending(record: Record) -> Ending:
+    return Ending(record.finished_at or record.accepted_at, is_rejected=False, name=record.id)
+
+
+def order_by_age(record: Record) -> tuple[datetime, str]:
+    """Sorts records, oldest first."""
+    return record.accepted_at, record.id
 
 
 def _single(records: Sequence[Record]) -> Record | None:
@@ -222,7 +232,7 @@ def read_records(paths: Iterable[Path]) -> list[Record]:
         record = _read_or_complain(path)
         if record:
             records.append(record)
-    return sorted(records, key=lambda record: (record.accepted_at, record.id))
+    return sorted(records, key=order_by_age)
 
 
 def _read_or_complain(path: Path) -> Record | None:

@@ -17,6 +17,7 @@ from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.files import printable_name
 from reloads.requests.acceptance import process_files
+from reloads.requests.endings import Ending, note_endings
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -41,6 +42,11 @@ def write_note(folder: Path, name: str, text: str, *, minutes: float = 0) -> Pat
     return path
 
 
+def reject(landing: Path, name: str, text: str, *, minutes: float) -> None:
+    note_endings(landing, [Ending(NOW + timedelta(minutes=minutes), is_rejected=True, name=f"{name}.error.txt")])
+    write_note(landing / "rejected", name, text, minutes=minutes)
+
+
 def write_done(landing: Path, name: str, *, minutes: float) -> None:
     at = NOW + timedelta(minutes=minutes)
     record = Record(id=name, mode="landing", table="sales", days=DAYS, published=DAYS, accepted_at=at, finished_at=at)
@@ -56,9 +62,9 @@ def test_rejected_files_are_among_the_ended_requests_in_the_order_of_time(
     landing: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_done(landing, "first", minutes=0)
-    write_note(landing / "rejected", "second", "second.json: no\n", minutes=1)
+    reject(landing, "second", "second.json: no\n", minutes=1)
     write_done(landing, "third", minutes=2)
-    write_note(landing / "rejected", "event-sales", "event on requested/sales: no\n", minutes=3)
+    reject(landing, "event-sales", "event on requested/sales: no\n", minutes=3)
     lines = status(capsys)
     assert [line.split()[0] for line in lines] == ["done", "rejected", "done", "rejected"]
     assert lines[1::2] == [
@@ -72,7 +78,7 @@ def test_the_last_ten_are_shown_of_both_kinds_together_and_all_with_all(
 ) -> None:
     for number in range(8):
         write_done(landing, f"r{number}", minutes=2 * number)
-        write_note(landing / "rejected", f"n{number}", f"n{number}.json: no", minutes=2 * number + 1)
+        reject(landing, f"n{number}", f"n{number}.json: no", minutes=2 * number + 1)
     assert [line.split()[0] for line in status(capsys)] == ["done", "rejected"] * 5
     assert "n3.json" in status(capsys)[1]
     assert [line.split()[0] for line in status(capsys, everything=True)] == ["done", "rejected"] * 8
@@ -186,18 +192,18 @@ def test_status_of_a_rejected_file_is_its_sentence(landing: Path, sales_tables: 
 
 
 def test_status_of_a_file_is_what_became_of_it_last(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, minutes in {"a": 0, "b": 4}.items():
+    for name, minutes in {"mine-sales-00000000000a": 0, "mine-sales-00000000000b": 4}.items():
         at = NOW + timedelta(minutes=minutes)
         record = Record(id=name, mode="landing", table="sales", days=DAYS, accepted_at=at, file="mine.json")
         Queue(landing).add(record)
         write_note(landing / "rejected", "mine", "mine.json: no", minutes=2)
-        if name == "a":
+        if minutes == 0:
             with pytest.raises(RequestError, match=r"^mine.json: no$"):
                 watch.status("mine.json")
     watch.status("mine.json")
-    assert '"id": "b"' in capsys.readouterr().out
-    watch.status("a")
-    assert '"id": "a"' in capsys.readouterr().out
+    assert '"id": "mine-sales-00000000000b"' in capsys.readouterr().out
+    watch.status("mine-sales-00000000000a")
+    assert '"id": "mine-sales-00000000000a"' in capsys.readouterr().out
 
 
 def test_status_of_a_file_in_the_drop_folder_says_where_it_is(
@@ -220,6 +226,6 @@ def test_status_of_anything_else_is_a_sentence(landing: Path, name: str) -> None
 
 def test_a_note_of_a_name_that_begins_alike_is_another(landing: Path) -> None:
     write_note(landing / "rejected", "a-2", "a-2.json: no")
-    notes = list_notes(landing / "rejected")
-    assert find_note(notes, "a.json") is None
-    assert find_note(notes, "a-2.json") == find_note(notes, "a-2") == notes[0]
+    rejected = landing / "rejected"
+    assert find_note(rejected, "a.json") is None
+    assert find_note(rejected, "a-2.json") == find_note(rejected, "a-2") == list_notes(rejected)[0]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from reloads.requests.drop_folder import (
-    NOTE,
     TAKEN,
     DroppedFile,
     list_arrivals,
@@ -18,6 +17,7 @@ from reloads.requests.drop_folder import (
     take,
     write_note,
 )
+from reloads.requests.endings import NOTE
 
 
 @pytest.fixture

@@ -1,0 +1,134 @@
+"""What steps and commands that concern requests cost beside 100,000 ended requests, and beside none.
+
+    python -m benchmarks.level
+
+Each number is of a process of its own: its CPU time, imports included, the median of five, and the most memory that it
+had. Writes the records into a temporary folder. Prints the table for `benchmarks/RESULTS.md`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout, suppress
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from statistics import median
+
+from reloads.cli.main import main as run_command
+from reloads.outcome import Outcome
+from reloads.requests.acceptance import process_files
+from reloads.requests.control import cancel_request
+from reloads.requests.conversion import new_record
+from reloads.requests.queue import Queue
+from reloads.requests.record import Record
+from reloads.requests.request import parse_request
+from reloads.tables.catalog import Catalog
+
+CLONE = Path(__file__).resolve().parent.parent
+NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
+REQUEST = parse_request({"table": "flights", "start_date": "2013-01-01"})
+COUNTS = {"done": 90_000, "failed": 5000, "cancelled": 5000}
+ROUNDS = 5
+
+
+def make_record(number: int) -> Record:
+    """One of the requests that ended a second after each other."""
+    at = NOW + timedelta(seconds=number)
+    file = f"reload-of-flights-{number}.json"
+    record = new_record(REQUEST, "flights", mode="landing", origin=str(number), now=at, file=file)
+    return record.model_copy(update={"published": record.days, "finished_at": at})
+
+
+KNOWN = make_record(100_001)
+ACTS = {
+    "accept, plan and settle a file": (),
+    "cancel by id": (),
+    "`reloads status`": ("status",),
+    "`reloads status ID`": ("status", KNOWN.id),
+    "`reloads status FILE`": ("status", str(KNOWN.file)),
+}
+
+
+def fill(landing: Path) -> None:
+    """Write the ended records."""
+    number = 0
+    for state, count in COUNTS.items():
+        (landing / state).mkdir()
+        for _ in range(count):
+            number += 1
+            record = make_record(number)
+            (landing / state / f"{record.id}.json").write_text(record.to_json())
+
+
+def main() -> None:
+    """Measure each act in both homes, and print the table."""
+    if len(sys.argv) > 1:
+        _measure(sys.argv[1], Path(os.environ["RELOADS_HOME"]) / "landing")
+        return
+    with tempfile.TemporaryDirectory(prefix="reloads-level-") as folder:
+        homes = [Path(folder, name) for name in ("none", "many")]
+        for home in homes:
+            (home / "landing").mkdir(parents=True)
+            shutil.copytree(CLONE / "tables", home / "tables")
+        fill(homes[1] / "landing")
+        for home in homes:
+            Queue(home / "landing").file_away(KNOWN)
+        sys.stdout.write("| | CPU s beside none | beside 100,000 | × | MB | MB | × |\n|---|---|---|---|---|---|---|\n")
+        for act in ACTS:
+            (seconds, megabytes), (many_seconds, many_megabytes) = (_measure_apart(act, home) for home in homes)
+            cells = f"{seconds:.2f} | {many_seconds:.2f} | {many_seconds / seconds:.2f}"
+            cells += f" | {megabytes:.0f} | {many_megabytes:.0f} | {many_megabytes / megabytes:.2f}"
+            sys.stdout.write(f"| {act} | {cells} |\n")
+            sys.stdout.flush()
+
+
+def _measure_apart(act: str, home: Path) -> tuple[float, float]:
+    """CPU seconds and megabytes of processes that do this."""
+    command = [sys.executable, "-m", "benchmarks.level", act]
+    environment = os.environ | {"RELOADS_HOME": str(home)}
+    answers: list[list[float]] = []
+    for _ in range(ROUNDS):
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CLONE, env=environment)
+        answers.append([float(number) for number in answer.stdout.split()])
+    return median(seconds for seconds, _ in answers), median(megabytes for _, megabytes in answers)
+
+
+def _measure(act: str, landing: Path) -> None:
+    if ACTS[act]:
+        sys.argv = ["reloads", *ACTS[act]]
+        with redirect_stdout(StringIO()), suppress(SystemExit):
+            run_command()
+    elif act == "cancel by id":
+        _cancel(landing)
+    else:
+        _accept_and_settle(landing)
+    # Not that of ``getrusage``, which counts the process that started this one, too.
+    kilobytes = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    sys.stdout.write(f"{time.process_time()} {int(kilobytes[0]) / 1024}\n")
+
+
+def _accept_and_settle(landing: Path) -> None:
+    (landing / "new.json").write_text(REQUEST.model_dump_json(exclude_defaults=True))
+    now, queue = datetime.now(UTC), Queue(landing)
+    files = process_files(queue, catalog=Catalog.load(CLONE / "tables"), now=now, today=now.date(), stable_seconds=3)
+    for record in files.accepted:
+        queue.plan(record.id, planned={"asked for": record.days}, skipped={}, now=now)
+        queue.settle(record.id, Outcome(published=record.days), run="run", now=now)
+
+
+def _cancel(landing: Path) -> None:
+    now = datetime.now(UTC)
+    record = new_record(REQUEST, "flights", mode="manual", origin=str(time.time_ns()), now=now)
+    Queue(landing).add(record)
+    cancel_request(Queue(landing), record.id, now=now)
+
+
+if __name__ == "__main__":
+    main()
