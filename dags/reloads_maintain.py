@@ -50,14 +50,13 @@ with DAG(
     def expire(**context):
         """Remove replaced partitions whose time is over, and what killed processes left."""
         from reloads.runs.retention import remove_expired, remove_unfinished
-        from reloads.tables.catalog import Catalog
+        from reloads.warehouse.upgrade import open_catalog
 
         now = datetime.now(UTC)
         with plain_errors():
-            tables = Catalog.load(settings.tables).tables.values()
-            return sum(remove_expired(settings, table, now=now) for table in tables) + remove_unfinished(
-                settings, now=now
-            )
+            catalog = open_catalog(settings)
+            expired = sum(remove_expired(settings, catalog, table, now=now) for table in catalog.tables.values())
+            return expired + remove_unfinished(settings, now=now)
 
     archive()
     expire()

@@ -28,6 +28,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import REQUESTED, request_asset
 from reloads.airflow.tasks import origin_of, plain_errors, retry_arguments, shown_refusals
+from reloads.requests.announcement import look_again_extra
 from reloads.requests.intake import collect_requests, request_by_hand, request_daily
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -79,6 +80,8 @@ with DAG(
             intake = collect_requests(settings, catalog, clock=clock, ask=ask, asked_at=dag_run.run_after)
         for announcement in intake.announce:
             outlet_events[REQUESTED].add(request_asset(announcement.table), extra=announcement.extra())
+        for table in intake.untold:
+            outlet_events[REQUESTED].add(request_asset(table), extra=look_again_extra(table))
         return shown_refusals(intake.refusals)
 
     @task(map_index_template="{{ task.op_kwargs['refusal'] }}", retries=0)

@@ -23,12 +23,11 @@ from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import request_asset, request_schedule, rewritten_alias, warehouse_asset
-from reloads.airflow.tasks import event_reader, origin_of, plain_errors, retry_arguments, shown_refusals
-from reloads.requests.announcement import look_again_extra, publication_extra
+from reloads.airflow.tasks import event_reader, origin_of, plain_errors, retry_arguments, shown_refusals, told_reader
+from reloads.requests.announcement import look_again_extra
 from reloads.requests.events import accept_foreign_events
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
-from reloads.tables.catalog import Catalog
 from reloads.tables.definition import TABLE_NAME, table_names
 
 settings = Settings.from_environment(os.environ)
@@ -55,10 +54,11 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
         def plan(table, *, dag_run=None, params=None, inlet_events=None, outlet_events=None, **context):
             """Cut what is outstanding into batches; each event that is refused goes with them, to turn the run red."""
             from reloads.runs.plan_step import plan_batches
+            from reloads.warehouse.upgrade import open_catalog
 
             now = datetime.now(UTC)
             with plain_errors():
-                catalog = Catalog.load(settings.tables)
+                catalog = open_catalog(settings)
                 if params["start_date"] or params["end_date"]:
                     request_by_hand(settings, catalog, {"table": table, **params}, now=now, origin=origin_of(dag_run))
                 log_of_events = event_reader(inlet_events[request_asset(table)])
@@ -80,19 +80,19 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 ti.xcom_push("outcome", outcome.to_json())
                 outcome.raise_failures()
 
-        @task(outlets=[rewritten_alias(table)])
-        def settle(table, *, ti=None, run_id=None, outlet_events=None, **context):
-            """Record what came of it, and wake whoever waits for it."""
+        @task(inlets=[warehouse_asset(table)], outlets=[rewritten_alias(table)])
+        def settle(table, *, ti=None, run_id=None, inlet_events=None, outlet_events=None, **context):
+            """Record what came of it, wake whoever waits for it, and tell what was published since the last time."""
             from reloads.runs.settle_step import settle_batches
+            from reloads.runs.telling import tell
 
             batches = [batch for batch in ti.xcom_pull(task_ids="plan") or [] if not batch.get("is_refusal")]
             outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))
             with plain_errors():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
-            if settled.published:
-                outlet_events[rewritten_alias(table)].add(
-                    warehouse_asset(table), extra=publication_extra(table, settled.published)
-                )
+                news = tell(settings, table, read_told=told_reader(inlet_events[warehouse_asset(table)]))
+            if news:
+                outlet_events[rewritten_alias(table)].add(warehouse_asset(table), extra=news.extra())
             for announcement in settled.announce:
                 outlet_events[rewritten_alias(table)].add(request_asset(announcement.table), extra=announcement.extra())
 

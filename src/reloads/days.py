@@ -165,6 +165,18 @@ class Days:
     def __str__(self) -> str:
         return ", ".join(self.texts()) or "no days"
 
+    def newest(self, count: int) -> Days:
+        """The last ``count`` days of this set, or all where it has no more. By arithmetic on the ends."""
+        ranges: list[DateRange] = []
+        missing = count
+        for date_range in reversed(self.ranges):
+            if missing <= 0:
+                break
+            first = max(date_range.first, date_range.last - timedelta(days=min(missing, len(date_range)) - 1))
+            ranges.append(DateRange(first, date_range.last))
+            missing -= len(ranges[-1])
+        return Days(tuple(reversed(ranges)))
+
     def split(self, pieces: int) -> list[Days]:
         """At most ``pieces`` sets of consecutive days of this set, sizes differing by one at most, none empty."""
         days = list(self)

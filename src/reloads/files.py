@@ -104,8 +104,10 @@ def _write_and_rename(path: Path, text: str) -> None:
         raise cannot_write(path, error) from error
 
 
-def create_atomically(path: Path, text: str) -> None:
+def create_atomically(path: Path, text: str, *, time_ns: int | None = None) -> None:
     """Write a file that must not be there yet, whole or not at all; it outlasts a power cut.
+
+    Its modification time is ``time_ns``, if that is given.
 
     Raises ``FileExistsError`` where it is there, of two processes for one of them.
     """
@@ -114,6 +116,8 @@ def create_atomically(path: Path, text: str) -> None:
         with beside.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            if time_ns is not None:
+                os.utime(beside, ns=(time_ns, time_ns))
             os.fsync(file.fileno())
         _rename_to_new(beside, path)
         sync_folder(path.parent)

@@ -37,6 +37,7 @@ class Failure(FrozenModel):
     days: DaysField
     error: str
     transient: bool = Field(False, description="the environment failed, not the query: trying again may help")
+    superseded: bool = Field(False, description="another run published these days meanwhile")
 
 
 class Reason(FrozenModel):

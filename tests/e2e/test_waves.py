@@ -88,6 +88,12 @@ def test_a_corrected_day_changes_the_days_that_depend_on_it_and_no_others_and_an
 
         reloads(pipeline, "undo", request.id)
         pipeline.wait_for_end_of_work(*TABLES)
+    undo_ids = {record.id for record in pipeline.records("done") if record.mode == "undo"}
+    told = pipeline.wait_for(
+        "the event that tells of the undo",
+        lambda: [extra for extra in pipeline.rest.events("warehouse/flights") if extra.get("request") in undo_ids],
+    )
+    assert [(extra["ranges"], extra["requests"]) for extra in told] == [([CORRECTED], 1)]
     undone = files_of(pipeline, TABLES)
     flights = [name for name in undone if name.startswith("flights/")]
     assert flights == [name for name in before if name.startswith("flights/")]
@@ -101,7 +107,7 @@ def test_a_reload_of_one_key_leaves_the_files_of_the_others_as_they_are(pipeline
     pipeline.drop("keys-load.json", table="departures", start_date=day)
     [load] = pipeline.wait_for_done("keys-load.json")
     tasks = pipeline.rest.tasks("rewrite_departures", load.runs[0])
-    assert sum(task["task_id"] == "rewrite" for task in tasks) == 2, "the keys of the day are rewritten side by side"
+    assert sum(task["task_id"] == "rewrite" for task in tasks) == 1, "the slices of a day are one batch"
     before = pipeline.files("departures")
     assert sorted(name.rpartition("/")[2] for name in before) == ["origin=EWR", "origin=JFK", "origin=LGA"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import count
@@ -59,6 +60,13 @@ class Chain:
         chain.define("c", LAST_SEVEN_DAYS, 'reads = { a = "7 days" }')
         chain.define("d", "select day, twice, week from b join c using (day)")
         return chain
+
+    def copied(self, home: Path) -> Chain:
+        """The same home elsewhere."""
+        shutil.copytree(self.settings.home, home)
+        settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC"})
+        settings = settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1024})
+        return Chain(settings, Queue(settings.landing))
 
     def deliver(self, day: str, amount: int) -> None:
         """Write, or correct, the source's file of one day."""

@@ -14,8 +14,9 @@ from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Making
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, publish
-from reloads.warehouse.take_back import TakeBack, build_undo, find_take_back
+from reloads.warehouse.publication import NewFile, Publication
+from reloads.warehouse.publishing import publish
+from reloads.warehouse.take_back import Asked, TakeBack, build_undo, find_take_back
 from tests.support.process_kill import SCRATCH
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -28,6 +29,8 @@ class History:
         self.folder = folder
         self.number = 0
         self.hours = 0
+        self.asked: dict[str, Asked] = {}
+        """What each request asked for, by when it came first."""
 
     @property
     def now(self) -> datetime:
@@ -46,6 +49,7 @@ class History:
 
     def load(self, texts: dict[PartitionName, str], request: str, *, is_whole: bool = False) -> None:
         place, now = self.place(), self.now
+        self.note(request, Days.of(name.day for name in texts))
         files: dict[PartitionName, NewFile] = {}
         for number, (name, text) in enumerate(texts.items()):
             if text:
@@ -70,11 +74,21 @@ class History:
             ),
         )
 
+    def note(self, request: str, days: Days) -> None:
+        """A request for these days came, or came again."""
+        earlier = self.asked.get(request, Asked(Days(), self.now))
+        self.asked[request] = Asked(earlier.days | days, earlier.at)
+
     def find(self, request: str, *, force: bool = False) -> TakeBack:
-        return find_take_back(self.folder, request, force=force)
+        """What an undo takes back: the same whether it is known what the request asked for, or not."""
+        found = find_take_back(self.folder, request, force=force)
+        asked = self.asked.get(request)
+        assert asked is None or find_take_back(self.folder, request, asked=asked, force=force) == found
+        return found
 
     def undo(self, request: str, undo: str, *, force: bool = False) -> TakeBack:
         found = self.find(request, force=force)
+        self.note(undo, Days.of(name.day for name in found.back))
         place, now = self.place(), self.now
         act = build_undo(self.folder, found, request=request, undo=undo, run=f"undo/{undo}", place=place, now=now)
         publish(self.folder, act)

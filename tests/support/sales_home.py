@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import count
@@ -15,10 +15,14 @@ from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
-from reloads.rewriting.rewrite import rewrite_batch
+from reloads.rewriting.rewrite import Wishes, rewrite_batch
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
+from reloads.warehouse.access import state_of
+from reloads.warehouse.commit import Commit, Entry
+from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 
 FIRST = date(2025, 1, 1)
@@ -49,7 +53,14 @@ class SalesHome:
         self.warehouse = settings.warehouse
         self.runs = (f"run/{number}" for number in count(1))
 
-    def rewrite(self, work: Days | Batch, *, share: Share | None = None, run: str | None = None) -> Outcome:
+    def rewrite(
+        self,
+        work: Days | Batch,
+        *,
+        share: Share | None = None,
+        run: str | None = None,
+        wishes: Wishes | None = None,
+    ) -> Outcome:
         """Rewrite days or a batch, in a run of its own unless ``run`` names one."""
         table = load_table(self.settings.tables, "sales")
         batch = Batch(work) if isinstance(work, Days) else work
@@ -59,6 +70,7 @@ class SalesHome:
             place=Locations(self.warehouse, self.settings.source, Catalog.load(self.settings.tables).all_inputs(table)),
             share=share or Share(threads=2, memory_mb=512),
             provenance=Provenance(run or next(self.runs), WRITTEN_AT),
+            wishes=wishes,
         )
 
     @property
@@ -74,6 +86,20 @@ class SalesHome:
     def state(self) -> dict[Path, tuple[int, int, bytes]]:
         files = (path for path in (self.warehouse / "sales").rglob("*") if path.is_file())
         return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+    def commits(self) -> list[Commit]:
+        """All that was published, oldest first."""
+        log = state_of(self.folder).log
+        first = min(log.numbers(), default=1)
+        return list(log.after(first - 1))
+
+    def entries(self) -> Mapping[PartitionName, Entry]:
+        """What is known of each partition."""
+        return state_of(self.folder).read_all().entries
+
+    def versions(self) -> list[Path]:
+        """The files of all versions that are kept."""
+        return sorted(versions_folder(self.warehouse, "sales").rglob("*.parquet"))
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
         with duckdb.connect() as db:

@@ -3,15 +3,60 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import pytest
 
 _watched: list[tuple[str, Counter[str]]] = []
 _is_hooked = False
+
+
+class _CountedNames:
+    """A listing that counts the names that somebody takes from it."""
+
+    def __init__(self, entries: Any, take: Callable[[], None]) -> None:
+        self._entries, self._take = entries, take
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> os.DirEntry[str]:
+        entry: os.DirEntry[str] = next(self._entries)
+        self._take()
+        return entry
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._entries.close()
+
+
+@contextmanager
+def count_names(folder: Path) -> Iterator[Counter[str]]:
+    """Count the names that are taken from listings of folders below ``folder``, like ``{"done": 3}``."""
+    counts: Counter[str] = Counter()
+    scandir = os.scandir
+
+    def scan(path: Any = ".") -> Any:
+        entries, text = scandir(path), str(path)
+        if not f"{text}/".startswith(f"{folder}/"):
+            return entries
+        inner = os.path.relpath(text, folder)
+        return _CountedNames(entries, lambda: counts.update([inner]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", scan)
+        yield counts
 
 
 @contextmanager
@@ -43,4 +88,6 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     counts[f"open {Path(inner).parent}"] += 1
     if not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_DIRECTORY):
         with suppress(OSError):
-            counts["bytes"] += Path(path).stat().st_size
+            status = Path(path).stat()
+            # A folder that is flushed is opened, too.
+            counts["bytes"] += status.st_size if stat.S_ISREG(status.st_mode) else 0

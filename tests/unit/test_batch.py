@@ -22,6 +22,7 @@ def test_a_batch_of_one_day_is_a_small_value() -> None:
         "no_cascade_days": [],
         "number": 0,
         "batch_count": 1,
+        "planned_at": "",
     }
 
 
@@ -34,10 +35,18 @@ def test_a_batch_survives_xcom() -> None:
         no_cascade_days=Days.parse(["2025-01-02"]),
         number=3,
         batch_count=4,
+        planned_at="7@8f0c2d1e",
     )
     value = batch.to_json()
     assert json.loads(json.dumps(value)) == value
     assert Batch.from_json(json.loads(json.dumps(value))) == batch
+
+
+def test_a_batch_that_an_earlier_release_planned_is_understood() -> None:
+    batch = Batch(Days.parse(["2025-01-01"]), requests={"r": Days.parse(["2025-01-01"])})
+    value = batch.to_json()
+    del value["planned_at"]
+    assert Batch.from_json(value) == batch
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,8 @@ def test_a_cut_is_a_partition_into_pieces_of_like_size(days: frozenset[date], pi
 def test_a_person_reads_ranges() -> None:
     assert str(Days.parse(["2024-01-05", "2024-01-01..2024-01-03"])) == "2024-01-01..2024-01-03, 2024-01-05"
     assert str(Days()) == "no days"
+
+
+@given(day_sets, st.integers(0, 50))
+def test_the_newest_days_are_the_last_ones(days: frozenset[date], count: int) -> None:
+    assert Days.of(days).newest(count) == Days.of(sorted(days)[len(days) - min(count, len(days)) :])

@@ -24,6 +24,7 @@ from reloads.files import printable_name
 from reloads.requests.drop_folder import list_arrivals
 from reloads.requests.neglect import find_neglected
 from reloads.requests.queue import Queue
+from reloads.requests.untold import find_untold
 
 log = logging.getLogger(__name__)
 MAX_NAMES = 20
@@ -32,7 +33,7 @@ FIRST_PAUSE_SECONDS = 1.0
 
 
 class Doorbell(BaseEventTrigger):
-    """Rings for complete request files, and for accepted requests that nobody takes care of.
+    """Rings for complete request files, for accepted requests that nobody takes care of, and for untold tables.
 
     ``landing`` is scanned whole at the start, soon after every file event and every ``rescan_seconds``; ``observer`` is
     ``auto`` (the operating system tells) or ``polling`` (for file systems that report nothing).
@@ -90,6 +91,7 @@ class Doorbell(BaseEventTrigger):
                 if listener.was_knocked() or loop.time() >= next_rescan:
                     next_rescan = loop.time() + self.rescan_seconds
                     ring["neglected"] = await asyncio.to_thread(self._find_neglected)
+                    ring["untold"] = await asyncio.to_thread(self._find_untold)
                 ring = {kind: names for kind, names in ring.items() if names}
                 if ring:
                     yield ring
@@ -121,6 +123,14 @@ class Doorbell(BaseEventTrigger):
             log.error("the waiting requests cannot be read, it is tried again: %s", _sentence(error))  # noqa: TRY400
             return []
         return _printable_names([record.id for record in records])
+
+    def _find_untold(self) -> list[str]:
+        """The tables of which Airflow is still to be told. Trouble with them does not hold up the files."""
+        try:
+            return _printable_names(find_untold(Path(self.landing), now=datetime.now(UTC)))
+        except Exception as error:  # noqa: BLE001 - as above
+            log.error("the untold tables cannot be read, it is tried again: %s", _sentence(error))  # noqa: TRY400
+            return []
 
 
 def _printable_names(names: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,9 @@ from reloads.settings import Settings
 
 SHOWN_REFUSALS = 5
 """Each is a task."""
+
+TOLD_LOOKED_AT = 20
+"""How many of the newest events are looked at for the last one of ours; anybody may emit others."""
 
 LABEL_CHARACTERS = 240
 """Airflow's database takes 250 for the label of a mapped task (3.3.2)."""
@@ -52,6 +55,19 @@ def event_reader(inlet_events: Any) -> ReadPage:
             raise _describe_failure(error) from None
 
     return read_page
+
+
+def told_reader(inlet_events: Any) -> Callable[[], list[Any]]:
+    """What the newest events of one asset, whose accessor is ``inlet_events``, call their commit."""
+
+    def read_told() -> list[Any]:
+        try:
+            events = list(inlet_events.ascending(False).limit(TOLD_LOOKED_AT))
+        except AirflowRuntimeError as error:
+            raise _describe_failure(error) from None
+        return [(event.extra or {}).get("commit") for event in events]
+
+    return read_told
 
 
 def _describe_failure(error: AirflowRuntimeError) -> OperatorError:

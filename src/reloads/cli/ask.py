@@ -28,6 +28,7 @@ from reloads.cli.console import (
     REASON,
     TABLE,
     WHAT,
+    complain,
     current_settings,
     current_time,
     make_request,
@@ -137,7 +138,7 @@ def run(
     settings = current_settings()
     fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
     requests = _requests(settings, what, first, last, fields | {"reason": reason})
-    print_outcome(list(chain.from_iterable(run_locally(settings, request) for request in requests)))
+    print_outcome(list(chain.from_iterable(run_locally(settings, request, say=complain) for request in requests)))
 
 
 COMMANDS = (check, plan, request, run)

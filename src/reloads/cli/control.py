@@ -11,7 +11,7 @@ from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.neglect import knock
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.local_run import cascade_locally
+from reloads.runs.local_run import run_follow_ups_locally
 from reloads.runs.undo import undo_request
 
 
@@ -36,20 +36,17 @@ def undo(
     """Put back what a request replaced; the tables that read it follow. It can itself be undone."""
     settings = current_settings()
     queue = Queue(settings.landing)
-    records = undo_request(
-        settings, request, force=force, now=current_time(), by=current_user(), asks_downstream=not here, say=complain
-    )
+    records = undo_request(settings, request, force=force, now=current_time(), by=current_user(), say=complain)
+    children: list[Record] = []
     for record in records:
         say(f"{record.table}: {record.published} put back by {record.id}")
         for reason in record.skipped:
             say(f"{record.table}: {reason.days} kept, {reason.why}; --force puts that back too")
-    if here:
-        print_outcome(cascade_locally(settings, records))
-        return
-    children: list[Record] = []
-    for record in records:
         for name in record.children:
             children += find_records(queue, name)
+    if here:
+        print_outcome(run_follow_ups_locally(settings, children, say=complain))
+        return
     for child in children:
         say(f"{child.table}: {child.days} will follow, {child.id}")
     knock(queue, children)

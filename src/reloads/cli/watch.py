@@ -1,4 +1,4 @@
-"""Commands that look: status, history, sql."""
+"""Commands that look: status, history, sql, verify."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from reloads.cli.notes import Note, find_note, list_notes, list_waiting, read_no
 from reloads.days import parse_day
 from reloads.errors import OperatorError, RequestError
 from reloads.files import printable_name
+from reloads.inspection.verify import verify as find_disagreements
 from reloads.inspection.versions import disk_use, versions
 from reloads.requests.drop_folder import list_request_files
 from reloads.requests.endings import KEPT, Ending, read_endings
 from reloads.requests.lookup import find_named
 from reloads.requests.queue import Queue, State, read_records
 from reloads.requests.record import Record
-from reloads.tables.catalog import Catalog
+from reloads.warehouse.upgrade import open_catalog
 
 SHOWN_ENDED = 10
 ENDED_STATES: tuple[State, ...] = ("done", "failed", "cancelled")
@@ -50,17 +51,18 @@ def history(
 ) -> None:
     """List the versions of partitions that are kept, newest last, and the disk space that they use."""
     settings = current_settings()
-    definition = Catalog.load(settings.tables)[table]
-    kept = versions(settings, definition, day=parse_day(day) if day else None)
+    definition = open_catalog(settings)[table]
+    one_day = parse_day(day) if day else None
+    kept = versions(settings, definition, day=one_day)
     if not kept:
         say(f"nothing of {table}{f' on {day}' if day else ''} is published, and nothing is kept")
     for version in kept:
         rows = f"{version.rows:,} rows" if version.rows is not None else "nothing"
         until = "published" if version.replaced_at is None else f"until {version.replaced_at:%Y-%m-%d %H:%M:%S}"
         say(f"{version.partition}  {until}  {rows}  {', '.join(version.requests) or '-'}")
-    used = disk_use(settings, definition)
+    used = disk_use(settings, definition, day=one_day)
     megabytes = f"{used.history / 1e6:,.1f} MB of history besides {used.published / 1e6:,.1f} MB published"
-    say(f"all of {table}: {megabytes}")
+    say(f"{day or 'all'} of {table}: {megabytes}")
 
 
 def sql(
@@ -72,7 +74,7 @@ def sql(
     from reloads.inspection.sql_query import csv_lines, draw_table, query_views
     from reloads.inspection.sql_views import open_views
 
-    with open_views(current_settings()) as db:
+    with open_views(current_settings(), query=statement) as db:
         answer = query_views(db, statement)
         if csv:
             for line in csv_lines(answer):
@@ -82,7 +84,23 @@ def sql(
                 say(line)
 
 
-COMMANDS = (status, history, sql)
+def verify(
+    table: Annotated[str | None, typer.Argument(help="a table's name; default: all")] = None,
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="mend what can be mended without losing anything")] = False,
+) -> None:
+    """Check that log, files and folders of the warehouse agree; exit code 1 if something is left to mend."""
+    settings = current_settings()
+    left = 0
+    for finding in find_disagreements(settings, table, is_repairing=repair):
+        say(f"{'mended' if finding.is_mended else 'wrong'}: {finding.table}: {finding.sentence}")
+        left += not finding.is_mended
+    if left:
+        raise typer.Exit(1)
+    say(f"{table or 'the warehouse'} agrees with its log")
+
+
+COMMANDS = (status, history, sql, verify)
 
 
 def _read_last_ended(queue: Queue) -> list[Record | Note]:

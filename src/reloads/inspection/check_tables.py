@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 from reloads.errors import OperatorError, QueryError, TableError
 from reloads.rewriting.data_checks import bind_checks, list_checks
 from reloads.rewriting.engine import Share, connect
-from reloads.rewriting.inputs import Snapshot, create_inputs, set_parameters
+from reloads.rewriting.inputs import create_inputs, set_parameters
+from reloads.rewriting.linked_inputs import LinkedInput
 from reloads.rewriting.schema import query_columns, refuse_lossy_types
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.warehouse.access import state_of
 from reloads.warehouse.partitions import folder_of
 
 SMALL = Share(threads=1, memory_mb=512)
@@ -41,13 +43,16 @@ def _bind(table: Table, catalog: Catalog, settings: Settings, spill: Path) -> No
     list_checks(table)
     folder_of(settings.warehouse, table).refuse_other_layout()
     inputs = catalog.all_inputs(table)
-    empty_snapshots = {name: Snapshot(inputs[name], window) for name, window in table.inputs.items()}
+    empty_inputs: dict[str, LinkedInput] = {}
+    for name in table.inputs:
+        head = state_of(folder_of(settings.warehouse, inputs[name])).read_head()
+        empty_inputs[name] = LinkedInput(inputs[name], head)
     # Source files come and go, so a missing one does not make a table broken.
     with (
         connect(table, source=settings.source, spill=spill, share=SMALL, time_zone=settings.time_zone) as engine,
         suppress(OperatorError),
     ):
-        create_inputs(engine, empty_snapshots, warehouse=settings.warehouse, inputs=inputs)
+        create_inputs(engine, empty_inputs, warehouse=settings.warehouse, inputs=inputs)
         set_parameters(engine.db, table, {})
         columns = query_columns(engine, table)
         refuse_lossy_types(engine.db, table, columns)

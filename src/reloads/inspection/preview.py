@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from reloads.days import Days
 from reloads.partition_filter import KeyFilter
@@ -16,7 +18,7 @@ from reloads.requests.request import ReloadRequest
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import dependent_days
-from reloads.warehouse.fingerprint import identity
+from reloads.warehouse.upgrade import open_catalog
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class PlanLine:
 
 def preview(settings: Settings, request: ReloadRequest, *, now: datetime) -> list[PlanLine]:
     """The partitions of the tables asked for, and then those of the tables that would follow if all of them change."""
-    catalog = Catalog.load(settings.tables)
+    catalog = open_catalog(settings)
     records = {name: new_record(request, name, mode="command", origin="preview", now=now) for name in request.tables}
     lines: list[PlanLine] = []
     changing_days: dict[str, Days] = {}
@@ -81,7 +83,7 @@ def _preview_cascade(
         new_days: list[date] = []
         for day in days - planned_days:
             # As a plan does: a day that was never loaded is not stale, unless the change itself loads it.
-            if day in input_days or state.folder.has_day(day):
+            if day in input_days or state.has_day(day):
                 new_days.append(day)
                 lines += _day_lines(state, day, {}, is_planned=True, why=f"{name} changes")
         planned_days |= Days.of(new_days)
@@ -99,10 +101,17 @@ def _day_lines(
 ) -> Iterator[PlanLine]:
     """A line for each published partition of the day that passes, or one for the day."""
     folder = state.folder
-    names = [name for name in folder.names_of(day) if state.is_selected(name, key_filter)]
+    names = [name for name in state.names_of(day) if state.is_selected(name, key_filter)]
     if not names:
         yield PlanLine(state.table.name, str(folder.day_name(day)), is_planned, why, rows=None, bytes=None)
     for name in names:
-        file, entry = folder.file(name), state.ledger.entries.get(name)
-        rows = entry.rows if entry and entry.file == identity(file) else None
-        yield PlanLine(state.table.name, str(name), is_planned, why, rows, file.stat().st_size)
+        entry = state.entry(name)
+        rows = entry.rows if entry and state.is_known(name) else None
+        yield PlanLine(state.table.name, str(name), is_planned, why, rows, _size_of(folder.file(name)))
+
+
+def _size_of(file: Path) -> int | None:
+    """In bytes; None where somebody removed it."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_size
+    return None

@@ -18,11 +18,11 @@ from reloads.halving import attempt_by_halves
 from reloads.inspection.read_only_files import ReadOnlyFiles
 from reloads.requests.queue import RECORD_STATES
 from reloads.settings import Settings
-from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
-from reloads.warehouse.fingerprint import identity
-from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.access import state_of
+from reloads.warehouse.adoption import is_ours
 from reloads.warehouse.partitions import folder_of
+from reloads.warehouse.upgrade import open_catalog
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +34,7 @@ RECORD = """struct(
     keep_parameters boolean, cause struct("table" varchar, days varchar[], requests varchar[]),
     planned struct(days varchar[], why varchar)[], skipped struct(days varchar[], why varchar)[],
     published varchar[], unchanged varchar[], cancelled varchar[],
-    failed struct(days varchar[], error varchar, transient boolean)[],
+    failed struct(days varchar[], error varchar, transient boolean, superseded boolean)[],
     "rows" bigint, rows_before bigint, bytes bigint, seconds double,
     checks struct("check" varchar, severity varchar, days varchar[], "rows" bigint, found varchar, expected varchar)[],
     children varchar[], runs varchar[]
@@ -119,17 +119,20 @@ set lock_configuration = true;
 """What leaves the database no file system but ours. In this order: once the last two are set, nothing can be set."""
 
 
-def open_views(settings: Settings) -> duckdb.DuckDBPyConnection:
+def open_views(settings: Settings, *, query: str | None = None) -> duckdb.DuckDBPyConnection:
     """A database in memory with the views ``requests`` and ``partitions``; times are shown in UTC.
 
     What cannot be read does not hide the rest: a file that does not hold a record is left out, and a partition whose
-    file is broken has no ``rows``. Tables whose folder is broken have no partitions here.
+    file is broken has no ``rows``. Tables whose folder is broken have no partitions here. For a ``query`` that does not
+    name ``partitions`` there are none, as to list them opens the footer of every file.
     """
     import duckdb
 
     partitions: list[dict[str, Any]] = []
-    for table in Catalog.load(settings.tables).tables.values():
-        partitions += _published_partitions(settings, table)
+    tables = open_catalog(settings).tables.values()
+    if query is None or "partitions" in query.lower():
+        for table in tables:
+            partitions += _published_partitions(settings, table)
     db = duckdb.connect(":memory:")
     try:
         db.execute("set timezone = 'UTC'")
@@ -149,14 +152,16 @@ def open_views(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def _published_partitions(settings: Settings, table: Table) -> Iterator[dict[str, Any]]:
-    """What the file system and the ledger say of each published partition of a table."""
-    entries = read_ledger(settings.warehouse, table.name).entries
-    for name, file in folder_of(settings.warehouse, table).published().items():
+    """What the file system and the log say of each published partition of a table."""
+    folder = folder_of(settings.warehouse, table)
+    entries = state_of(folder).read_all().entries
+    for name, file in folder.published().items():
         try:
-            status, file_identity = file.stat(), identity(file)
+            status = file.stat()
         except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
             continue
         entry = entries.get(name)
+        making = entry.making if entry and is_ours(folder, name, entry) else None
         yield {
             "table": table.name,
             "partition": str(name),
@@ -164,8 +169,8 @@ def _published_partitions(settings: Settings, table: Table) -> Iterator[dict[str
             "keys": name.key_values,
             "bytes": status.st_size,
             "published_at": datetime.fromtimestamp(status.st_mtime, UTC).isoformat(),
-            "checked_at": entry.checked_at if entry else None,
-            "is_current": entry is not None and (entry.version, entry.file) == (table.version, file_identity),
+            "checked_at": making.made_at.isoformat() if making else None,
+            "is_current": making is not None and making.definition == table.version,
             "file": str(file),
         }
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from reloads.settings import Settings
 from reloads.tables.definition import Table
-from reloads.warehouse.history import History
+from reloads.warehouse.access import state_of
+from reloads.warehouse.adoption import find_strangers
+from reloads.warehouse.commit import Entry
+from reloads.warehouse.current_view import version_file
+from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.parquet import footers, row_counts
 from reloads.warehouse.partition_name import PartitionName
-from reloads.warehouse.partitions import folder_of
+from reloads.warehouse.partitions import TableFolder, folder_of
+from reloads.warehouse.state import State
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of one partition; without rows and requests where nothing was published."""
+    """One version of one partition; without rows and requests where nothing was published, or it cannot be read."""
 
     partition: str
     rows: int | None
@@ -29,7 +35,7 @@ class Version:
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Bytes of a table's files."""
+    """Bytes of the files of a table or of a day."""
 
     published: int
     history: int
@@ -37,49 +43,123 @@ class DiskUse:
 
 
 @dataclass(frozen=True)
-class _FileFacts:
-    """What the footer of a file says of it."""
+class _Found:
+    """A version, and its file where only the footer says which requests wrote it."""
 
-    rows: int | None = None
-    requests: tuple[str, ...] = ()
+    version: Version
+    unread: Path | None = None
 
 
 def versions(settings: Settings, table: Table, *, day: date | None = None) -> list[Version]:
-    """The versions of each partition, oldest first, the published one last."""
-    files: list[tuple[PartitionName, Path | None, datetime | None]] = []
-    for kept in History(settings.warehouse, table.name).kept():
-        files.append((kept.partition, kept.file, kept.replaced_at))
-    for name, published_file in folder_of(settings.warehouse, table).published().items():
-        files.append((name, published_file, None))
-    if day is not None:
-        files = [entry for entry in files if entry[0].day == day]
-    facts = _read_facts([file for _, file, _ in files if file])
-    versions_of_day: list[Version] = []
-    for name, file, replaced_at in files:
-        file_facts = facts.get(file, _FileFacts()) if file else _FileFacts()
-        versions_of_day.append(Version(str(name), file_facts.rows, file_facts.requests, replaced_at))
-    return sorted(versions_of_day, key=_by_partition_and_time)
+    """The versions of each partition, oldest first, the published one last.
+
+    Of one day only the commits that brought its versions are read. A file that somebody else put there is the published
+    version.
+    """
+    folder = folder_of(settings.warehouse, table)
+    state = state_of(folder)
+    snapshot = state.read_all() if day is None else state.read([day])
+    strangers = find_strangers(folder, snapshot, folder.days() if day is None else [day])
+    # A file that was moved there may be older than what it replaced.
+    last_commit_at = datetime.fromtimestamp(snapshot.head.published_ns / 10**9, UTC)
+    found: list[_Found] = []
+    for name, entry in snapshot.entries.items():
+        if folder.has_form_of(name):
+            replaced_at = max(_time_of(folder.file(name)), last_commit_at) if name in strangers else None
+            found += _versions_of(folder, state, name, entry, replaced_at)
+    for name in strangers:
+        found.append(_Found(Version(str(name), None, (), None), folder.file(name)))
+    return sorted(_read_unread(found), key=_by_partition_and_time)
+
+
+def _versions_of(
+    folder: TableFolder, state: State, name: PartitionName, entry: Entry, replaced_at: datetime | None
+) -> Iterator[_Found]:
+    """The versions of one partition, from the last one back to the oldest that is kept.
+
+    ``replaced_at`` says when the last one was replaced by a file that is not in the log, if it was.
+    """
+    current = entry
+    while True:
+        if current.version:
+            yield _find_writer(folder, state, name, current, replaced_at)
+        elif replaced_at is not None:
+            yield _Found(Version(str(name), None, (), replaced_at))
+        commit = state.log.read(current.changed)
+        if commit is None:
+            return
+        before, replaced_at = commit.before.get(name), commit.published_at
+        if before is None:
+            yield _Found(Version(str(name), None, (), replaced_at))
+            return
+        if before.version and not state.keeps(name, before.version):
+            return
+        current = before
+
+
+def _find_writer(
+    folder: TableFolder, state: State, name: PartitionName, entry: Entry, replaced_at: datetime | None
+) -> _Found:
+    """The version with the requests that wrote it, whoever put it back since."""
+    commit = state.log.read(entry.origin)
+    requests = [request for request in commit.requests if commit.serves(request, name)] if commit else []
+    version = Version(str(name), entry.rows, tuple(requests), replaced_at)
+    return _Found(version, None if commit else version_file(folder, name, entry.version))
+
+
+def _read_unread(found: Sequence[_Found]) -> Iterator[Version]:
+    """The versions, with what footers say of those whose commit is not kept, or that have none."""
+    import duckdb
+
+    files = [each.unread for each in found if each.unread]
+    rows: Mapping[Path, int] = {}
+    requests: Mapping[Path, str] = {}
+    if files:
+        with duckdb.connect(":memory:") as db:
+            rows, requests = row_counts(db, files), footers(db, files, "reloads.requests")
+    for each in found:
+        if each.unread is None:
+            yield each.version
+        else:
+            names = _parse_requests(requests.get(each.unread, "[]"))
+            yield replace(each.version, rows=rows.get(each.unread, each.version.rows), requests=names)
+
+
+def _parse_requests(text: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _time_of(file: Path) -> datetime:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
 
 def _by_partition_and_time(version: Version) -> tuple[str, datetime]:
     return version.partition, version.replaced_at or datetime.max.replace(tzinfo=UTC)
 
 
-def disk_use(settings: Settings, table: Table) -> DiskUse:
-    """What the table and its history use."""
-    published = folder_of(settings.warehouse, table).published().values()
-    return DiskUse(sum(path.stat().st_size for path in published), History(settings.warehouse, table.name).bytes())
+def disk_use(settings: Settings, table: Table, *, day: date | None = None) -> DiskUse:
+    """What the table and the versions that it replaced use, or one day of it."""
+    folder = folder_of(settings.warehouse, table)
+    names = folder.published() if day is None else folder.names_of(day)
+    versions_place = versions_folder(settings.warehouse, table.name)
+    if day is not None:
+        versions_place /= str(folder.day_name(day))
+    published: dict[int, int] = {}
+    kept: dict[int, int] = {}
+    for name in names:
+        _note_size(published, folder.file(name))
+    for path in versions_place.rglob("*.parquet"):
+        _note_size(kept, path)
+    history = sum(size for inode, size in kept.items() if inode not in published)
+    return DiskUse(sum(published.values()), history)
 
 
-def _read_facts(files: Sequence[Path]) -> dict[Path, _FileFacts]:
-    """Rows and requests of each file that can be read, by its footer."""
-    import duckdb
-
-    with duckdb.connect(":memory:") as db:
-        rows_by_file = row_counts(db, files)
-        requests_by_file = footers(db, list(rows_by_file), "reloads.requests")
-        facts: dict[Path, _FileFacts] = {}
-        for file, rows in rows_by_file.items():
-            requests = json.loads(requests_by_file.get(file, "[]"))
-            facts[file] = _FileFacts(rows, tuple(requests))
-        return facts
+def _note_size(sizes: dict[int, int], path: Path) -> None:
+    """Note the size of a file by its inode, as what an undo puts back is a second link to a version."""
+    with suppress(FileNotFoundError):  # replaced or expired just now
+        status = path.stat()
+        sizes[status.st_ino] = status.st_size

@@ -22,7 +22,6 @@ class Limits:
     partitions_per_run: int
     parallelism: int
     days_per_batch: int
-    key_slices: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def cut_batches(
     names for each record the days that it rewrites for it.
     """
     by_urgency = _sort_by_urgency(records)
-    grouping = _Grouping(records, written or {}, max_groups=max(1, GROUPS_PER_RUN // limits.key_slices))
+    grouping = _Grouping(records, written or {}, max_groups=GROUPS_PER_RUN)
     taken = grouping.take_days(by_urgency[: limits.partitions_per_run])
     batches: list[Batch] = []
     all_days_count = sum(len(group.days) for group in grouping.groups.values())
@@ -191,15 +190,11 @@ def _cut_group(group: _Group, all_days_count: int, limits: Limits) -> list[Batch
     ``all_days_count`` counts a day once for each group that it is in.
     """
     group_days = Days.of(group.days)
-    share = max(1, limits.parallelism * len(group_days) // (all_days_count * limits.key_slices))
+    share = max(1, limits.parallelism * len(group_days) // all_days_count)
     count = min(share, max(1, len(group_days) // limits.days_per_batch))
     batches: list[Batch] = []
     for days in group_days.split(count):
-        for slice_number in range(limits.key_slices):
-            partition_filter = replace(
-                group.part.partition_filter, slice_number=slice_number, slice_count=limits.key_slices
-            )
-            batches.append(Batch(days, partition_filter, group.part.parameters))
+        batches.append(Batch(days, group.part.partition_filter, group.part.parameters))
     return batches
 
 

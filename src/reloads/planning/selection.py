@@ -15,7 +15,7 @@ from datetime import date, datetime
 
 from reloads.days import Days
 from reloads.planning.parts import Part, WrittenParameters, named_part
-from reloads.planning.staleness import MISSING, TableState
+from reloads.planning.staleness import GONE, MISSING, TableState
 from reloads.requests.record import Record
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -57,8 +57,10 @@ def written_parameters(selections: Sequence[Selection], state: TableState) -> di
 
 
 def read_state(settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record]) -> TableState:
-    """The state of the days that these records choose from; a record that asks for all days chooses from none."""
-    days = Days.union(record.outstanding for record in records if record.only != "all")
+    """The state of the days that these records choose from, or whose parameters they keep."""
+    has_parameters = bool(table.settings.parameters)
+    looked_at = [each for each in records if each.only != "all" or (has_parameters and each.keeps_parameters)]
+    days = Days.union(record.outstanding for record in looked_at)
     inputs = catalog.all_inputs(table)
     return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs)
 
@@ -85,7 +87,7 @@ def _as_days(by_reason: Mapping[str, Sequence[date]]) -> dict[str, Days]:
 
 def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
     if record.only == "missing":
-        return None if why == MISSING else PRESENT
+        return None if why in (MISSING, GONE) else PRESENT
     if why == MISSING:
         # A day that was never loaded is not stale. But it follows an input's day that was loaded just now.
         is_caused = record.cause is not None and day in record.cause.days

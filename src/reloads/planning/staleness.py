@@ -1,12 +1,13 @@
 """Whether a day needs rewriting: it is missing, or stale, or neither.
 
-A day is stale if its query or settings changed since it was written, if an input's partition that it depends on is
-another than the one that was read, or if it is not known what it was made from. No partition is read to find that out.
+A day is stale if its query or settings changed since it was written, if an input's partition that it depends on changed
+in a later commit than the one up to which the input was read, or if it is not known what it was made from. No partition
+is read to find that out, and no times are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -18,53 +19,77 @@ from reloads.partition_filter import KeyFilter
 from reloads.planning.parts import WrittenParameters
 from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
-from reloads.warehouse.fingerprint import digest, identities, identity
-from reloads.warehouse.ledger import Entry, Ledger, read_ledger
+from reloads.warehouse.access import state_of
+from reloads.warehouse.adoption import find_strangers
+from reloads.warehouse.commit import Entry, Making, Point
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
+from reloads.warehouse.state import Snapshot
 
 MISSING = "it is missing"
 UNKNOWN = "it is not known what it was made from"
 OUTDATED = "the query or its settings changed"
-GONE = "a partition of it is gone"
+GONE = "a file of it is gone"
 
 
 @dataclass(frozen=True)
 class TableState:
-    """What is published of a table now, and what its ledger says."""
+    """What the log says of some days of a table and of what they depend on, and what lies there."""
 
     table: Table
     folder: TableFolder
-    ledger: Ledger
-    identities: Mapping[str, Mapping[date, tuple[str, ...]]]
-    """By input, the files that are published now."""
+    days: Days
+    published: Snapshot
+    inputs: Mapping[str, Snapshot]
 
     @classmethod
     def at(cls, table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table]) -> TableState:
         """Look at these days of the table and at what they depend on."""
-        input_identities: dict[str, Mapping[date, tuple[str, ...]]] = {}
+        snapshots: dict[str, Snapshot] = {}
         for name, window in table.inputs.items():
-            input_identities[name] = identities(folder_of(warehouse, inputs[name]), input_days(days, window))
-        return cls(table, folder_of(warehouse, table), read_ledger(warehouse, table.name), input_identities)
+            snapshots[name] = state_of(folder_of(warehouse, inputs[name])).read(input_days(days, window))
+        folder = folder_of(warehouse, table)
+        return cls(table, folder, days, state_of(folder).read(days), snapshots)
+
+    def names_of(self, day: date) -> list[PartitionName]:
+        """The partitions of the day that have rows, by the log, or whose file somebody else put there."""
+        names = set(self._strangers_by_day.get(day, ()))
+        for name, entry in self.published.of_day(day).items():
+            if entry.version and self.folder.has_form_of(name):
+                names.add(name)
+        return sorted(names, key=str)
+
+    def has_day(self, day: date) -> bool:
+        """Whether the day was ever loaded, with rows or without, and was not taken back."""
+        return bool(self.names_of(day)) or self._making_of_day(day) is not None
+
+    def entry(self, name: PartitionName) -> Entry | None:
+        """What the log says of a partition."""
+        return self.published.of_day(name.day).get(name)
+
+    def is_known(self, name: PartitionName) -> bool:
+        """Whether the partition's file is the one that the log speaks of; somebody else may have replaced it."""
+        return self.entry(name) is not None and name not in self._strangers
 
     def why(self, day: date, key_filter: KeyFilter | None = None, *, is_partly_enough: bool = False) -> str | None:
         """Why the day, or what ``key_filter`` takes of it, is to be rewritten; None if it is as it should be.
 
-        It is missing if a value of the filter has no partition; where some of it is enough, if no value has one.
+        It is missing if it was never loaded, or a value of the filter has no partition; where some of it is enough, if
+        no value has one. What was loaded, and whose file somebody removed, is gone.
         """
         if not self.folder.keys:
             return self._why_partition(self.folder.day_name(day))
-        names = [name for name in self.folder.names_of(day) if self.is_selected(name, key_filter or {})]
+        names = [name for name in self.names_of(day) if self.is_selected(name, key_filter or {})]
         if self._is_missing(day, names, key_filter, is_partly_enough=is_partly_enough):
             return MISSING
-        why = self._why_first(names)
-        return why if why or key_filter else self._why_day(day, names)
+        why = self._why_partitions(names)
+        return why if why or key_filter else self._why_day(day)
 
     def _is_missing(
         self, day: date, names: Sequence[PartitionName], key_filter: KeyFilter | None, *, is_partly_enough: bool
     ) -> bool:
-        """Whether the day was never published, or values of the filter have no partition among ``names``."""
-        if not self.folder.has_day(day):
+        """Whether the day was never published, or values of the filter have none of these partitions."""
+        if not self.has_day(day):
             return True
         if not key_filter:
             return False
@@ -79,77 +104,79 @@ class TableState:
         """The parameters with which the day and its partitions were written; none where that is not known."""
         of_partitions: list[tuple[Mapping[str, str], Mapping[str, Any]]] = []
         if self.folder.keys:
-            for name in self.folder.names_of(day):
-                entry = self.ledger.entries.get(name)
-                if entry:
-                    of_partitions.append((name.key_values, self._declared(entry)))
-        entries_of_whole = [self.ledger.entries.get(self.folder.day_name(day)), *self._slice_entries(day)]
-        newest = max(filter(None, entries_of_whole), key=lambda entry: entry.checked_at, default=None)
-        return WrittenParameters(self._declared(newest) if newest else {}, tuple(of_partitions))
+            for name in self.names_of(day):
+                entry = self.entry(name)
+                of_partitions.append((name.key_values, self._declared(entry.making if entry else None)))
+        return WrittenParameters(self._declared(self._making_of_day(day)), tuple(of_partitions))
 
-    def _declared(self, entry: Entry) -> Mapping[str, Any]:
-        """The parameters of an entry that the table still has."""
+    def _making_of_day(self, day: date) -> Making | None:
+        entry = self.entry(self.folder.day_name(day))
+        return entry.making if entry and (entry.version or self.folder.keys) else None
+
+    def _declared(self, making: Making | None) -> Mapping[str, Any]:
+        """The parameters of a making that the table still has."""
         declared = self.table.settings.parameters
-        return {key: value for key, value in entry.parameters.items() if key in declared}
+        return {key: value for key, value in making.parameters.items() if key in declared} if making else {}
 
-    def _why_first(self, names: Sequence[PartitionName]) -> str | None:
-        """The first reason that one of these partitions gives."""
+    def _why_partitions(self, names: Sequence[PartitionName]) -> str | None:
+        """That one of these partitions is gone, or else the first reason that one of them gives."""
+        first: str | None = None
         for name in names:
             why = self._why_partition(name)
-            if why:
-                return why
-        return None
+            if why == GONE:
+                return GONE
+            first = first or why
+        return first
 
     def _why_partition(self, name: PartitionName) -> str | None:
-        try:
-            published = identity(self.folder.file(name))
-        except (FileNotFoundError, NotADirectoryError):
-            return MISSING
-        entry = self.ledger.entries.get(name)
-        if entry is None or entry.file != published:
+        entry = self.entry(name)
+        if not self.folder.file(name).is_file():
+            return GONE if entry and entry.version else MISSING
+        if entry is None or not entry.version or name in self._strangers:
             return UNKNOWN
-        return self._why_entry(name.day, entry)
+        return self._why_making(name.day, entry.making)
 
-    def _why_day(self, day: date, published: Sequence[PartitionName]) -> str | None:
-        """As of the last time that all keys of the day were rewritten, at once or slice by slice."""
-        if self._entered_partitions.get(self.folder.day_name(day), set()).difference(published):
-            return GONE
-        day_entry = self.ledger.entries.get(self.folder.day_name(day))
-        if day_entry and not self._why_entry(day, day_entry):
-            return None
-        for entry in list(self._slice_entries(day)) or [day_entry]:
-            why = self._why_entry(day, entry) if entry else UNKNOWN
-            if why:
-                return why
-        return None
+    def _why_day(self, day: date) -> str | None:
+        """As of the last time that all keys of the day were rewritten."""
+        if day in self._strangers_by_day:
+            return UNKNOWN
+        return self._why_making(day, self._making_of_day(day))
 
-    def _slice_entries(self, day: date) -> Iterator[Entry | None]:
-        slice_count = self.table.settings.key_slices
-        if slice_count > 1:
-            for number in range(slice_count):
-                yield self.ledger.entries.get(self.folder.slice_name(day, number, slice_count))
-
-    def _why_entry(self, day: date, entry: Entry) -> str | None:
-        if entry.version != self.table.version:
+    def _why_making(self, day: date, making: Making | None) -> str | None:
+        if making is None:
+            return UNKNOWN
+        if making.definition != self.table.version:
             return OUTDATED
         for name, window in self.table.inputs.items():
-            if (name, day) not in self._digests:
-                self._digests[name, day] = digest(self.identities[name], day, window)
-            if entry.inputs.get(name) != self._digests[name, day]:
+            if not making.inputs.get(name, Point()).includes(self._last_change(name, day, window)):
                 return f"{name} changed"
         return None
 
-    @cached_property
-    def _entered_partitions(self) -> Mapping[PartitionName, set[PartitionName]]:
-        """The partitions in the ledger of a table with keys, by the name of their day."""
-        partitions: dict[PartitionName, set[PartitionName]] = {}
-        for name in self.ledger.entries:
-            if isinstance(name, PartitionName) and not name.is_of_day:
-                partitions.setdefault(name.day_name, set()).add(name)
-        return partitions
+    def _last_change(self, name: str, day: date, window: int) -> Point:
+        """The last commit that changed what the day depends on; where nothing ever did, one that everybody has read."""
+        if (name, day) not in self._last_changes:
+            snapshot, last = self.inputs[name], 0
+            for input_day in input_days(Days.of([day]), window):
+                for entry in snapshot.of_day(input_day).values():
+                    last = max(last, entry.changed)
+            self._last_changes[name, day] = last
+        last, head = self._last_changes[name, day], self.inputs[name].head
+        return Point(head.point.log, last) if last else Point()
 
     @cached_property
-    def _digests(self) -> dict[tuple[str, date], str]:
+    def _strangers(self) -> frozenset[PartitionName]:
+        """The partitions whose file somebody else put there."""
+        return frozenset(find_strangers(self.folder, self.published, self.days))
+
+    @cached_property
+    def _strangers_by_day(self) -> Mapping[date, list[PartitionName]]:
+        names: dict[date, list[PartitionName]] = {}
+        for name in self._strangers:
+            names.setdefault(name.day, []).append(name)
+        return names
+
+    @cached_property
+    def _last_changes(self) -> dict[tuple[str, date], int]:
         """Of the inputs, for each day; a day of a table with keys is asked for once for each of them."""
         return {}
 

@@ -7,7 +7,7 @@ requests does not become a burst of events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Self
@@ -69,11 +69,18 @@ def look_again_extra(table: str) -> dict[str, Any]:
     return {"table": table, "request": LOOK_AGAIN}
 
 
-def publication_extra(table: str, days: Days) -> dict[str, Any]:
-    """The extra of the event on ``warehouse/<table>`` that says which partitions were published."""
+def publication_extra(table: str, days: Days, *, requests: Sequence[str], rows: int, commit: str) -> dict[str, Any]:
+    """The extra of the event on ``warehouse/<table>`` that says which partitions changed.
+
+    It names the first of the ``requests`` that changed them, and counts all.
+    """
     return {
         "table": table,
         "start_date": str(days.ranges[0].first),
         "end_date": str(days.ranges[-1].last),
         "ranges": days.texts(),
+        "rows": rows,
+        "request": requests[0] if requests else None,
+        "requests": len(requests),
+        "commit": commit,
     }

@@ -18,6 +18,7 @@ from reloads.requests.neglect import attend, find_neglected
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest, check_request, parse_request
+from reloads.requests.untold import attend_untold, find_untold
 from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -42,6 +43,8 @@ class Intake:
     refusals: tuple[str, ...] = ()
     """A sentence for each file rejected, and for a form that cannot be accepted."""
     files: ProcessedFiles = field(default_factory=ProcessedFiles)
+    untold: tuple[str, ...] = ()
+    """Tables that are not announced, and whose DAG is to run because Airflow is to be told what was published."""
 
 
 def collect_requests(
@@ -76,7 +79,13 @@ def collect_requests(
         files = _process_files(settings, queue, catalog, now, refusals)
         accepted += files.accepted
         neglected = _collect_neglected(settings, queue, catalog, accepted, now)
-        return Intake(tuple(announce([*accepted, *neglected])), tuple(refusals), files)
+        announcements = announce([*accepted, *neglected])
+        announced = {announcement.table for announcement in announcements}
+        untold = [name for name in find_untold(queue.landing, now=now) if catalog.is_loadable(name)]
+        for name in untold:
+            attend_untold(queue.landing, name)
+        rest = tuple(name for name in untold if name not in announced)
+        return Intake(tuple(announcements), tuple(refusals), files, rest)
 
 
 def _process_files(

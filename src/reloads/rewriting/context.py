@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from functools import cached_property
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reloads.batch import Batch
 from reloads.days import Days
-from reloads.rewriting.inputs import Snapshot
 from reloads.rewriting.stage import Stage
+from reloads.rewriting.strangers import KEY_TYPES
 from reloads.tables.definition import Table
-from reloads.warehouse.ledger import Entry
+from reloads.warehouse.commit import Making
+from reloads.warehouse.current_view import version_file
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.state import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
+
+    from reloads.rewriting.linked_inputs import LinkedInput
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class BatchContext:
     provenance: Provenance
     stage: Stage
     target: TableFolder
-    snapshots: Mapping[str, Snapshot]
+    published: Snapshot
+    """What the log says of the days, as of before anything was read for the batch."""
+    linked: Mapping[str, LinkedInput]
     columns: Mapping[str, str]
     """Of the query's result, with their SQL types."""
     find_wanted_days: Callable[[], Days]
@@ -69,43 +74,48 @@ class BatchContext:
         """The database of the batch, with its inputs and parameters."""
         return self.stage.db
 
-    def select_partitions(self, names: Iterable[PartitionName]) -> set[PartitionName]:
+    def select_partitions(self, names: Collection[PartitionName]) -> set[PartitionName]:
         """Those of these partitions that pass the partition filter of the batch."""
         names_by_text = {str(name): name for name in names}
         key_values = {text: tuple(name.key_values.values()) for text, name in names_by_text.items()}
         passing = self.batch.partition_filter.select(self.db, key_values, self.table.settings.keys)
         return {names_by_text[text] for text in passing}
 
-    def build_entry(self, day: date, rows: int) -> Entry:
-        """The ledger's entry of a partition, or of a whole day or a slice of it, that was rewritten now."""
-        return Entry(
-            version=self.table.version,
-            inputs=self._input_digests(day),
-            checked_at=self.provenance.written_at.isoformat(timespec="seconds"),
-            rows=rows,
+    def published_names(self, days: Days) -> list[PartitionName]:
+        """The partitions of these days that have rows and that the batch replaces, as of when it began."""
+        names: list[PartitionName] = []
+        for name, entry in self.published.entries.items():
+            if entry.version and name.day in days and self.target.has_form_of(name):
+                names.append(name)
+        return sorted(self.select_partitions(names), key=str)
+
+    def version_of(self, name: PartitionName) -> Path:
+        """The file of a published partition."""
+        return version_file(self.target, name, self.published.entries[name].version)
+
+    def build_making(self) -> Making:
+        """What the partitions of the batch are made from."""
+        return Making(
+            definition=self.table.version,
+            inputs={name: linked.point for name, linked in self.linked.items()},
             parameters=json.loads(json.dumps(self.batch.parameters, default=str)),
             run=self.provenance.run,
+            made_at=self.provenance.written_at,
         )
 
-    def _input_digests(self, day: date) -> dict[str, str]:
-        if day not in self._digests:
-            self._digests[day] = {name: snapshot.digest(day) for name, snapshot in self.snapshots.items()}
-        return self._digests[day]
 
-    @cached_property
-    def _digests(self) -> dict[date, dict[str, str]]:
-        """Of the inputs, by day: computed once a day, which may have thousands of partitions."""
-        return {}
-
-
-def build_footer(table: Table, batch: Batch, provenance: Provenance) -> dict[str, str]:
+def build_footer(table: Table, batch: Batch, provenance: Provenance, key_types: Mapping[str, str]) -> dict[str, str]:
     """The key-value metadata of each file."""
-    parameters = {"reloads.parameters": json.dumps(dict(batch.parameters), default=str)} if batch.parameters else {}
+    notes: dict[str, str] = {}
+    if batch.parameters:
+        notes["reloads.parameters"] = json.dumps(dict(batch.parameters), default=str)
+    if key_types:
+        notes[KEY_TYPES] = json.dumps(dict(key_types))
     return {
         "reloads.table": table.name,
         "reloads.requests": json.dumps(list(batch.requests)),
         "reloads.run": provenance.run,
         "reloads.written_at": provenance.written_at.isoformat(timespec="seconds"),
         "reloads.query_version": table.version,
-        **parameters,
+        **notes,
     }

@@ -1,15 +1,15 @@
 """Rewriting a batch: its partitions are written, validated and compared, and those that changed are published.
 
 If the query fails, the batch is halved until the failing days are known; the others are published, and the failing ones
-keep their files.
+keep their files. Days that another run published meanwhile are rewritten again, for as long as somebody waits for them.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -18,23 +18,36 @@ from reloads.days import Days
 from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError
 from reloads.halving import attempt_by_halves
 from reloads.outcome import Failure, Outcome
-from reloads.rewriting.content import are_comparable, take_fingerprints
 from reloads.rewriting.context import BatchContext, Locations, Provenance, build_footer
 from reloads.rewriting.engine import Engine, Share, connect
-from reloads.rewriting.inputs import create_inputs, set_parameters, take_snapshots
-from reloads.rewriting.publication import Comparison, build_publication
+from reloads.rewriting.inputs import create_inputs, set_parameters
+from reloads.rewriting.linked_inputs import link_inputs
+from reloads.rewriting.publication import build_publication, compare
+from reloads.rewriting.report import report
 from reloads.rewriting.schema import query_columns
-from reloads.rewriting.stage import Stage, Staged
+from reloads.rewriting.stage import Stage
+from reloads.rewriting.strangers import read_with_strangers
 from reloads.rewriting.validation import check_schema, validate_rows
 from reloads.tables.definition import Table
-from reloads.warehouse.fingerprint import identity_or_none
-from reloads.warehouse.history import History
-from reloads.warehouse.ledger import read_ledger
-from reloads.warehouse.parquet import footers, row_counts
-from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.access import state_of
+from reloads.warehouse.parquet import row_counts
 from reloads.warehouse.partitions import folder_of
-from reloads.warehouse.publish import publish
+from reloads.warehouse.publication import Published
+from reloads.warehouse.publishing import publish
 from reloads.warehouse.staging import staging_folder
+
+ROUNDS = 5
+"""So often days that others publish at the same time are rewritten again."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Who still waits for the days of a batch, asked anew each time, as people change their minds."""
+
+    find_wanted_days: Callable[[], Days]
+    """Those that nobody has given up."""
+    find_open_days: Callable[[], Days]
+    """Those that no run has ended."""
 
 
 def rewrite_batch(
@@ -44,39 +57,45 @@ def rewrite_batch(
     place: Locations,
     share: Share,
     provenance: Provenance,
-    find_wanted_days: Callable[[], Days] | None = None,
+    wishes: Wishes | None = None,
 ) -> Outcome:
     """Rewrite the partitions of the batch and publish those that changed.
 
-    Days that ``find_wanted_days`` does not name any more once they are written are cancelled: they keep their files.
-    Never raises for what a query, data or a disk can do: that stands in the outcome. An error of the environment fails
-    the days not yet published and may be ``transient``.
+    Days that nobody wants any more once they are written are cancelled: they keep their files. Never raises for what a
+    query, data or a disk can do: that stands in the outcome. An error of the environment fails the days not yet
+    published and may be ``transient``.
     """
     begun = time.monotonic()
-
-    def find_all_days() -> Days:
-        return batch.days
+    wishes = wishes or Wishes(lambda: batch.days, lambda: batch.days)
 
     def attempt(days: Sequence[date]) -> Outcome:
         part = replace(batch, days=Days.of(days))
-        return _rewrite_in_own_staging(part, table, place, share, provenance, find_wanted_days or find_all_days)
+        return _rewrite_in_own_staging(part, table, place, share, provenance, wishes)
 
-    # An input that cannot be read fails the days that depend on it, not the others.
-    outcomes = attempt_by_halves(list(batch.days), attempt, retry_on=InputError, give_up=_fail_day)
-    outcome = sum(outcomes, start=Outcome())
+    outcome, remaining = Outcome(), batch.days
+    for _ in range(ROUNDS):
+        # An input that cannot be read fails the days that depend on it, not the others.
+        outcomes = attempt_by_halves(list(remaining), attempt, retry_on=InputError, give_up=_fail_day)
+        outcome = sum(outcomes, start=outcome.of_days(batch.days - remaining))
+        remaining = Days.union(failure.days for failure in outcome.failed if failure.superseded)
+        remaining &= wishes.find_open_days()
+        if not remaining:
+            break
+    told = report(state_of(folder_of(place.warehouse, table)), batch, outcome.unchanged, run=provenance.run)
     seconds = round(time.monotonic() - begun, 3)
-    return outcome.model_copy(update={"seconds": seconds, "failed": _merge_failures(outcome.failed)})
+    failed = _merge_failures(outcome.failed)
+    return told.model_copy(
+        update={"seconds": seconds, "failed": failed, "cancelled": outcome.cancelled, "checks": outcome.checks}
+    )
 
 
 def _rewrite_in_own_staging(
-    batch: Batch,
-    table: Table,
-    place: Locations,
-    share: Share,
-    provenance: Provenance,
-    find_wanted_days: Callable[[], Days],
+    batch: Batch, table: Table, place: Locations, share: Share, provenance: Provenance, wishes: Wishes
 ) -> Outcome:
-    """Rewrite these days with a staging folder and a database of their own; raises ``InputError`` only."""
+    """Rewrite these days with a staging folder and a database of their own; raises ``InputError`` only.
+
+    The days that are as they should be stand in the outcome as unchanged.
+    """
     try:
         with (
             staging_folder(place.warehouse, table.name) as folder,
@@ -84,7 +103,7 @@ def _rewrite_in_own_staging(
                 table, source=place.source, spill=folder / "spill", share=share, time_zone=place.time_zone
             ) as engine,
         ):
-            return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder, find_wanted_days))
+            return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder, wishes))
     except InputError:
         raise
     except ReloadsError as error:
@@ -98,21 +117,27 @@ def _open_context(
     provenance: Provenance,
     engine: Engine,
     folder: Path,
-    find_wanted_days: Callable[[], Days],
+    wishes: Wishes,
 ) -> BatchContext:
     """The batch with its inputs linked, its parameters set and its columns looked at."""
     _check_keys(batch, table)
     target = folder_of(place.warehouse, table)
-    target.refuse_other_layout()
-    snapshots = take_snapshots(
-        table, batch.days, warehouse=place.warehouse, inputs=place.inputs, folder=folder / "inputs"
-    )
-    create_inputs(engine, snapshots, warehouse=place.warehouse, inputs=place.inputs)
+    head = state_of(target).read_head()
+    if (head.day_column, head.keys) != (target.day_column, target.keys):
+        # To look for what lies there by other columns lists all days. While the columns stay, none of ours does.
+        target.refuse_other_layout()
+    # Before anything is read for it: what is published after that was not seen by the query.
+    published = read_with_strangers(engine.db, target, batch.days, run=provenance.run, now=provenance.written_at)
+    linked = link_inputs(engine.db, table, batch.days, place=place, folder=folder / "inputs", provenance=provenance)
+    create_inputs(engine, linked, warehouse=place.warehouse, inputs=place.inputs)
     set_parameters(engine.db, table, batch.parameters)
     types = query_columns(engine, table)
-    stage = Stage(table, batch.partition_filter, build_footer(table, batch, provenance), engine.db, folder)
+    footer = build_footer(table, batch, provenance, {key: types[key] for key in table.settings.keys})
+    stage = Stage(table, batch.partition_filter, footer, engine.db, folder)
     stage.refuse_rows_without_day(batch.days)
-    return BatchContext(table, batch, place, provenance, stage, target, snapshots, types, find_wanted_days)
+    return BatchContext(
+        table, batch, place, provenance, stage, target, published, linked, types, wishes.find_wanted_days
+    )
 
 
 def _check_keys(batch: Batch, table: Table) -> None:
@@ -135,22 +160,28 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
     """Write, validate, compare and publish; raises ``QueryError`` where fewer days may do better."""
     try:
         staged = context.stage.write(days)
-        fit = check_schema(context, staged)
-        rows_before = _count_rows_before(context, days)
-        readable = [name for name, rows in rows_before.items() if rows is not None]
+        columns = check_schema(context, staged)
+        versions = {name: context.version_of(name) for name in context.published_names(days)}
+        rows_by_version = row_counts(context.db, list(versions.values()))
+        readable = [name for name, path in versions.items() if path in rows_by_version]
         check_results, refused = validate_rows(context, days, staged, readable)
         valid_days = days - Days.union(failure.days for failure in refused)
-        # As late as can be: a batch of a year publishes at its end, and may be given up in the minutes before.
-        cancelled = valid_days - context.find_wanted_days()
-        valid_days -= cancelled
-        comparison = _compare(context, valid_days, staged, rows_before)
-        # Before publishing, which must not fail for an act that cannot be read after it has replaced files.
-        earlier = _published_by_earlier_try(context, comparison)
-        not_replaced = publish(context.target, build_publication(context, comparison, fit))
-        outcome = _build_outcome(comparison, earlier, not_replaced)
-        return outcome.model_copy(
-            update={"failed": (*refused, *outcome.failed), "cancelled": cancelled, "checks": check_results}
-        )
+        valid = {name: file for name, file in staged.items() if name.day in valid_days}
+        comparison = compare(context, valid, rows_by_version)
+        cancelled = Days()
+
+        def find_wanted(days_to_publish: Days) -> Days:
+            # As late as can be: a batch of a year publishes at its end, and may be given up in the minutes before.
+            nonlocal cancelled
+            cancelled = days_to_publish - context.find_wanted_days()
+            return days_to_publish - cancelled
+
+        publication = build_publication(context, valid_days, comparison, columns)
+        published = publish(context.target, publication, wanted=find_wanted)
+        cancelled &= valid_days
+        failed = (*refused, *_tell_kept(published))
+        done = valid_days - cancelled - Days.union(failure.days for failure in failed)
+        return Outcome(unchanged=done, failed=failed, cancelled=cancelled, checks=check_results)
     except (OperatorError, FitError) as error:
         return _fail(days, error)
     except QueryError:
@@ -159,120 +190,14 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         raise
 
 
-def _count_rows_before(context: BatchContext, days: Days) -> dict[PartitionName, int | None]:
-    """The published partitions that the batch replaces, with their rows; None where a file cannot be read."""
-    published: list[PartitionName] = []
-    for day in days:
-        published += context.target.names_of(day)
-    names = sorted(context.select_partitions(published), key=str)
-    counts = row_counts(context.db, [context.target.file(name) for name in names])
-    return {name: counts.get(context.target.file(name)) for name in names}
-
-
-def _compare(
-    context: BatchContext,
-    days: Days,
-    staged: Mapping[PartitionName, Staged],
-    rows_before: Mapping[PartitionName, int | None],
-) -> Comparison:
-    """Find the partitions of ``days`` that came out as they are published."""
-    staged = {name: file for name, file in staged.items() if name.day in days}
-    rows_before = {name: rows for name, rows in rows_before.items() if name.day in days}
-    identities: dict[PartitionName, str | None] = {}
-    for name in staged:
-        if rows_before.get(name) is not None:
-            # Looked at before the content is compared: a file that is replaced meanwhile is found out when publishing.
-            identities[name] = identity_or_none(context.target.file(name))
-    staged_files = [file.path for file in staged.values()]
-    fingerprints = take_fingerprints(context.db, staged_files, order_by=context.table.settings.order_by)
-    contents = {name: fingerprints.get(file.path, "") for name, file in staged.items()}
-    same_rows = {name: identities[name] for name in identities if rows_before[name] == staged[name].rows}
-    unchanged_names = _find_unchanged(context, contents, same_rows)
-    return Comparison(
-        days=days,
-        staged=staged,
-        contents=contents,
-        rows_before=rows_before,
-        unchanged={name: identities[name] for name in unchanged_names},
-        unchanged_runs=_read_runs(context, unchanged_names),
-    )
-
-
-def _find_unchanged(
-    context: BatchContext, contents: Mapping[PartitionName, str], identities: Mapping[PartitionName, str | None]
-) -> list[PartitionName]:
-    """The partitions whose published files, which have these identities, hold the content that was staged."""
-    entries = read_ledger(context.place.warehouse, context.table.name).entries
-    published: dict[PartitionName, str] = {}
-    unknown: dict[PartitionName, Path] = {}
-    for name, identity in identities.items():
-        entry = entries.get(name)
-        if entry and entry.file == identity and are_comparable(entry.content, contents[name]):
-            published[name] = entry.content
-        else:
-            unknown[name] = context.target.file(name)
-    # The files of another version, or that somebody else put there, are read once.
-    order_by = context.table.settings.order_by
-    fingerprints = take_fingerprints(context.db, list(unknown.values()), order_by=order_by)
-    published |= {name: fingerprints.get(file, "") for name, file in unknown.items()}
-    return [name for name, content in published.items() if content and content == contents[name]]
-
-
-def _read_runs(context: BatchContext, names: Collection[PartitionName]) -> dict[PartitionName, str]:
-    """Which run published each of these partitions, by their footers."""
-    runs = footers(context.db, [context.target.file(name) for name in names], "reloads.run")
-    return {name: runs.get(context.target.file(name), "") for name in names}
-
-
-def _build_outcome(
-    comparison: Comparison, earlier: Collection[PartitionName], not_replaced: Mapping[PartitionName, str]
-) -> Outcome:
-    """The outcome after publishing, where some partitions could not be replaced."""
-    changed = {*comparison.changes, *earlier}
-    failed_days = Days.of(name.day for name in not_replaced)
-    published = Days.of(name.day for name in changed) - failed_days
-    rows: dict[PartitionName, int] = {}
-    sizes: dict[PartitionName, int] = {}
-    for name, staged in comparison.staged.items():
-        if name.day not in failed_days:
-            rows[name] = staged.rows
-            sizes[name] = staged.bytes
+def _tell_kept(published: Published) -> tuple[Failure, ...]:
+    """The failures of the days of which partitions kept their files."""
     failures: list[Failure] = []
-    for name, error in not_replaced.items():
-        failures.append(Failure(days=Days.of([name.day]), error=error, transient=True))
-    return Outcome(
-        published=published,
-        unchanged=comparison.days - published - failed_days,
-        failed=tuple(failures),
-        rows=_sum_by_day(rows),
-        bytes=_sum_by_day(sizes),
-        rows_before=_sum_by_day({name: count or 0 for name, count in comparison.rows_before.items()}),
-    )
-
-
-def _published_by_earlier_try(context: BatchContext, comparison: Comparison) -> set[PartitionName]:
-    """The partitions that an earlier try of this run published or removed.
-
-    The run did so, although this try found them unchanged. What it removed is known as far as history is kept.
-    """
-    run, target = context.provenance.run, context.target
-    published = {name for name, publishing_run in comparison.unchanged_runs.items() if publishing_run == run}
-    if context.table.settings.keys:
-        days = set(comparison.days)
-
-        def is_gone(name: PartitionName) -> bool:
-            return name.day in days and name not in comparison.staged and target.has_form_of(name)
-
-        published |= History(target.warehouse, target.table).replaced_by(run, of=is_gone)
-    return published
-
-
-def _sum_by_day(counts: Mapping[PartitionName, int]) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for name, count in counts.items():
-        day = str(name.day)
-        sums[day] = sums.get(day, 0) + count
-    return sums
+    for name, sentence in published.kept.items():
+        # Also by another try of this batch, which may have read its inputs earlier and been taken for dead since.
+        is_superseded = name in published.superseded
+        failures.append(Failure(days=Days.of([name.day]), error=sentence, transient=True, superseded=is_superseded))
+    return tuple(failures)
 
 
 def _fail_day(day: date, error: Exception) -> Outcome:
@@ -289,11 +214,9 @@ def _fail(days: Days, error: Exception) -> Outcome:
 
 def _merge_failures(failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
     """One failure for each message, with all its days."""
-    days_by_error: dict[tuple[str, bool], Days] = {}
+    merged: dict[tuple[str, bool], Failure] = {}
     for failure in failures:
         key = (failure.error, failure.transient)
-        days_by_error[key] = days_by_error.get(key, Days()) | failure.days
-    merged: list[Failure] = []
-    for (error, transient), days in days_by_error.items():
-        merged.append(Failure(days=days, error=error, transient=transient))
-    return tuple(merged)
+        days = merged[key].days | failure.days if key in merged else failure.days
+        merged[key] = failure.model_copy(update={"days": days})
+    return tuple(merged.values())

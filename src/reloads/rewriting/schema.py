@@ -6,6 +6,7 @@ Neither the order of columns counts nor whether they may hold NULL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,9 +14,9 @@ from reloads.errors import FitError, OperatorError, QueryError
 from reloads.rewriting.engine import Engine
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
-from reloads.warehouse.ledger import Ledger
 from reloads.warehouse.parquet import pattern
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.state import Head
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,19 +39,20 @@ def columns_of(db: duckdb.DuckDBPyConnection, file: Path) -> dict[str, str]:
     return describe_columns(db, "from read_parquet($1, hive_partitioning = false)", pattern(file))
 
 
-def published_columns(db: duckdb.DuckDBPyConnection, ledger: Ledger, target: TableFolder) -> dict[str, str]:
-    """The columns of the published table: those in the ledger, or else those of its newest readable file."""
+def published_columns(db: duckdb.DuckDBPyConnection, head: Head, folder: TableFolder) -> dict[str, str]:
+    """The columns of the published table and their SQL types; none where nothing is published.
+
+    Where the log was lost, they are those of the newest file that can be read.
+    """
     import duckdb
 
-    if target.is_empty():
+    if folder.is_empty():
         return {}
-    if ledger.columns:
-        return dict(ledger.columns)
-    for file in target.newest_first():
-        try:
-            return columns_of(db, file)
-        except duckdb.Error:
-            continue
+    if head.columns:
+        return dict(head.columns)
+    for name in folder.newest_first():
+        with suppress(duckdb.Error):
+            return columns_of(db, folder.file(name))
     return {}
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LONGEST_NAME = 220
-"""In bytes, of a name as the history writes it: a file name of 255 bytes also holds a time and an ending."""
+"""In bytes, of a partition's name as one escaped text. File systems take 255 bytes for each folder of it."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,20 @@ class Stage:
         """
         settings, folder = self.table.settings, self.place(days)
         partition_columns = ", ".join(map(quote_name, [settings.day_column, *settings.keys]))
-        query, values = self._query(days)
         staged: dict[PartitionName, Staged] = {}
-        for path, rows, size, _, _, key_values, *_ in self._copy(
-            query, values, folder, f"partition_by ({partition_columns}),"
-        ):
-            name = PartitionName.parse(str(Path(path).parent.relative_to(folder)))
-            self._refuse_bad_key(name, [key_values[key] for key in settings.keys])
-            if name in staged or name.day not in days:
-                raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
-            staged[name] = Staged(Path(path), rows, size)
+        # A slice has fewer partitions open at once, and so takes less memory.
+        for number in range(settings.key_slices):
+            part = replace(self.partition_filter, slice_number=number, slice_count=settings.key_slices)
+            query, values = self._query(days, part)
+            # The slices have no folder in common.
+            options = f"partition_by ({partition_columns}), {'overwrite_or_ignore true,' if number else ''}"
+            rows_written = self._copy(query, values, folder, options)
+            for path, rows, size, _, _, key_values, *_ in rows_written:
+                name = PartitionName.parse(str(Path(path).parent.relative_to(folder)))
+                self._refuse_bad_key(name, [key_values[key] for key in settings.keys])
+                if name in staged or name.day not in days:
+                    raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
+                staged[name] = Staged(Path(path), rows, size)
         self._restore_order(staged)
         if not settings.keys:
             staged |= self._write_empty(days, staged, folder)
@@ -115,12 +118,6 @@ class Stage:
             f"{self.table.settings.day_column} is NULL; give each row a day, or leave it out by a condition"
         )
 
-    def has_rows(self, day: date) -> bool:
-        """Whether the query gives a row of the day, in any partition of it."""
-        condition, values = self._range(Days.of([day]))
-        query = f"select 1 from (\n{self.table.query}\n) where {condition} limit 1"
-        return bool(self.db.execute(query, values).fetchall())
-
     def _count(self, condition: str, values: Sequence[Any]) -> int:
         """The rows of the batch's keys that meet the condition."""
         key_condition, key_values = self.partition_filter.condition(self.table.settings.keys)
@@ -138,10 +135,10 @@ class Stage:
             values += [date_range.first, date_range.last]
         return " or ".join(ranges), values
 
-    def _query(self, days: Days) -> tuple[str, list[Any]]:
+    def _query(self, days: Days, partition_filter: PartitionFilter) -> tuple[str, list[Any]]:
         settings = self.table.settings
         in_range, values = self._range(days)
-        key_condition, key_values = self.partition_filter.condition(settings.keys)
+        key_condition, key_values = partition_filter.condition(settings.keys)
         query = f"select * from (\n{self.table.query}\n) where ({in_range}) and {key_condition}"
         if settings.order_by:
             # Threads that write side by side keep no order (seen in DuckDB 2.0); numbering the rows makes one stream.

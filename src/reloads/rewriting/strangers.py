@@ -12,6 +12,7 @@ from reloads.rewriting.schema import columns_of
 from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.parquet import footers, row_counts
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Snapshot
 
@@ -28,11 +29,11 @@ def read_with_strangers(
     """What is known of these days of a table, once each file that lies there is a version."""
     wanted_days = list(days)
     snapshot = state_of(folder).read(wanted_days)
-    if not find_strangers(folder, snapshot, wanted_days):
+    if not _find_strangers(db, folder, snapshot, wanted_days):
         return snapshot
     with open_table(folder) as state:
         snapshot = state.read(wanted_days)
-        strangers = find_strangers(folder, snapshot, wanted_days)
+        strangers = _find_strangers(db, folder, snapshot, wanted_days)
         if strangers:
             files = {name: folder.file(name) for name in strangers}
             counts = row_counts(db, list(files.values()))
@@ -42,6 +43,19 @@ def read_with_strangers(
             key_types = snapshot.head.key_types or _read_key_types(db, newest)
             adopt(folder, state, facts, run=run, now=now, columns=columns, key_types=key_types)
         return state.read(wanted_days)
+
+
+def _find_strangers(
+    db: duckdb.DuckDBPyConnection, folder: TableFolder, snapshot: Snapshot, days: Iterable[date]
+) -> list[PartitionName]:
+    """The strangers on these days; where no commit says which columns the table has, also one file that says so."""
+    strangers = find_strangers(folder, snapshot, days)
+    if strangers or snapshot.head.columns:
+        return strangers
+    for name in folder.newest_first():
+        if row_counts(db, [folder.file(name)]):
+            return [name]
+    return []
 
 
 def _read_key_types(db: duckdb.DuckDBPyConnection, file: Path | None) -> dict[str, str]:

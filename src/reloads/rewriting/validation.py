@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from reloads.rewriting.data_checks import run_checks
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.rewriting.stage import Staged
 from reloads.warehouse.layout import DATA_FILE, failed_folder
-from reloads.warehouse.ledger import read_ledger
 from reloads.warehouse.partition_name import PartitionName
 
 EMPTY_DAY = (
@@ -25,27 +23,19 @@ EMPTY_DAY = (
 """One sentence for all days, so that they share one failure."""
 
 
-@dataclass(frozen=True)
-class SchemaFit:
-    """The columns of the table once the staged files are published, and whether that changes those it has."""
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    is_changed: bool = False
-
-
-def check_schema(context: BatchContext, staged: Mapping[PartitionName, Staged]) -> SchemaFit:
-    """Whether the columns of these files fit, keys included; raises ``FitError`` if they do not."""
+def check_schema(context: BatchContext, staged: Mapping[PartitionName, Staged]) -> dict[str, str]:
+    """The columns of the table once these files are published; ``FitError`` if they, or the keys, do not fit."""
     if not staged:
-        return SchemaFit()
+        return {}
     # One query wrote all files, so they have the same columns.
     new = columns_of(context.db, next(iter(staged.values())).path) | dict(context.key_types)
-    ledger = read_ledger(context.place.warehouse, context.table.name)
-    old = published_columns(context.db, ledger, context.target)
-    # The keys' types are known to the ledger alone; where it was lost, they are whatever they are now.
-    old |= {key: ledger.keys.get(key, kind) for key, kind in context.key_types.items()} if old else {}
+    head = context.published.head
+    old = published_columns(context.db, head, context.target)
+    if old:
+        # Where the keys' types are not known, they are whatever they are now.
+        old = {**old, **context.key_types, **head.key_types}
     columns = merge_columns(context.table.name, new, old, policy=context.table.settings.on_schema_change)
-    in_files = {name: kind for name, kind in columns.items() if name not in context.key_types}
-    return SchemaFit(in_files, is_changed=bool(old) and columns != old)
+    return {name: kind for name, kind in columns.items() if name not in context.key_types}
 
 
 def validate_rows(
@@ -57,7 +47,7 @@ def validate_rows(
         context.table,
         days=days,
         new=[file.path for file in staged.values()],
-        old=[context.target.file(name) for name in published],
+        old=[context.version_of(name) for name in published],
         columns=context.columns,
     )
     errors = [result for result in results if result.severity == "error"]
@@ -71,16 +61,11 @@ def validate_rows(
 def _empty_days(context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged]) -> Days:
     """The days that came out without any row, where the table does not allow it.
 
-    Values of keys that were asked for, and slices, may be without rows: the rest of the day has some.
+    Values of keys that were asked for may be without rows: the rest of the day has some.
     """
-    partition_filter = context.batch.partition_filter
-    if context.table.settings.on_empty == "publish" or partition_filter.key_filters:
+    if context.table.settings.on_empty == "publish" or context.batch.partition_filter.key_filters:
         return Days()
-    days_with_rows = {name.day for name, file in staged.items() if file.rows}
-    empty_days = days - Days.of(days_with_rows)
-    if partition_filter.slice_count > 1:
-        return Days.of(day for day in empty_days if not context.stage.has_rows(day))
-    return empty_days
+    return days - Days.of(name.day for name, file in staged.items() if file.rows)
 
 
 def _refuse_day(

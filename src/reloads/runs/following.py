@@ -6,7 +6,7 @@ busy when its input changed is asked once it can be loaded, whoever comes next.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 
 from reloads.days import Days
@@ -24,9 +24,12 @@ from reloads.warehouse.state import State
 
 
 def begin_to_follow(settings: Settings, catalog: Catalog, table: str) -> None:
-    """Give each downstream table that has none a cursor at the end of the log: it follows what comes from now on."""
+    """Give each downstream table that has none a cursor at the end of the log: it follows what comes from now on.
+
+    The table itself has one too: it follows changes of its own columns.
+    """
     state = state_of(folder_of(settings.warehouse, catalog[table]))
-    for downstream in catalog.lineage.downstream(table):
+    for downstream in (*catalog.lineage.downstream(table), table):
         cursor = Cursor(settings.warehouse, table, downstream)
         with cursor.held():
             if cursor.read() is None:
@@ -36,12 +39,14 @@ def begin_to_follow(settings: Settings, catalog: Catalog, table: str) -> None:
 def follow(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Record]:
     """Ask the downstream tables of ``table`` for what follows from its commits; returns the new requests.
 
-    Repeated after a crash, it asks for the same and nothing twice. A table whose folder is broken keeps its cursor.
+    Where its columns changed and the table lets any change in (``replace``), its partitions with other columns are
+    asked for as well. Repeated after a crash, it asks for the same and nothing twice. A table whose folder is broken
+    keeps its cursor.
     """
     new_records: list[Record] = []
     for downstream, window in catalog.lineage.downstream(table).items():
         new_records += _follow_one(settings, catalog[table], catalog[downstream], window, now=now)
-    return new_records
+    return new_records + _follow_columns(settings, catalog[table], now=now)
 
 
 def _follow_one(settings: Settings, table: Table, downstream: Table, window: int, *, now: datetime) -> list[Record]:
@@ -100,4 +105,61 @@ def _build_request(
         only="stale",
         cause=change,
         reason=f"{table.name} changed",
+    )
+
+
+def _follow_columns(settings: Settings, table: Table, *, now: datetime) -> list[Record]:
+    """Ask for the partitions that lack the columns of the table, once its columns changed."""
+    state, cursor = state_of(folder_of(settings.warehouse, table)), Cursor(settings.warehouse, table.name, table.name)
+    with cursor.held():
+        position = cursor.read() or Position(Point())
+        head = state.read_head()
+        if head.point == position.followed:
+            return []
+        record: Record | None = None
+        if table.settings.on_schema_change == "replace" and _do_columns_change(state, position.followed, head.point):
+            record = _build_schema_request(settings, state, table, head.point, now=now)
+        is_new = record is not None and Queue(settings.landing).add(record)
+        cursor.write(Position(head.point))
+        return [record] if record is not None and is_new else []
+
+
+def _do_columns_change(state: State, followed: Point, target: Point) -> bool:
+    """Whether a commit behind ``followed`` gave the table other columns, or a partition others than the table has."""
+    begin = followed.number if followed.log == target.log else 0
+    if begin + 1 not in state.log:
+        return True
+    earlier = state.log.read(begin)
+    columns = earlier.columns if earlier else None
+    for commit in state.log.after(begin):
+        if columns is not None and commit.columns != columns:
+            return True
+        is_undo = commit.act == "undo"
+        if is_undo and any(entry.version and entry.columns != commit.columns for entry in commit.after.values()):
+            return True
+        columns = commit.columns
+    return False
+
+
+def _build_schema_request(
+    settings: Settings, state: State, table: Table, target: Point, *, now: datetime
+) -> Record | None:
+    """The request for the days of partitions with other columns than the table has; None where there are none."""
+    snapshot = state.read_all()
+    days: set[date] = set()
+    for name in folder_of(settings.warehouse, table).published():
+        entry = snapshot.entries.get(name)
+        # Of a file that nobody has committed, as after a log was lost, it is not known which columns it has.
+        if entry is None or dict(entry.columns) != dict(snapshot.head.columns):
+            days.add(name.day)
+    if not days:
+        return None
+    digest = sha256(f"{table.name}\0{target}".encode()).hexdigest()[:12]
+    return Record(
+        id=f"schema-{table.name}-{digest}",
+        mode="schema",
+        table=table.name,
+        days=Days.of(days),
+        accepted_at=now,
+        reason="the columns changed",
     )

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from reloads.batch import Batch
+from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.planning.batching import Limits
 from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
+from reloads.requests.untold import leave_untold
 from reloads.runs.credit import complete_outcomes, credit_requests
-from reloads.runs.follow_ups import downstream_requests, link_children, remove_notices, request_schema_backfill
+from reloads.runs.following import begin_to_follow, follow
 from reloads.runs.plan_step import plan_records
 from reloads.runs.retention import remove_expired
 from reloads.runs.rewrite_step import run_batch
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
-from reloads.warehouse.change_notices import Notice, read_notices
 from reloads.warehouse.staging import remove_abandoned_folders
+from reloads.warehouse.upgrade import open_catalog
 
-ONE_BATCH = Limits(partitions_per_run=10**9, parallelism=1, days_per_batch=10**9)
+DAYS_AT_ONCE = 366
+"""More days are done year by year, the newest first: no query spills more, and no commit holds more."""
+
+ONE_BATCH = Limits(partitions_per_run=DAYS_AT_ONCE, parallelism=1, days_per_batch=DAYS_AT_ONCE)
 Clock = Callable[[], datetime]
+Say = Callable[[str], object]
+
+log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -34,34 +43,27 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def run_locally(settings: Settings, request: ReloadRequest, *, clock: Clock = utc_now) -> list[Record]:
+def run_locally(
+    settings: Settings, request: ReloadRequest, *, clock: Clock = utc_now, say: Say = log.info
+) -> list[Record]:
     """Rewrite what a checked request asks for, and the tables that follow; returns the finished records.
 
     The request never enters ``accepted/``, so a consumer that runs at the same time does not take it too. Should both
-    rewrite one partition, the last to finish stands, whole. After a crash the next run of a table asks its downstream
-    tables to follow what this one had published.
+    rewrite one partition, the one that read its inputs before the other published rewrites it again. What follows is
+    accepted as after any run, so that a consumer does what a crash kept this command from doing. ``say`` is told of
+    each year that is done, while others are left.
     """
     remove_abandoned_folders(settings.warehouse)
     run, now = _new_run_id(), clock()
     records = [new_record(request, table, mode="command", origin=run, now=now) for table in request.tables]
-    return _run_records(settings, Catalog.load(settings.tables), records, run=run, clock=clock)
+    return _run_records(settings, open_catalog(settings), records, run=run, clock=clock, say=say)
 
 
-def cascade_locally(settings: Settings, causes: Sequence[Record], *, clock: Clock = utc_now) -> list[Record]:
-    """Rewrite the tables that follow the changes of these records, which are done; returns the finished records."""
-    catalog, queue = Catalog.load(settings.tables), Queue(settings.landing)
-    notices_by_table: dict[str, list[Notice]] = {}
-    children: list[Record] = []
-    for cause in causes:
-        if cause.table not in notices_by_table:
-            notices = read_notices(settings.warehouse, cause.table)
-            notices_by_table[cause.table] = notices
-            children += downstream_requests(settings, catalog, cause.table, notices, now=clock())
-    finished = _run_records(settings, catalog, children, run=_new_run_id(), clock=clock)
-    for table, notices in notices_by_table.items():
-        link_children(queue, notices, [record for record in finished if record.cause and record.cause.table == table])
-        remove_notices(notices)
-    return finished
+def run_follow_ups_locally(
+    settings: Settings, records: Sequence[Record], *, clock: Clock = utc_now, say: Say = log.info
+) -> list[Record]:
+    """Rewrite what these accepted requests ask for, and what follows from them; returns the finished records."""
+    return _run_records(settings, open_catalog(settings), records, run=_new_run_id(), clock=clock, say=say)
 
 
 def _new_run_id() -> str:
@@ -69,49 +71,59 @@ def _new_run_id() -> str:
 
 
 def _run_records(
-    settings: Settings, catalog: Catalog, records: Sequence[Record], *, run: str, clock: Clock
+    settings: Settings, catalog: Catalog, records: Sequence[Record], *, run: str, clock: Clock, say: Say
 ) -> list[Record]:
     """Do these records and all that follow from them, inputs before downstream tables."""
-    queue = Queue(settings.landing)
     waiting = list(records)
     finished: list[Record] = []
-    followed: list[Notice] = []
     for table in catalog.lineage.load_order():
         records_of_table = [record for record in waiting if record.table == table]
         if not records_of_table:
             continue
-        for record in _run_table(settings, catalog, catalog[table], records_of_table, run=run, clock=clock):
-            queue.file_away(record)
-            finished.append(record)
-        notices = read_notices(settings.warehouse, table)
-        children = downstream_requests(settings, catalog, table, notices, now=clock())
-        link_children(queue, notices, children)
-        request_schema_backfill(settings, catalog[table], now=clock())
-        waiting += children
-        followed += notices
-    # Only now: a crash before leaves the notices to the next run of these tables.
-    remove_notices(followed)
+        begin_to_follow(settings, catalog, table)
+        finished += _run_table(settings, catalog, catalog[table], records_of_table, run=run, clock=clock, say=say)
+        waiting += [record for record in follow(settings, catalog, table, now=clock()) if record.table != table]
+        leave_untold(settings.landing, table)
     return finished
 
 
 def _run_table(
-    settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, run: str, clock: Clock
+    settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, run: str, clock: Clock, say: Say
 ) -> list[Record]:
-    """Plan, rewrite and settle the records of one table; they stay outside the queue."""
-    remove_expired(settings, table, now=clock())
-    open_records = list(records)
-    while True:
+    """Plan, rewrite and settle the records of one table. Those of a command stay outside the queue until they end."""
+    remove_expired(settings, catalog, table, now=clock())
+    queue, open_records = Queue(settings.landing), list(records)
+    while days := Days.union(record.outstanding for record in open_records).newest(DAYS_AT_ONCE):
         now = clock()
-        selections, plan = plan_records(settings, catalog, table, open_records, limits=ONE_BATCH, now=now)
-        open_records = [selection.record for selection in selections]
-        if not plan.batches:
-            return [record.with_outcome(Outcome(), run=run, now=clock()) for record in open_records]
+        some = [record.model_copy(update={"days": record.days & days}) for record in open_records]
+        selections, plan = plan_records(settings, catalog, table, some, limits=ONE_BATCH, now=now)
+        chosen = {each.record.id: (each.planned, each.skipped) for each in selections}
+        queue.plan_all(chosen, now=now)
         # Each batch ends all of its days, so that in the end nothing is outstanding.
-        outcome_by_request = _run_batches(settings, table, plan.batches, run=run, now=now)
+        outcomes = _run_batches(settings, table, plan.batches, run=run, now=now)
         settled_at = clock()
+        queue.settle_all(outcomes, run=run, now=settled_at)
         for position, record in enumerate(open_records):
-            if record.id in outcome_by_request:
-                open_records[position] = record.with_outcome(outcome_by_request[record.id], run=run, now=settled_at)
+            planned, skipped = chosen[record.id]
+            outcome = outcomes.get(record.id, Outcome())
+            planned_record = record.with_plan(planned=planned, skipped=skipped, now=now)
+            open_records[position] = planned_record.with_outcome(outcome, run=run, now=settled_at)
+        left = Days.union(record.outstanding for record in open_records) - days
+        if left:
+            say(f"{table.name}: {Batch(days).label} done, {len(left)} days left")
+    ended_at = clock()
+    # Those that asked for nothing, or of which all was skipped.
+    queue.settle_all({record.id: Outcome() for record in open_records}, run=run, now=ended_at)
+    remove_expired(settings, catalog, table, now=ended_at)
+    return [_end(queue, record.with_outcome(Outcome(), run=run, now=ended_at)) for record in open_records]
+
+
+def _end(queue: Queue, record: Record) -> Record:
+    """The record as it is filed away."""
+    filed = queue.get(record.id)
+    if filed is None:
+        queue.file_away(record)
+    return filed or record
 
 
 def _run_batches(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from reloads.batch import Batch
@@ -16,7 +17,7 @@ from reloads.planning.selection import Selection, read_state, runnable_records, 
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import request_follow_ups
+from reloads.runs.following import begin_to_follow, follow
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -34,9 +35,11 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
     remove_abandoned_folders(settings.warehouse)
     definition = catalog.definition(table)
     queue = Queue(settings.landing)
-    remove_expired(settings, definition, now=now)
-    # Of publications that a crash kept from being settled.
-    request_follow_ups(settings, catalog, table, now=now)
+    remove_expired(settings, catalog, definition, now=now)
+    # What the inputs published while this table could not be asked, and what a crash kept others from asking.
+    for name in (*definition.inputs, table):
+        begin_to_follow(settings, catalog, name)
+        follow(settings, catalog, name, now=now)
 
     accepted = queue.records("accepted")
     records = [record for record in accepted if record.table == table]
@@ -61,7 +64,8 @@ def plan_records(
     selections = select_days(records, state, now=now)
     selected = [selection.record for selection in selections]
     plan = cut_batches(selected, limits=limits, written=written_parameters(selections, state))
-    return selections, plan
+    planned_at = str(state.published.head.point)
+    return selections, replace(plan, batches=tuple(replace(batch, planned_at=planned_at) for batch in plan.batches))
 
 
 def _log_waiting(table: str, records: Sequence[Record], runnable: Sequence[Record]) -> None:
@@ -77,5 +81,4 @@ def _limits(settings: Settings, table: Table) -> Limits:
         partitions_per_run=limits.partitions_per_run,
         parallelism=limits.parallelism or min(settings.threads, settings.tasks_at_once),
         days_per_batch=limits.days_per_batch,
-        key_slices=limits.key_slices,
     )

@@ -12,23 +12,25 @@ from pathlib import Path
 
 from reloads.requests.queue import STATES
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
-from reloads.warehouse.history import History
-from reloads.warehouse.layout import failed_folder, hidden_folders
-from reloads.warehouse.ledger import table_lock
+from reloads.warehouse.commit import Point
+from reloads.warehouse.cursors import Cursor, Position, followers
+from reloads.warehouse.expiry import expire
+from reloads.warehouse.layout import failed_folder, hidden_folders, log_folder
+from reloads.warehouse.partitions import folder_of
 
 UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
 """As ``files.write_atomically`` and ``staging_folder`` name what they have not finished."""
 
 
-def remove_expired(settings: Settings, table: Table, *, now: datetime) -> int:
+def remove_expired(settings: Settings, catalog: Catalog, table: Table, *, now: datetime) -> int:
     """Remove what is older than the table's ``history_days``; returns the number of partitions removed."""
     days = table.settings.history_days
-    history = History(settings.warehouse, table.name)
     removed = 0
-    if history.folder.is_dir():
-        with table_lock(settings.warehouse, table.name):
-            removed = history.expire(now=now, days=days)
+    if log_folder(settings.warehouse, table.name).is_dir():
+        points = [cursor.followed for cursor in _positions(settings, catalog, table.name)]
+        removed = expire(folder_of(settings.warehouse, table), now=now, days=days, followed=points)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
     for folder in failed_folder(settings.warehouse, table.name).glob("*/"):
         with suppress(FileNotFoundError):  # a batch puts newer rows there
@@ -38,6 +40,14 @@ def remove_expired(settings: Settings, table: Table, *, now: datetime) -> int:
     return removed
 
 
+def _positions(settings: Settings, catalog: Catalog, table: str) -> Iterator[Position]:
+    """How far the tables that read this one have followed it; a table that was removed follows nobody."""
+    # One that is broken now, and followed this one before, is mended some time.
+    broken = catalog.broken.keys() & followers(settings.warehouse, table)
+    for downstream in {*catalog.lineage.downstream(table), *broken, table}:
+        yield Cursor(settings.warehouse, table, downstream).read() or Position(Point())
+
+
 def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     """Remove the hidden files of killed processes, a day after they were written; returns their number.
 
@@ -45,7 +55,7 @@ def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     """
     oldest = (now - timedelta(days=1)).timestamp()
     folders = [path for path in hidden_folders(settings.warehouse) if path != settings.environments]
-    folders += [settings.landing / state for state in STATES]
+    folders += [settings.landing / state for state in (*STATES, ".ended")]
     removed = 0
     for folder in folders:
         for path in _unfinished_files(folder):

@@ -15,10 +15,11 @@ from reloads.outcome import Failure, Outcome, Reason
 from reloads.requests.queue import Queue
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
+from reloads.runs.following import begin_to_follow
 from reloads.runs.worker import find_cancelled_days, rewrite_here
 from reloads.settings import Settings
-from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, n
     A table folder that is broken now was good when the batch was planned, and is mended some time: the days wait.
     """
     try:
-        catalog = Catalog.load(settings.tables)
+        catalog = open_catalog(settings)
+        # Nobody who reads the table misses what is published, whatever became of the cursors since the plan.
+        begin_to_follow(settings, catalog, table)
         definition = catalog.definition(table)
         if definition.settings.requirements:
             return _rewrite_elsewhere(settings, definition, batch, run=run, now=now)

@@ -16,9 +16,11 @@ from reloads.requests.announcement import Announcement, announce
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.runs.credit import complete_outcomes, credit_requests
-from reloads.runs.follow_ups import request_follow_ups
+from reloads.runs.following import follow
+from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,13 @@ def settle_batches(
     planned = [Batch.from_json(batch) for batch in batches or ()]
     answers = [Outcome.model_validate(value) for value in outcomes if value]
     completed = complete_outcomes(planned, answers, run=run)
-    catalog = Catalog.load(settings.tables)
+    catalog = open_catalog(settings)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
-    request_follow_ups(settings, catalog, table, now=now)
+    follow(settings, catalog, table, now=now)
     _settle_requests(Queue(settings.landing), table, credit_requests(planned, completed), run=run, now=now)
+    if catalog.is_loadable(table):
+        # A table that keeps nothing for an undo gives back the space of what was replaced now, not in its next run.
+        remove_expired(settings, catalog, catalog[table], now=now)
     return Settled(
         # Readers see a day change, whatever became of its other parts.
         published=Days.union(outcome.published for outcome in completed),

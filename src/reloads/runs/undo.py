@@ -6,31 +6,35 @@ It is recorded, downstream tables follow, and it can itself be undone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date, datetime
 from hashlib import sha256
-from pathlib import Path
 
 from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
-from reloads.files import cannot_write, link_or_copy
+from reloads.files import cannot_write
 from reloads.outcome import Failure, Reason
 from reloads.requests.control import find_records
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import cascade_changes
+from reloads.requests.untold import leave_untold
+from reloads.rewriting.strangers import read_with_strangers
+from reloads.runs.following import begin_to_follow, follow
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from reloads.tables.definition import Table, load_table
-from reloads.warehouse.history import Act, History, Kept
-from reloads.warehouse.layout import tables_with_history
-from reloads.warehouse.ledger import read_ledger
+from reloads.tables.definition import Table
+from reloads.warehouse.access import open_table, state_of
+from reloads.warehouse.adoption import find_strangers
+from reloads.warehouse.commit import Commit
+from reloads.warehouse.commit_log import CommitLog
+from reloads.warehouse.layout import tables_with_log
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
-from reloads.warehouse.publish import Publication, publish
+from reloads.warehouse.publishing import publish
 from reloads.warehouse.staging import is_in_use, staging_folder
-from reloads.warehouse.undo_plan import UNDO, UndoPlan, plan_undo
+from reloads.warehouse.take_back import Asked, TakeBack, build_undo, find_take_back
+from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -42,26 +46,28 @@ def undo_request(
     force: bool,
     now: datetime,
     by: str | None = None,
-    asks_downstream: bool = True,
     say: Callable[[str], object] = log.warning,
 ) -> list[Record]:
     """Put back what the request with that id or name replaced; returns the records of the undo, one for each table.
 
     ``say`` is told of each table in which nothing can be put back; that is an error only if it is so in all of them.
-    Downstream tables are asked to follow, unless the caller sees to that (``asks_downstream=False``). Raises
+    Downstream tables are asked to follow. Repeated after a crash it completes what it had begun. Raises
     ``OperatorError`` where the disk refused some of it, after all else was done.
     """
-    catalog = Catalog.load(settings.tables)
+    catalog = open_catalog(settings)
     undone: list[Record] = []
     refusals: list[RequestError] = []
     for table, request in _find_replaced(settings, text):
+        records: list[Record] = []
         try:
-            record = undo_in_table(settings, table, request, force=force, now=now, by=by)
+            records = undo_in_table(settings, catalog, table, request, force=force, now=now, by=by)
         except RequestError as error:
             refusals.append(error)
-            continue
-        children = cascade_changes(settings, catalog, table, now=now) if asks_downstream else []
-        undone.append(record.model_copy(update={"children": tuple(child.id for child in children)}))
+        # Also where all is back already: an undo that was killed may not have come to it.
+        follow(settings, catalog, table, now=now)
+        leave_untold(settings.landing, table)
+        # As they are now: with the requests that follow from them.
+        undone += [Queue(settings.landing).get(record.id) or record for record in records]
     if not undone:
         raise refusals[0]
     for refusal in refusals:
@@ -73,14 +79,14 @@ def undo_request(
 
 
 def _find_replaced(settings: Settings, text: str) -> list[tuple[str, str]]:
-    """The tables and request ids that ``text`` stands for; history is enough where the record was cleared away."""
+    """The tables and request ids that ``text`` stands for; the log is enough where the record was cleared away."""
     records: list[Record] = []
     with suppress(RequestError):
         records = find_records(Queue(settings.landing), text)
     _refuse_running(settings, records)
     if records:
         return [(record.table, record.id) for record in records]
-    tables = [table for table in tables_with_history(settings.warehouse) if _is_in_history(settings, table, text)]
+    tables = [table for table in tables_with_log(settings.warehouse) if _is_in_log(settings, table, text)]
     if not tables:
         raise RequestError(f"{text!r} is not a request; reloads status lists them")
     return [(table, text) for table in tables]
@@ -96,51 +102,108 @@ def _refuse_running(settings: Settings, records: list[Record]) -> None:
             raise RequestError(f"a batch of {record.table} that was begun is still running; undo once it has ended")
 
 
-def _is_in_history(settings: Settings, table: str, request: str) -> bool:
-    acts = History(settings.warehouse, table).acts()
-    return any(request in act.requests for act in acts.values())
+def _is_in_log(settings: Settings, table: str, request: str) -> bool:
+    log = CommitLog(settings.warehouse, table)
+    return any(request in commit.requests for commit in map(log.read, log.numbers()) if commit)
 
 
 def undo_in_table(
-    settings: Settings, table: str, request: str, *, force: bool = False, now: datetime, by: str | None = None
-) -> Record:
-    """Put back what ``request`` replaced in ``table``; returns the record of the undo, filed away.
+    settings: Settings,
+    catalog: Catalog,
+    table: str,
+    request: str,
+    *,
+    force: bool = False,
+    now: datetime,
+    by: str | None = None,
+) -> list[Record]:
+    """Put back what ``request`` replaced in ``table``, in one commit; returns the record of the undo, filed away.
 
-    Each partition changes at once, and readers see the old file or the new one. Days that the disk refuses stand in
-    the record as failed. Raises ``RequestError`` if nothing can be put back.
+    Days that the disk refuses stand in the record as failed. An undo that was killed before it was recorded is recorded
+    now, before what it left is put back. Raises ``RequestError`` if nothing can be put back.
     """
-    definition = load_table(settings.tables, table)
-    plan = plan_undo(settings, definition, request, force=force)
-    _refuse_nothing(plan, definition, request)
+    definition, queue = catalog.definition(table), Queue(settings.landing)
     folder = folder_of(settings.warehouse, definition)
-    record = _build_record(table, request, plan, now=now, by=by)
-    row_counts = _count_rows(settings, table, plan)
-    with staging_folder(settings.warehouse, table) as place:
-        staged: dict[PartitionName, Path | None] = {}
-        for number, (name, kept) in enumerate(plan.back.items()):
-            staged[name] = _link_kept(kept, place / str(number))
-        not_replaced = publish(folder, _build_publication(plan, staged, record.id))
-    _remove_days(folder, plan)
-    failures: list[Failure] = []
-    for name, why in not_replaced.items():
-        failures.append(Failure(days=Days.of([name.day]), error=why))
-    published = _days_of(plan.back) - _days_of(not_replaced)
-    outcome = {"published": published, "failed": tuple(failures), "finished_at": now}
-    record = record.model_copy(update={**outcome, **row_counts})
-    queue = Queue(settings.landing)
-    queue.file_away(record)
-    queue.note_children(request, [record.id])
-    return record
+    begin_to_follow(settings, catalog, table)
+    with open_table(folder):
+        pass
+    asked = _find_asked(queue, request)
+    take_back = find_take_back(folder, request, asked=asked, force=force)
+    if _adopt_strangers(folder, take_back, now=now):
+        take_back = find_take_back(folder, request, asked=asked, force=force)
+    acts: list[tuple[Commit, tuple[Failure, ...]]] = []
+    for commit in _find_unrecorded(queue, state_of(folder).log, take_back):
+        acts.append((commit, ()))
+    if not acts:
+        _refuse_nothing(take_back, definition, request)
+    if take_back.back:
+        acts.append(_publish(settings, definition, take_back, request, now=now))
+    records: list[Record] = []
+    for commit, failures in acts:
+        record = _build_record(commit, take_back, request, failures, now=now, by=by)
+        # In this order: an undo that was killed in between counts as not recorded.
+        queue.note_children(request, [record.id])
+        queue.file_away(record)
+        records.append(record)
+    return records
 
 
-def _refuse_nothing(plan: UndoPlan, table: Table, request: str) -> None:
-    if plan.back:
+def _find_asked(queue: Queue, request: str) -> Asked | None:
+    """What the record of the request says of it; None where the record was cleared away."""
+    record = queue.get(request)
+    return Asked(record.days, record.accepted_at) if record else None
+
+
+def _adopt_strangers(folder: TableFolder, take_back: TakeBack, *, now: datetime) -> bool:
+    """Make versions of files that somebody put in the place of what would be put back; whether there are any."""
+    import duckdb
+
+    days = {name.day for name in take_back.back}
+    if not find_strangers(folder, state_of(folder).read(days), days):
+        return False
+    with duckdb.connect(":memory:") as db:
+        read_with_strangers(db, folder, days, run="undo", now=now)
+    return True
+
+
+def _find_unrecorded(queue: Queue, log: CommitLog, take_back: TakeBack) -> list[Commit]:
+    """The commits of undos that were killed before they were recorded."""
+    commits = [log.read(number) for number in sorted(take_back.undone_by)]
+    return [commit for commit in commits if commit and not any(queue.find(name) for name in commit.requests)]
+
+
+def _publish(
+    settings: Settings, table: Table, take_back: TakeBack, request: str, *, now: datetime
+) -> tuple[Commit, tuple[Failure, ...]]:
+    """Publish the undo; returns its commit, and the days that the disk refused."""
+    folder = folder_of(settings.warehouse, table)
+    # Equal for the same act, whenever it is repeated, and another one after the next change.
+    seed = f"{request}\0{take_back.head.point}"
+    undo_id = f"undo-{table.name}-{sha256(seed.encode()).hexdigest()[:12]}"
+    with staging_folder(settings.warehouse, table.name) as place:
+        try:
+            publication = build_undo(
+                folder, take_back, request=request, undo=undo_id, run=f"undo/{undo_id}", place=place, now=now
+            )
+        except FileNotFoundError as error:
+            raise RequestError("what was to be put back has expired just now; ask for a reload instead") from error
+        except OSError as error:
+            raise cannot_write(place, error) from error
+        published = publish(folder, publication)
+    failures = [Failure(days=Days.of([name.day]), error=why) for name, why in published.kept.items()]
+    if published.commit is None:
+        raise OperatorError(f"{table.name} could not be put back: {failures[0].error}")
+    return published.commit, tuple(failures)
+
+
+def _refuse_nothing(take_back: TakeBack, table: Table, request: str) -> None:
+    if take_back.back:
         return
-    if plan.later:
-        name, later_request = next(iter(plan.later.items()))
-        rest = f" and {len(plan.later) - 1} more" if len(plan.later) > 1 else ""
+    if take_back.later:
+        name, later_request = next(iter(take_back.later.items()))
+        rest = f" and {len(take_back.later) - 1} more" if len(take_back.later) > 1 else ""
         raise RequestError(f"{name}{rest} was rewritten later, by {later_request}; undo that first, or write --force")
-    if plan.is_back:
+    if take_back.undone_by:
         raise RequestError(f"what '{request}' replaced in {table.name} is back already; ask for a reload to replace it")
     days = table.settings.history_days
     raise RequestError(
@@ -149,65 +212,40 @@ def _refuse_nothing(plan: UndoPlan, table: Table, request: str) -> None:
     )
 
 
-def _link_kept(kept: Kept, path: Path) -> Path | None:
-    if kept.file is None:
-        return None
-    try:
-        link_or_copy(kept.file, path)
-    except FileNotFoundError as error:
-        raise RequestError(f"what {kept.partition} was expired just now; ask for a reload instead") from error
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    return path
-
-
-def _build_publication(plan: UndoPlan, staged: Mapping[PartitionName, Path | None], undo_id: str) -> Publication:
-    days = _days_of(staged)
-    return Publication(
-        staged=staged,
-        entries=plan.entries,
-        act=Act({undo_id: days}, f"{UNDO}{undo_id}"),
-        cascade_days=days,
-        dropped_entries=(staged.keys() | plan.entered) - plan.entries.keys(),
-        is_restoring=True,
-        expected={name: plan.identities[name] for name in staged},
-    )
-
-
-def _remove_days(folder: TableFolder, plan: UndoPlan) -> None:
-    """Remove the folders of days that nobody had loaded before; one that was loaded without rows keeps its folder."""
-    loaded_days = {name.day for name in plan.entries if name.is_of_day}
-    for name, kept in plan.back.items():
-        if kept.file is None and folder.keys and name.day not in loaded_days:
-            with suppress(OSError):  # other partitions of the day are there
-                folder.partition_folder(name.day_name).rmdir()
-
-
-def _count_rows(settings: Settings, table: str, plan: UndoPlan) -> dict[str, int]:
-    """The rows of the partitions before the undo and after it, as far as the ledger knows them."""
-    entries_after, entries_before = plan.entries, read_ledger(settings.warehouse, table).entries
-    return {
-        "rows": sum(entries_after[name].rows for name in plan.back if name in entries_after),
-        "rows_before": sum(entries_before[name].rows for name in plan.back if name in entries_before),
-    }
-
-
-def _build_record(table: str, request: str, plan: UndoPlan, *, now: datetime, by: str | None) -> Record:
+def _build_record(
+    commit: Commit,
+    take_back: TakeBack,
+    request: str,
+    failures: tuple[Failure, ...],
+    *,
+    now: datetime,
+    by: str | None,
+) -> Record:
     days_by_later_request: dict[str, list[date]] = {}
-    for name, later_request in plan.later.items():
+    for name, later_request in take_back.later.items():
         days_by_later_request.setdefault(later_request, []).append(name.day)
     skipped: list[Reason] = []
     for later_request, days in days_by_later_request.items():
         skipped.append(Reason(days=Days.of(days), why=f"{later_request} rewrote it later"))
+    [undo_id] = commit.requests
+    names = [name for name in commit.after if name.keys == commit.keys]
+    failed_days = Days.union(failure.days for failure in failures)
     return Record(
-        id=f"undo-{table}-{sha256(f'{request}/{now.isoformat()}'.encode()).hexdigest()[:12]}",
+        id=undo_id,
         mode="undo",
-        table=table,
-        days=_days_of(plan.back) | _days_of(plan.later),
-        accepted_at=now,
+        table=commit.table,
+        days=_days_of(names) | _days_of(take_back.later) | failed_days,
+        # That of an undo that was killed before it was recorded lies before now.
+        accepted_at=min(now, commit.published_at),
         reason=f"undo of {request}",
         requested_by=by,
         skipped=tuple(skipped),
+        published=_days_of(names) - failed_days,
+        failed=failures,
+        rows=sum(commit.after[name].rows for name in names if commit.after[name].version),
+        rows_before=sum(commit.before[name].rows for name in names if name in commit.before),
+        bytes=sum(commit.after[name].bytes for name in names if commit.after[name].version),
+        finished_at=now,
     )
 
 

@@ -15,7 +15,7 @@ from reloads.outcome import Outcome
 from reloads.requests.queue import Queue
 from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
-from reloads.rewriting.rewrite import rewrite_batch
+from reloads.rewriting.rewrite import Wishes, rewrite_batch
 from reloads.rewriting.subprocess_call import answer_call
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -45,13 +45,17 @@ def rewrite_here(
 
     Of what everybody who wanted it gives up meanwhile nothing is published.
     """
+    queue = Queue(settings.landing)
     return rewrite_batch(
         batch,
         table=table,
         place=Locations(settings.warehouse, settings.source, catalog.all_inputs(table), settings.time_zone),
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),
-        find_wanted_days=lambda: batch.days - find_cancelled_days(Queue(settings.landing), batch),
+        wishes=Wishes(
+            find_wanted_days=lambda: batch.days - find_cancelled_days(queue, batch),
+            find_open_days=lambda: find_open_days(queue, batch),
+        ),
     )
 
 
@@ -64,6 +68,15 @@ def find_cancelled_days(queue: Queue, batch: Batch) -> Days:
         cancelled_days |= cancelled
         wanted_days |= days - cancelled
     return (batch.days & cancelled_days) - wanted_days
+
+
+def find_open_days(queue: Queue, batch: Batch) -> Days:
+    """The days of the batch that somebody still waits for: a command, or a request that no run has ended."""
+    open_days = Days()
+    for record_id, days in batch.requests.items():
+        record = queue.get(record_id)
+        open_days |= record.outstanding & days if record else days
+    return open_days & batch.days
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class TableSettings(BaseModel):
     order_by: list[Column] = Field([], description="columns that order the rows within a partition")
     parallelism: int = Field(0, ge=0, le=1000, description="batches at once; default: as many as RELOADS_THREADS")
     days_per_batch: int = Field(31, ge=1, description="fewer days than this are not worth a task of their own")
-    key_slices: int = Field(1, ge=1, le=64, description="batches side by side that the keys of the same days make")
+    key_slices: int = Field(1, ge=1, le=64, description="queries that a batch's keys are cut into, to take less memory")
     partitions_per_run: int = Field(400, ge=1, description="the rest of a longer reload waits for the next run")
     max_days_per_request: int = Field(4000, ge=1, description="a request for more days is refused")
     history_days: int = Field(7, ge=0, le=3650, description="how long replaced partitions are kept for an undo")

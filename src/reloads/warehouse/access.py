@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
 from reloads.files import sync_all
 from reloads.locks import file_lock
-from reloads.warehouse.commit import Point
-from reloads.warehouse.current_view import bring
+from reloads.warehouse.commit import Commit, Entry, Point
+from reloads.warehouse.current_view import complete
 from reloads.warehouse.layout import lock_file, versions_folder
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Head, State
 
@@ -26,10 +28,20 @@ def open_table(folder: TableFolder) -> Iterator[State]:
     """Hold the table for oneself, with whatever a crash left of the last publication completed."""
     with file_lock(lock_file(folder.warehouse, folder.table)):
         state = state_of(folder)
-        for commit in state.behind():
-            sync_all(bring(folder, commit))
+        commits = list(state.behind())
+        if commits:
+            sync_all(complete(folder, _merge(commits)))
+        for commit in commits:
             state.apply(commit)
         yield state
+
+
+def _merge(commits: Sequence[Commit]) -> Commit:
+    """What they made current in the end: of many, as after the state was lost, nobody sees those in between again."""
+    after: dict[PartitionName, Entry] = {}
+    for commit in commits:
+        after |= commit.after
+    return replace(commits[-1], after=after)
 
 
 def begin_log(folder: TableFolder, head: Head) -> Head:
@@ -37,6 +49,9 @@ def begin_log(folder: TableFolder, head: Head) -> Head:
     if head.point.log:
         return head
     numbers = [0]
+    if folder.is_empty():
+        # A crash before the first commit of all may have left versions; nobody ever saw them.
+        return Head(Point(uuid4().hex[:8]))
     for path in versions_folder(folder.warehouse, folder.table).rglob("*.parquet"):
         if path.stem.isdecimal():
             numbers.append(int(path.stem))

@@ -34,11 +34,22 @@ def find_strangers(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]
     strangers: list[PartitionName] = []
     for day in days:
         for name in folder.names_of(day):
-            entry = snapshot.entries.get(name)
-            is_ours = entry is not None and bool(entry.version) and is_shown(folder, name, entry.version)
-            if not is_ours and folder.file(name).is_file():
+            if not is_ours(folder, name, snapshot.entries.get(name)) and folder.file(name).is_file():
                 strangers.append(name)
     return strangers
+
+
+def is_ours(folder: TableFolder, name: PartitionName, entry: Entry | None) -> bool:
+    """Whether the partition's file is the version that the log has for it, as it was published.
+
+    A program that writes over the file in place changes the version as well, as both are one file; its size tells.
+    """
+    if entry is None or not entry.version or not is_shown(folder, name, entry.version):
+        return False
+    try:
+        return folder.file(name).stat().st_size == entry.bytes
+    except FileNotFoundError:  # removed just now
+        return False
 
 
 def adopt(

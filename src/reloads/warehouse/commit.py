@@ -41,7 +41,7 @@ class Point:
 
     def includes(self, other: Point) -> bool:
         """Whether who read up to this point has read the ``other``."""
-        return self.log == other.log and other.number <= self.number
+        return not other.number or (self.log == other.log and other.number <= self.number)
 
 
 @dataclass(frozen=True)

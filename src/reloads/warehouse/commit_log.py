@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from reloads.errors import OperatorError, RequestError, one_line
@@ -35,7 +36,7 @@ class CommitLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(commit.number)
         try:
-            create_atomically(path, dump_commit(commit))
+            create_atomically(path, dump_commit(commit), time_ns=commit.published_ns)
         except FileExistsError as error:
             raise OperatorError(f"{path} is there already, somebody else published it; try again") from error
 
@@ -50,6 +51,17 @@ class CommitLog:
             raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
         except (LookupError, TypeError, ValueError, AttributeError, RequestError) as error:
             raise OperatorError(f"{path} is not a commit ({one_line(error)}); restore that file") from error
+
+    def is_older(self, number: int, limit: datetime) -> bool:
+        """Whether the commit of that number may have been published by then; its file's time says so, unread.
+
+        A copy of the file may have a later time, and then counts as younger than it is.
+        """
+        try:
+            # A second more, as not every file system keeps fractions.
+            return self._path(number).stat().st_mtime <= limit.timestamp() + 1
+        except FileNotFoundError:
+            return False
 
     def __contains__(self, number: int) -> bool:
         """Whether the commit of that number is kept."""

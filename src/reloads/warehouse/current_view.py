@@ -10,6 +10,7 @@ refuses it does so while nothing has happened; what is left to do after the comm
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,10 +63,38 @@ def bring(folder: TableFolder, commit: Commit) -> set[Path]:
 
     Raises ``OSError`` where the disk refuses it, as it seldom does after ``prepare``.
     """
-    touched: set[Path] = set()
-    for name in commit.after:
+    names = [name for name in commit.after if folder.has_form_of(name)]
+    return _bring(folder, commit, names)
+
+
+def complete(folder: TableFolder, commit: Commit) -> set[Path]:
+    """Show what the commit made current, if a crash kept somebody from that; returns the folders to flush.
+
+    A file that is no version stays, as somebody put it there since, and so does what lies in the place of a version
+    that is lost.
+    """
+    names: list[PartitionName] = []
+    for name, entry in commit.after.items():
         if folder.has_form_of(name):
-            touched |= show(folder, name, commit.after[name].version)
+            is_kept = not entry.version or version_file(folder, name, entry.version).is_file()
+            if is_kept and (not folder.file(name).exists() or _is_a_version(folder, name)):
+                names.append(name)
+    return _bring(folder, commit, names)
+
+
+def _is_a_version(folder: TableFolder, name: PartitionName) -> bool:
+    """Whether readers see one of the versions that are kept."""
+    kept = version_file(folder, name, 0).parent.glob("*.parquet")
+    return any(is_shown(folder, name, int(path.stem)) for path in kept if path.stem.isdecimal())
+
+
+def _bring(folder: TableFolder, commit: Commit, names: Iterable[PartitionName]) -> set[Path]:
+    touched: set[Path] = set()
+    for name in names:
+        touched |= show(folder, name, commit.after[name].version)
+    for name, entry in commit.after.items():
+        if folder.keys and name == folder.day_name(name.day) and entry.making is not None:
+            touched |= _show_day(folder, name)
     # A folder that the first removal left may have gone with the second.
     return {path for path in touched if path.is_dir()}
 
@@ -84,6 +113,15 @@ def show(folder: TableFolder, name: PartitionName, number: int) -> set[Path]:
         prepare(folder, name, number)
     beside.replace(target)
     return {target.parent, *list(target.parent.parents)[: 1 + len(folder.keys)]}
+
+
+def _show_day(folder: TableFolder, day_name: PartitionName) -> set[Path]:
+    """Make the folder of a day that was rewritten whole in a table with keys, also where it came out without rows."""
+    day_folder = folder.partition_folder(day_name)
+    if day_folder.is_dir():
+        return set()
+    day_folder.mkdir(parents=True)
+    return {day_folder, folder.folder}
 
 
 def _is_same(file: Path, other: Path) -> bool:

@@ -18,6 +18,9 @@ from reloads.locks import file_lock
 from reloads.warehouse.commit import Point
 from reloads.warehouse.layout import cursors_folder
 
+AIRFLOW = "=airflow"
+"""Airflow as a follower; no table can have that name."""
+
 
 @dataclass(frozen=True)
 class Position:

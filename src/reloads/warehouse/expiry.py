@@ -1,11 +1,12 @@
 """Expiry: what a commit replaced is kept for a while, for an undo, and the commit itself for those who follow.
 
-Each commit is looked at once, the oldest first, so it costs as much as what expires, however long the log is.
+Each commit is read once, the oldest first and when its time has come, so it costs as much as what expires, however long
+the log is and however much the commits hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -27,15 +28,23 @@ def expire(folder: TableFolder, *, now: datetime, days: int, followed: Iterable[
     """
     removed = 0
     with open_table(folder) as state:
-        head = state.read_head()
-        for commit in state.log.after(max(head.expired, head.trimmed)):
-            if commit.published_at > now - timedelta(days=days):
-                break
+        head, limit = state.read_head(), now - timedelta(days=days)
+        for commit in _commits_until(state, max(head.expired, head.trimmed), limit):
             removed += _remove_replaced(folder, state, commit)
             head = replace(head, expired=commit.number)
             state.write_head(head)
         _trim(state, head, followed, oldest=now - timedelta(days=max(days, LEAST_DAYS_OF_LOG)))
     return removed
+
+
+def _commits_until(state: State, number: int, limit: datetime) -> Iterator[Commit]:
+    """The commits behind that number that were published by then, oldest first."""
+    while state.log.is_older(number + 1, limit):
+        commit = state.log.read(number + 1)
+        if commit is None or commit.published_at > limit:
+            return
+        yield commit
+        number += 1
 
 
 def _remove_replaced(folder: TableFolder, state: State, commit: Commit) -> int:
@@ -47,7 +56,9 @@ def _remove_replaced(folder: TableFolder, state: State, commit: Commit) -> int:
             # An undo brings an old content as a version of its own, so this one is not current again.
             version_file(folder, name, before.version).unlink(missing_ok=True)
             removed += 1
-    state.forget([name for name in commit.changed_names() if not commit.after[name].version], changed=commit.number)
+    if folder.keys:
+        # The entry of the day says that it changed. Without keys this entry is that of the day, and is kept for it.
+        state.forget([name for name in commit.changed_names() if not commit.after[name].version], changed=commit.number)
     return removed
 
 
@@ -56,7 +67,10 @@ def _trim(state: State, head: Head, followed: Iterable[Point], *, oldest: dateti
     points = [point.number if point.log == head.point.log else 0 for point in followed]
     last = min([head.expired, *points])
     while head.trimmed < last:
-        commit = state.log.read(head.trimmed + 1)
+        number = head.trimmed + 1
+        if number in state.log and not state.log.is_older(number, oldest):
+            return
+        commit = state.log.read(number)
         if commit and commit.published_at > oldest:
             return
         state.log.remove(head.trimmed + 1)

@@ -6,9 +6,6 @@
 .versions/<table>/<partition>/<number>.parquet   the files that commits brought; partitions are links to them
 .state/<table>/                    what is known of each partition now, as the log has it
 .cursors/<table>/<follower>.json   how far each follower has followed the table's log
-.ledger/<table>.json               what each partition was made from
-.history/<table>/                  what publishing replaced, for an undo
-.changes/<table>/                  which days changed, until the downstream tables are asked to follow
 .failed/<table>/                   rows that a check refused, for a look
 
 All of it lies on one file system, so that a rename or a link takes a file from one place to another.
@@ -20,7 +17,6 @@ from pathlib import Path
 
 DATA_FILE = "data.parquet"
 """The one file of a partition."""
-HISTORY_FOLDER = ".history"
 
 
 def staging_root(warehouse: Path) -> Path:
@@ -48,29 +44,14 @@ def cursors_folder(warehouse: Path, table: str) -> Path:
     return warehouse / ".cursors" / table
 
 
-def ledger_file(warehouse: Path, table: str) -> Path:
-    """The ledger of a table."""
-    return warehouse / ".ledger" / f"{table}.json"
-
-
 def lock_file(warehouse: Path, table: str) -> Path:
     """The file whose lock serialises the writers of a table."""
-    return warehouse / ".ledger" / f"{table}.lock"
+    return warehouse / ".log" / f"{table}.lock"
 
 
-def history_folder(warehouse: Path, table: str) -> Path:
-    """The history of a table."""
-    return warehouse / HISTORY_FOLDER / table
-
-
-def tables_with_history(warehouse: Path) -> list[str]:
-    """The names of the tables that have a history, sorted."""
-    return sorted(path.name for path in (warehouse / HISTORY_FOLDER).glob("*"))
-
-
-def notices_folder(warehouse: Path, table: str) -> Path:
-    """The notices of change of a table."""
-    return warehouse / ".changes" / table
+def tables_with_log(warehouse: Path) -> list[str]:
+    """The names of the tables that have a log, sorted."""
+    return sorted(path.name for path in (warehouse / ".log").glob("*") if path.is_dir())
 
 
 def failed_folder(warehouse: Path, table: str) -> Path:

@@ -1,8 +1,7 @@
-"""Names of partitions, and names in the ledger, as values.
+"""Names of partitions as values.
 
 flight_date=2013-01-01                 the partition of a day or, in a table with keys, the day as a whole
 flight_date=2013-01-01/origin=EWR      a partition of a table with keys
-flight_date=2013-01-01#0/2             the first of two slices of a day, in the ledger of a table with keys
 
 The text of a partition is the path of its folder below the table's, and the texts stand in JSON as well.
 """
@@ -87,46 +86,3 @@ class PartitionName:
     def is_of_day(self) -> bool:
         """Whether it names the folder of a day."""
         return not self.key_folders
-
-
-@dataclass(frozen=True)
-class SliceName:
-    """The name of a slice of the keys of a day."""
-
-    day_name: PartitionName
-    number: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> SliceName:
-        """The inverse of ``str(name)``; raises ``ValueError`` for any other text."""
-        day_text, _, slice_text = text.partition("#")
-        number, _, count = slice_text.partition("/")
-        name = cls(PartitionName.parse(day_text), int(number), int(count))
-        if str(name) != text:
-            raise ValueError(f"{text!r} is not the name of a slice")
-        return name
-
-    def __str__(self) -> str:
-        return f"{self.day_name}#{self.number}/{self.count}"
-
-    @property
-    def day(self) -> date:
-        """The day that it is a slice of."""
-        return self.day_name.day
-
-    @property
-    def is_of_day(self) -> bool:
-        """Whether it says something of a day rather than of one partition."""
-        return True
-
-
-LedgerName = PartitionName | SliceName
-"""What an entry of the ledger speaks of: a partition, a whole day, or a slice of one."""
-
-
-def parse_ledger_name(text: str) -> LedgerName:
-    """The inverse of ``str(name)``; raises ``ValueError`` for any other text."""
-    # Only before the first slash: the value of a key may hold a "#" where another program wrote the folder.
-    is_slice = "#" in text and "#" in text.partition("/")[0]
-    return SliceName.parse(text) if is_slice else PartitionName.parse(text)

@@ -13,7 +13,7 @@ from reloads.days import Days, parse_day
 from reloads.errors import QueryError, RequestError
 from reloads.tables.definition import Table
 from reloads.warehouse.layout import DATA_FILE
-from reloads.warehouse.partition_name import PartitionName, SliceName
+from reloads.warehouse.partition_name import PartitionName
 
 ANY_DAY = "????-??-??"
 
@@ -35,10 +35,6 @@ class TableFolder:
     def day_name(self, day: date) -> PartitionName:
         """The name of a day: of its one partition, or of the folder that holds its partitions."""
         return PartitionName(self.day_column, day)
-
-    def slice_name(self, day: date, number: int, count: int) -> SliceName:
-        """The name of a slice of the keys of a day."""
-        return SliceName(self.day_name(day), number, count)
 
     def has_form_of(self, name: PartitionName) -> bool:
         """Whether a partition of the table is named like this now; the table may have had other columns before."""
@@ -68,17 +64,22 @@ class TableFolder:
         """All published partitions by name; folders whose name is not a date are ignored."""
         return dict(sorted(self._partitions(ANY_DAY), key=lambda item: str(item[0])))
 
-    def newest_first(self) -> list[Path]:
-        """The files of all published partitions, the one published last first."""
-        times: dict[Path, int] = {}
-        for path in self.published().values():
+    def newest_first(self) -> list[PartitionName]:
+        """All published partitions, the one published last first."""
+        times: dict[PartitionName, int] = {}
+        for name, path in self.published().items():
             with suppress(FileNotFoundError):  # removed just now
-                times[path] = path.stat().st_mtime_ns
-        return sorted(times, key=lambda path: -times[path])
+                times[name] = path.stat().st_mtime_ns
+        return sorted(times, key=lambda name: -times[name])
 
     def is_empty(self) -> bool:
-        """Whether nothing is published."""
-        return next(self._partitions(ANY_DAY), None) is None
+        """Whether nothing is published. Looks no further than the first partition."""
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                name = self._name_of(self.folder / entry.name)
+                if name and name.day_column == self.day_column and any(self._partitions(str(name.day))):
+                    return False
+        return True
 
     def days(self) -> Days:
         """The days that were ever published."""

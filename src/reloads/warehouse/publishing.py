@@ -8,9 +8,9 @@ whoever comes next to the table.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from reloads.days import Days
@@ -18,74 +18,13 @@ from reloads.errors import OperatorError
 from reloads.files import cannot_write, sync_all
 from reloads.warehouse.access import begin_log, next_time, open_table
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
-from reloads.warehouse.commit import Act, Commit, Entry, Making, Point
+from reloads.warehouse.commit import Commit, Point
 from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.publication import NewFile, Publication, Published
 from reloads.warehouse.state import Snapshot, State
-
-Select = Callable[[Collection[PartitionName]], Collection[PartitionName]]
-
-
-@dataclass(frozen=True)
-class NewFile:
-    """A finished file with the content of one partition, which nobody sees yet."""
-
-    path: Path
-    rows: int
-    bytes: int
-    content: str
-    """The fingerprint of its rows, as ``Entry`` has it."""
-    columns: Mapping[str, str]
-    origin: int = 0
-    """The commit that rewrote the partition to it, of content that an undo puts back."""
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What one act of publishing brings, finished and checked beforehand."""
-
-    act: Act
-    run: str
-    now: datetime
-    day_column: str
-    keys: tuple[str, ...]
-    base: Point
-    """How far the table's log had come when the reading of the inputs began."""
-    files: Mapping[PartitionName, NewFile]
-    vanished: Collection[PartitionName] = ()
-    """Partitions that have no row any more, if they are there."""
-    select: Select | None = None
-    """Tells which partitions of a day were rewritten, of those given: the ones without a file among them vanished."""
-    same: Mapping[PartitionName, int] = field(default_factory=dict)
-    """Partitions that came out as the version of that number, whose fingerprint the log does not have."""
-    damaged: Collection[PartitionName] = ()
-    """Partitions whose published file cannot be read, so that it is replaced whatever it was."""
-    whole_days: Days = field(default_factory=Days)
-    """In a table with keys: the days that were rewritten whole."""
-    makings: Mapping[PartitionName, Making | None] = field(default_factory=dict)
-    """What each of these partitions, and each whole day, was made from."""
-    origins: Mapping[PartitionName, int] = field(default_factory=dict)
-    """Of partitions without a row that an undo puts back: the commit that removed them."""
-    requests: Mapping[str, Days] = field(default_factory=dict)
-    no_cascade_days: Days = field(default_factory=Days)
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """The columns of the table once some of the files are published; empty where they stay as they are."""
-    key_types: Mapping[str, str] = field(default_factory=dict)
-    batch: int | None = None
-    undoes: str = ""
-
-
-@dataclass(frozen=True)
-class Published:
-    """What became of it."""
-
-    commit: Commit | None
-    """None where nothing was left to publish or to confirm."""
-    kept: Mapping[PartitionName, str]
-    """Why a partition kept its file: somebody published it since ``base``, or the disk refused."""
-    superseded: Mapping[PartitionName, int] = field(default_factory=dict)
-    """Those of them that somebody published, each with the commit."""
+from reloads.warehouse.touched import Touched
 
 
 def publish(
@@ -132,7 +71,7 @@ def _publish_locked(folder: TableFolder, state: State, publication: Publication)
     head = begin_log(folder, snapshot.head)
     number = head.point.number + 1
     superseded = _find_superseded(snapshot, publication)
-    touched = _Touched(folder, snapshot, publication, number, skipped=superseded.keys())
+    touched = Touched(folder, snapshot, publication, number, skipped=superseded.keys())
     new_files = touched.new_files()
     published_ns = next_time(head, publication.now)
     refused = _prepare_all(folder, new_files, number, published_ns)
@@ -208,89 +147,6 @@ def _tell_refused(folder: TableFolder, refused: Mapping[PartitionName, OSError])
     # A folder that refuses every day is one thing to mend, not a hundred.
     place = folder.folder if len(refused) > 1 else None
     return {name: str(_refusal(error, folder.warehouse, place)) for name, error in refused.items()}
-
-
-class _Touched:
-    """What becomes of the entries of the partitions that a publication touches."""
-
-    def __init__(
-        self,
-        folder: TableFolder,
-        snapshot: Snapshot,
-        publication: Publication,
-        number: int,
-        *,
-        skipped: Collection[PartitionName],
-    ) -> None:
-        self._folder, self._skipped_days = folder, Days.of(name.day for name in skipped)
-        self._snapshot, self._publication, self._number = snapshot, publication, number
-        self._files = {name: file for name, file in publication.files.items() if name not in skipped}
-        self._vanished = [name for name in publication.vanished if name not in skipped and self._has_file(name)]
-
-    def _has_file(self, name: PartitionName) -> bool:
-        entry = self._snapshot.entries.get(name)
-        return entry is not None and bool(entry.version)
-
-    def _is_confirmed(self, name: PartitionName, file: NewFile) -> bool:
-        entry = self._snapshot.entries.get(name)
-        if entry is None or not entry.version or name in self._publication.damaged:
-            return False
-        is_same = bool(file.content) and entry.content == file.content
-        is_same = is_same or self._publication.same.get(name) == entry.version
-        return is_same and version_file(self._folder, name, entry.version).is_file()
-
-    def new_files(self) -> dict[PartitionName, NewFile]:
-        """The files with another content than what is published."""
-        return {name: file for name, file in self._files.items() if not self._is_confirmed(name, file)}
-
-    def entries(self, *, refused: Collection[PartitionName]) -> dict[PartitionName, Entry]:
-        """The entries after the publication, without the partitions that the disk refused."""
-        after: dict[PartitionName, Entry] = {}
-        for name, file in self._files.items():
-            if name not in refused:
-                after[name] = self._entry_of_file(name, file)
-        for name in self._vanished:
-            making, origin = self._publication.makings.get(name), self._publication.origins.get(name, self._number)
-            after[name] = Entry(0, self._number, self._number, making, origin)
-        if self._publication.keys:
-            after |= self._entries_of_days(after, refused)
-        return after
-
-    def _entry_of_file(self, name: PartitionName, file: NewFile) -> Entry:
-        making = self._publication.makings.get(name)
-        if self._is_confirmed(name, file):
-            entry = self._snapshot.entries[name]
-            return replace(
-                entry, touched=self._number, making=making, rows=file.rows, content=file.content, columns=file.columns
-            )
-        number = self._number
-        return Entry(
-            version=number,
-            changed=number,
-            touched=number,
-            making=making,
-            origin=file.origin or number,
-            rows=file.rows,
-            bytes=file.bytes,
-            content=file.content,
-            columns=file.columns,
-        )
-
-    def _entries_of_days(
-        self, after: Mapping[PartitionName, Entry], refused: Collection[PartitionName]
-    ) -> dict[PartitionName, Entry]:
-        changed_days = {name.day for name, entry in after.items() if entry.changed == self._number}
-        whole_days = self._publication.whole_days - Days.of(name.day for name in refused) - self._skipped_days
-        entries: dict[PartitionName, Entry] = {}
-        for day in {name.day for name in after}.union(whole_days):
-            name = PartitionName(self._publication.day_column, day)
-            entry = self._snapshot.entries.get(name, Entry(0, 0, 0, None))
-            if day in changed_days:
-                entry = replace(entry, changed=self._number)
-            if day in whole_days:
-                entry = replace(entry, touched=self._number, making=self._publication.makings.get(name))
-            entries[name] = entry
-        return entries
 
 
 def _prepare_all(

@@ -23,7 +23,7 @@ from reloads.errors import OperatorError, RequestError
 from reloads.files import write_all_atomically, write_atomically
 from reloads.warehouse.commit import Commit, Entry, Point, dump_entries, parse_entries
 from reloads.warehouse.commit_log import CommitLog
-from reloads.warehouse.layout import state_folder
+from reloads.warehouse.layout import state_folder, versions_folder
 from reloads.warehouse.partition_name import PartitionName
 
 Entries = dict[PartitionName, Entry]
@@ -71,9 +71,13 @@ class Snapshot:
     head: Head
     entries: Mapping[PartitionName, Entry]
     """Of the partitions of these days and, in a table with keys, of the days as a whole."""
+    days: Collection[date] | None = None
+    """The days that were read; None for all."""
 
     def of_day(self, day: date) -> Entries:
-        """The entries of one day."""
+        """The entries of one day, which must be one that was read: nothing is known of any other."""
+        if self.days is not None and day not in self.days:
+            raise KeyError(f"{day} was not read")
         return {name: self.entries[name] for name in self._names_by_day.get(day, ())}
 
     @cached_property
@@ -112,7 +116,7 @@ class State:
             for name, entry in piece.items():
                 if name.day in wanted_days and self._has_form_of(name):
                     entries[name] = entry
-        return Snapshot(head, entries)
+        return Snapshot(self._without_other_columns(head), entries, wanted_days)
 
     def read_head(self) -> Head:
         """What holds for the whole table, as of the last commit."""
@@ -125,10 +129,14 @@ class State:
         entries: Entries = {}
         for piece in pieces.values():
             entries |= {name: entry for name, entry in piece.items() if self._has_form_of(name)}
-        return Snapshot(head, entries)
+        return Snapshot(self._without_other_columns(head), entries)
+
+    def keeps(self, name: PartitionName, number: int) -> bool:
+        """Whether the version of that number is kept."""
+        return (versions_folder(self.warehouse, self.table) / str(name) / f"{number}.parquet").is_file()
 
     def behind(self) -> Iterator[Commit]:
-        """The commits that the files lack, oldest first; ``apply`` each before asking for the next."""
+        """The commits that the files lack, oldest first."""
         return self._commits_behind(self._read_head())
 
     def apply(self, commit: Commit) -> None:
@@ -192,11 +200,7 @@ class State:
         return head, pieces
 
     def _commits_behind(self, head: Head) -> Iterator[Commit]:
-        number = head.point.number
-        if not number:
-            # A new table, or a state that was lost: the oldest commits may have been removed.
-            number = min(self.log.numbers(), default=1) - 1
-        return self.log.after(number)
+        return self.log.after(head.point.number or head.trimmed)
 
     def _read_head(self) -> Head:
         fields = _read_json(self.folder / _HEAD)
@@ -212,7 +216,10 @@ class State:
                 trimmed=fields["trimmed"],
             )
         except _FAULTS:
-            return Head(Point())
+            # A new table, or a state that was lost: the oldest commits may have been removed, and a log that was begun
+            # anew begins behind the numbers of the files that the one before left.
+            first = min(self.log.numbers(), default=1)
+            return Head(Point(), expired=first - 1, trimmed=first - 1)
 
     def _read_piece(self, piece: str) -> Entries:
         """The entries of a piece. What is missing or damaged is not known, and so counts as stale."""
@@ -228,6 +235,12 @@ class State:
 
     def _piece_of(self, day: date) -> str:
         return str(day) if self.keys else str(day)[:7]
+
+    def _without_other_columns(self, head: Head) -> Head:
+        """The head; without columns where those are of a time when other columns named the partitions."""
+        if (head.day_column, head.keys) == (self.day_column, self.keys):
+            return head
+        return replace(head, columns={}, key_types={})
 
     def _has_form_of(self, name: PartitionName) -> bool:
         return name.day_column == self.day_column and name.keys in ((), self.keys)

@@ -7,7 +7,8 @@ versions. The rest is for a person, with the cure in the sentence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from reloads.errors import shorten
@@ -15,20 +16,29 @@ from reloads.files import link_or_copy
 from reloads.warehouse.access import open_table
 from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Entry
-from reloads.warehouse.current_view import show, version_file
+from reloads.warehouse.current_view import PREPARED, show, version_file, withdraw
 from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Snapshot, State
+
+LINK = "link it again with --repair"
+REMOVE = "remove it with --repair"
 
 
 @dataclass(frozen=True)
 class Fault:
     """Something that does not agree."""
 
-    sentence: str
+    what: str
+    cure: str
     mend: Callable[[], object] | None = None
     """Mends it and loses nothing; None where only a person can."""
+
+    @property
+    def sentence(self) -> str:
+        """What does not agree, and the cure."""
+        return f"{self.what}; {self.cure}"
 
 
 def verify_table(folder: TableFolder, *, is_repairing: bool = False) -> list[Fault]:
@@ -50,11 +60,12 @@ def _find_faults(folder: TableFolder, state: State) -> Iterator[Fault]:
         first, *others = wrong
         more = f" and {len(others)} more" if others else ""
         yield Fault(
-            f"{state.folder} does not have what the log says of {first}{more}; it is written again",
+            f"{state.folder} does not have what the log says of {first}{more}",
+            "write it again with --repair",
             lambda: state.write_again(wrong),
         )
     # What the log says, so that one fault is not told again by its consequences.
-    snapshot = Snapshot(snapshot.head, {**snapshot.entries, **wrong})
+    snapshot = replace(snapshot, entries={**snapshot.entries, **wrong})
     for name, entry in snapshot.entries.items():
         if entry.version:
             yield from _check_partition(folder, name, entry)
@@ -69,7 +80,7 @@ def _check_log(state: State) -> Iterator[Fault]:
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
     if missing:
         shown = shorten(", ".join(map(str, missing)))
-        yield Fault(f"{state.log.folder} lacks the commits {shown}, which nothing else holds; restore their files")
+        yield Fault(f"{state.log.folder} lacks the commits {shown}, which nothing else holds", "restore their files")
 
 
 def _find_wrong_entries(folder: TableFolder, state: State, snapshot: Snapshot) -> dict[PartitionName, Entry]:
@@ -91,13 +102,18 @@ def _check_partition(folder: TableFolder, name: PartitionName, entry: Entry) -> 
     if version.is_file():
         size = version.stat().st_size
         if size != entry.bytes:
-            yield Fault(f"{version} has {size} bytes and was published with {entry.bytes}; reload {name}")
+            yield Fault(f"{version} has {size} bytes and was published with {entry.bytes}", f"reload {name}")
         elif not shown.exists():
-            yield Fault(f"{shown} is gone; it is linked again", lambda: show(folder, name, entry.version))
+            yield Fault(f"{shown} is gone", LINK, lambda: show(folder, name, entry.version))
     elif shown.is_file() and shown.stat().st_size == entry.bytes:
-        yield Fault(f"{version} is gone; it is linked again", lambda: link_or_copy(shown, _with_folder(version)))
+        yield Fault(f"{version} is gone", LINK, lambda: link_or_copy(shown, _with_folder(version)))
     else:
-        yield Fault(f"{version} is gone, and {shown} is another file or none; reload {name}")
+        yield Fault(f"{version} is gone, and {shown} is another file or none", f"reload {name}")
+
+
+def _is_whole(folder: TableFolder, name: PartitionName, entry: Entry) -> bool:
+    version = version_file(folder, name, entry.version)
+    return version.is_file() and version.stat().st_size == entry.bytes
 
 
 def _with_folder(path: Path) -> Path:
@@ -108,14 +124,17 @@ def _with_folder(path: Path) -> Path:
 def _check_strangers(folder: TableFolder, snapshot: Snapshot) -> Iterator[Fault]:
     for name in find_strangers(folder, snapshot, folder.days()):
         entry = snapshot.entries.get(name)
-        if entry and entry.version and not version_file(folder, name, entry.version).is_file():
+        if entry and entry.version and not _is_whole(folder, name, entry):
             continue  # said already
         cure = f"move it away, or reload {name}, which keeps it as a version"
-        yield Fault(f"{folder.file(name)} was not published from here; {cure}")
+        yield Fault(f"{folder.file(name)} was not published from here", cure)
 
 
 def _check_orphans(folder: TableFolder, state: State, snapshot: Snapshot) -> Iterator[Fault]:
-    """Versions of which no commit speaks: what a crash left before its commit."""
+    """What a crash left before its commit: versions of which no commit speaks, and links to them."""
+    for path in sorted(folder.folder.rglob(PREPARED)):
+        name = PartitionName.parse(str(path.parent.relative_to(folder.folder)))
+        yield Fault(f"{path} was left by a crash", REMOVE, partial(withdraw, folder, name))
     spoken_of = {(name, entry.version) for name, entry in snapshot.entries.items()}
     for number in state.log.numbers():
         commit = state.log.read(number)
@@ -127,4 +146,4 @@ def _check_orphans(folder: TableFolder, state: State, snapshot: Snapshot) -> Ite
     for path in sorted(root.rglob("*.parquet")):
         name = PartitionName.parse(str(path.parent.relative_to(root)))
         if not path.stem.isdecimal() or (name, int(path.stem)) not in spoken_of:
-            yield Fault(f"{path} belongs to no commit; it is removed", path.unlink)
+            yield Fault(f"{path} belongs to no commit", REMOVE, path.unlink)

@@ -195,7 +195,8 @@ def test_history_lists_versions_and_says_where_there_are_none(home: Path) -> Non
     first, second, last = reloads(home, "history", "clicks", "2024-01-01").stdout.splitlines()
     assert first.endswith("nothing  -")
     assert "published  10 rows  command-clicks-" in second
-    assert last.startswith("all of clicks: ")
+    assert last.startswith("2024-01-01 of clicks: ")
+    assert reloads(home, "history", "clicks").stdout.splitlines()[-1].startswith("all of clicks: ")
     nothing = reloads(home, "history", "clicks", "2024-01-02").stdout
     assert nothing.startswith("nothing of clicks on 2024-01-02 is published, and nothing is kept\n")
     unknown = reloads(home, "history", "click")

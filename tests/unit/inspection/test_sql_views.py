@@ -2,10 +2,10 @@
 
 import json
 import os
+import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -349,15 +349,6 @@ def file_of(settings: Settings, name: str, table: str = "sales") -> Path:
     return settings.warehouse / table / name / "data.parquet"
 
 
-@contextmanager
-def changed_ledger(settings: Settings) -> Iterator[dict[str, dict[str, object]]]:
-    """The entries of the ledger of ``sales``, to be changed."""
-    path = settings.warehouse / ".ledger/sales.json"
-    ledger = json.loads(path.read_bytes())
-    yield ledger["entries"]
-    path.write_text(json.dumps(ledger))
-
-
 def test_without_partitions_there_are_no_rows(sales_settings: Settings) -> None:
     assert ask(sales_settings, "from partitions") == []
 
@@ -398,7 +389,7 @@ def test_parameters_are_those_that_the_rows_were_made_with(sales_settings: Setti
     assert ask(sales_settings, "select parameters ->> 'n', rows from partitions") == [("5", 5)]
 
 
-def test_a_partition_is_current_while_the_ledger_speaks_of_its_file_and_query(
+def test_a_partition_is_current_while_the_log_speaks_of_its_file_and_query(
     sales_settings: Settings, define: DefineTable
 ) -> None:
     def current() -> list[bool]:
@@ -406,21 +397,21 @@ def test_a_partition_is_current_while_the_ledger_speaks_of_its_file_and_query(
 
     publish(sales_settings, "2024-01-01..2024-01-03")
     assert current() == [True, True, True]
-    os.utime(file_of(sales_settings, "day=2024-01-01"), (1, 1))
-    with changed_ledger(sales_settings) as entries:
-        del entries["day=2024-01-02"]
-    assert current() == [False, False, True]
+    file = file_of(sales_settings, "day=2024-01-01")
+    other = file.with_name("other")
+    other.write_bytes(file.read_bytes())
+    other.replace(file)
+    assert current() == [False, True, True]
     define("sales", "select date '2024-01-03' as day, 1 as sale_id, 2 as amount")
     assert current() == [False, False, False]
 
 
-def test_a_partition_without_ledger_has_its_rows_all_the_same(sales_settings: Settings) -> None:
+def test_a_partition_without_a_log_has_its_rows_all_the_same(sales_settings: Settings) -> None:
     publish(sales_settings, "2024-01-01..2024-01-02")
-    with changed_ledger(sales_settings) as entries:
-        entries["day=2024-01-02"]["checked_at"] = "soon"
     query = "select rows, checked_at is null from partitions order by day"
-    assert ask(sales_settings, query) == [(3, False), (3, True)]
-    (sales_settings.warehouse / ".ledger/sales.json").unlink()
+    assert ask(sales_settings, query) == [(3, False), (3, False)]
+    for name in (".log", ".state"):
+        shutil.rmtree(sales_settings.warehouse / name)
     assert ask(sales_settings, query) == [(3, True), (3, True)]
 
 
@@ -460,3 +451,18 @@ def test_a_broken_table_hides_no_other(sales_settings: Settings, define: DefineT
     publish(sales_settings, "2024-01-01", table="visits")
     define("visits", "this is no query")
     assert ask(sales_settings, 'select "table" from partitions') == [("sales",)]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("from requests", 0),
+        ("from partitions", 2),
+        ('select * from "PARTITIONS"', 2),
+        ("with p as (from partitions) from p", 2),
+    ],
+)
+def test_partitions_are_looked_at_for_a_query_that_names_them(sales_settings: Settings, query: str, count: int) -> None:
+    publish(sales_settings, "2024-01-01..2024-01-02")
+    with open_views(sales_settings, query=query) as db:
+        assert query_views(db, "select count(*) from partitions").fetchall() == [(count,)]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
+import pytest
 
 from reloads.inspection.versions import Version, disk_use, versions
-from reloads.warehouse.history import History
-from tests.support.chain import Chain
+from reloads.runs.retention import remove_expired
+from reloads.tables.catalog import Catalog
+from reloads.warehouse.commit_log import CommitLog
+from tests.support.chain import NOW, Chain
 from tests.support.undo_history import DAYS, SHOPS, deliver, loaded, published, reload, the_table, undone
 
 __all__ = ["loaded"]
@@ -20,9 +25,9 @@ def listed(chain: Chain, name: str = "a", day: date | None = None) -> list[Versi
 
 
 def replaced(chain: Chain, name: str = "a") -> list[datetime]:
-    """When an act of the table's history replaced something, oldest first."""
-    stamps = History(chain.settings.warehouse, name).acts()
-    return [datetime.fromtimestamp(stamp / 10**9, UTC) for stamp in stamps]
+    """When a commit of the table replaced something, oldest first."""
+    log = CommitLog(chain.settings.warehouse, name)
+    return [commit.published_at for commit in log.after(0) if list(commit.changed_names())]
 
 
 def test_a_table_that_was_never_loaded_has_no_versions(chain: Chain) -> None:
@@ -100,24 +105,70 @@ def test_what_was_put_back_is_the_version_of_the_request_that_wrote_it(loaded: C
     assert listed_versions[-1] == before
 
 
-def test_a_file_that_cannot_be_read_is_listed_without_rows(loaded: Chain) -> None:
-    (loaded.settings.warehouse / "a" / "day=2025-01-02" / "data.parquet").write_text("no parquet")
-    assert listed(loaded, day=SECOND)[-1] == Version("day=2025-01-02", None, (), None)
-    assert listed(loaded, day=FIRST)[-1].rows == 1
+def test_what_was_put_back_twice_is_still_the_version_of_the_request_that_wrote_it(loaded: Chain) -> None:
+    deliver(loaded, "2025-01-02", 50, 60)
+    request = reload(loaded, "a", "2025-01-02")
+    undone(loaded, undone(loaded, request))
+    listed_versions = listed(loaded, day=SECOND)
+    assert [version.rows for version in listed_versions] == [None, 1, 2, 1, 2]
+    assert listed_versions[2].requests == listed_versions[4].requests == (request.id,)
 
 
-def test_where_nothing_can_be_read_everything_is_listed_without_rows(chain: Chain) -> None:
-    reload(chain, "a", "2025-01-01")
-    (chain.settings.warehouse / "a" / "day=2025-01-01" / "data.parquet").write_text("no parquet")
-    assert [(version.rows, version.requests) for version in listed(chain)] == [(None, ()), (None, ())]
+def test_a_partition_that_was_removed_is_listed_up_to_its_removal_and_between(loaded: Chain) -> None:
+    added = reload(loaded, "a", "2025-01-05")
+    undo = undone(loaded, added)
+    listed_versions = listed(loaded, day=date(2025, 1, 5))
+    assert [(version.rows, version.requests) for version in listed_versions] == [(None, ()), (1, (added.id,))]
+    undone(loaded, undo)
+    listed_versions = listed(loaded, day=date(2025, 1, 5))
+    assert [version.rows for version in listed_versions] == [None, 1, None, 1]
+    ends = [version.replaced_at for version in listed_versions]
+    assert ends == [*replaced(loaded)[-3:], None]
 
 
-def test_a_file_that_we_did_not_write_has_rows_and_no_requests(chain: Chain) -> None:
-    reload(chain, "a", "2025-01-01")
+def test_what_expired_is_not_listed_and_what_is_published_keeps_its_requests(loaded: Chain) -> None:
+    deliver(loaded, "2025-01-02", 50, 60)
+    request = reload(loaded, "a", "2025-01-02")
+    catalog = Catalog.load(loaded.settings.tables)
+    remove_expired(loaded.settings, catalog, catalog["a"], now=NOW + timedelta(days=100))
+    assert replaced(loaded) == []
+    assert listed(loaded, day=SECOND) == [Version("day=2025-01-02", 2, (request.id,), None)]
+    assert len(listed(loaded)) == len(DAYS)
+
+
+def put_file(chain: Chain, query: str | None) -> Path:
+    """Replace the file of the first day of ``a`` by the result of a query, or by what is not a Parquet file."""
     file = chain.settings.warehouse / "a" / "day=2025-01-01" / "data.parquet"
-    with duckdb.connect(":memory:") as db:
-        db.execute("copy (select 1 as amount from range(5)) to $1 (format parquet)", [str(file)])
-    assert listed(chain)[-1] == Version("day=2025-01-01", 5, (), None)
+    beside = chain.settings.home / "mine.parquet"
+    beside.write_text("no parquet")
+    if query:
+        with duckdb.connect(":memory:") as db:
+            db.execute(f"copy ({query}) to $1 (format parquet)", [str(beside)])
+    return beside.replace(file)
+
+
+@pytest.mark.parametrize(("query", "rows"), [("select 1 as amount from range(5)", 5), (None, None)])
+def test_a_file_that_somebody_put_there_is_published_with_its_rows_if_any_can_be_read_and_without_requests(
+    chain: Chain, query: str | None, rows: int | None
+) -> None:
+    request = reload(chain, "a", "2025-01-01")
+    file = put_file(chain, query)
+    name, replaced_at = "day=2025-01-01", datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    assert listed(chain) == [
+        Version(name, None, (), replaced(chain)[0]),
+        Version(name, 1, (request.id,), replaced_at),
+        Version(name, rows, (), None),
+    ]
+
+
+@pytest.mark.parametrize("lost", [(".state",), (".state", ".log"), (".state", ".log", ".versions")])
+def test_what_is_published_is_listed_with_rows_and_requests_whatever_was_lost(
+    loaded: Chain, lost: tuple[str, ...]
+) -> None:
+    before = {version.partition: version for version in listed(loaded) if not version.replaced_at}
+    for name in lost:
+        shutil.rmtree(loaded.settings.warehouse / name)
+    assert {version.partition: version for version in listed(loaded) if not version.replaced_at} == before
 
 
 def test_keys_with_characters_of_every_kind_are_listed_as_published(chain: Chain) -> None:
@@ -134,19 +185,47 @@ def test_keys_with_characters_of_every_kind_are_listed_as_published(chain: Chain
     assert [version.rows for version in listed_versions if version.replaced_at is None] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("query", "toml"),
+    [
+        pytest.param("select day as date, amount from raw", 'day_column = "date"', id="another day column"),
+        pytest.param("select day, 'x' as kind, amount from raw", 'day_column = "day"\nkeys = ["kind"]', id="keys"),
+    ],
+)
+def test_a_table_that_is_cut_otherwise_by_now_has_no_versions_until_it_is_loaded_anew(
+    loaded: Chain, query: str, toml: str
+) -> None:
+    assert listed(loaded, day=SECOND)
+    folder = loaded.settings.tables / "a"
+    (folder / "query.sql").write_text(query)
+    (folder / "table.toml").write_text(f"first_day = 2025-01-01\n{toml}\n")
+    assert listed(loaded) == listed(loaded, day=SECOND) == []
+    (loaded.settings.warehouse / "a").rename(loaded.settings.home / "moved away")
+    record = reload(loaded, "a", "2025-01-02")
+    absent, version = listed(loaded, day=SECOND)
+    assert (absent.rows, absent.requests) == (None, ())
+    assert version.requests == (record.id,)
+
+
 def test_disk_use_counts_a_file_once_whether_published_or_kept(loaded: Chain) -> None:
-    records = sum(path.stat().st_size for path in (loaded.settings.warehouse / ".history" / "a").iterdir())
-    sizes = {name: len(file[2]) for name, file in published(loaded).items()}
-    assert disk_use(loaded.settings, the_table(loaded, "a")).published == sum(sizes.values())
-    assert disk_use(loaded.settings, the_table(loaded, "a")).history == records
+    def use() -> tuple[int, int]:
+        used = disk_use(loaded.settings, the_table(loaded, "a"))
+        assert used.published == sum(len(file[2]) for file in published(loaded).values())
+        return used.published, used.history
+
+    def size() -> int:
+        return len(published(loaded)["day=2025-01-02"][2])
+
+    loaded_size, published_at_first = size(), use()[0]
+    assert use() == (published_at_first, 0)
     deliver(loaded, "2025-01-02", 50, 60)
     request = reload(loaded, "a", "2025-01-02")
-    used = disk_use(loaded.settings, the_table(loaded, "a"))
-    assert used.history >= records + sizes["day=2025-01-02"]
-    assert used.published == sum(len(file[2]) for file in published(loaded).values())
-    result = len(published(loaded)["day=2025-01-02"][2])
+    corrected_size = size()
+    assert use() == (published_at_first - loaded_size + corrected_size, loaded_size)
     undone(loaded, request)
-    after = disk_use(loaded.settings, the_table(loaded, "a"))
-    assert after.published == sum(sizes.values())
     # What is published again costs nothing any more; what the request had made does.
-    assert used.history - sizes["day=2025-01-02"] + result < after.history < used.history + result
+    assert use() == (published_at_first, corrected_size)
+    deliver(loaded, "2025-01-02", 1, 2, 3)
+    reload(loaded, "a", "2025-01-02")
+    # Two versions of it are kept, and they are one file.
+    assert use()[1] == loaded_size + corrected_size

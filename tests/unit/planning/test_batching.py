@@ -114,11 +114,10 @@ def test_a_request_for_all_keys_covers_those_for_some() -> None:
     assert [batch.partition_filter.key_filters for batch in plan.batches] == [()]
 
 
-def test_slices_of_the_same_days_are_batches_side_by_side() -> None:
-    plan = cut_batches([record("a", FIFTH)], limits=Limits(400, 4, 31, key_slices=3))
-    assert [batch.days for batch in plan.batches] == [FIFTH] * 3
-    slices = [(batch.partition_filter.slice_number, batch.partition_filter.slice_count) for batch in plan.batches]
-    assert slices == [(0, 3), (1, 3), (2, 3)]
+def test_all_keys_of_a_day_are_one_batch_however_many_may_run_at_once() -> None:
+    [batch] = cut_batches([record("a", FIFTH)], limits=Limits(400, parallelism=4, days_per_batch=1)).batches
+    assert batch.days == FIFTH
+    assert batch.partition_filter.is_whole
 
 
 def with_parameters(name: str, days: Days, size: int, **keys: tuple[str, ...]) -> Record:

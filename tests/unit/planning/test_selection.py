@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -121,6 +122,29 @@ def test_keys_are_selected_by_their_own_partitions(chain: Chain, only: str, shop
     assert chain.find_record(record.id)[1].published.texts() == days
 
 
+@pytest.mark.parametrize("only", ["missing", "stale"])
+@pytest.mark.parametrize(
+    ("toml", "fields"),
+    [
+        pytest.param("", {}, id="day"),
+        pytest.param('keys = ["shop"]', {}, id="all keys of a day"),
+        pytest.param('keys = ["shop"]', {"keys": {"shop": ["north"]}}, id="one key"),
+    ],
+)
+def test_what_was_loaded_and_has_no_file_is_rewritten_as_missing_and_as_stale(
+    chain: Chain, only: str, toml: str, fields: dict[str, Any]
+) -> None:
+    chain.define("shops", "select day, 'north' as shop, amount from a", toml)
+    chain.ask("a", *FOUR_DAYS, cascade=False)
+    chain.ask("shops", *FOUR_DAYS)
+    chain.work_off("a", "shops")
+    shutil.rmtree(chain.settings.warehouse / "shops" / "day=2025-01-02")
+    record = chain.ask("shops", *FOUR_DAYS, only=only, **fields)
+    chain.work_off("shops")
+    assert reasons(chain, record)[0] == {"a file of it is gone": ["2025-01-02"]}
+    assert len(list(chain.settings.warehouse.glob("shops/**/data.parquet"))) == 4
+
+
 def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain: Chain) -> None:
     declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
     chain.define("b", "select day, amount * getvariable('factor') as twice from a", declared)
@@ -142,6 +166,22 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     assert {batch["label"]: batch["parameters"] for batch in chain.plan("b")} == {
         "2025-01-02": {"factor": 5},
         "2025-01-03": {},
+    }
+
+
+def test_a_request_for_all_days_that_keeps_parameters_plans_each_day_with_those_it_was_written_with(
+    chain: Chain,
+) -> None:
+    declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
+    chain.define("b", "select day, amount * getvariable('factor') as twice from a", declared)
+    chain.ask("a", *FOUR_DAYS, cascade=False)
+    chain.ask("b", "2025-01-01", parameters={"factor": 5})
+    chain.ask("b", "2025-01-02")
+    chain.work_off("a", "b")
+    chain.ask("b", "2025-01-01", "2025-01-02", keep_parameters=True)
+    assert {batch["label"]: batch["parameters"] for batch in chain.plan("b")} == {
+        "2025-01-01": {"factor": 5},
+        "2025-01-02": {},
     }
 
 

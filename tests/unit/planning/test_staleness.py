@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from datetime import date
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from reloads.days import Days
 from reloads.planning.parts import WrittenParameters
-from reloads.planning.staleness import MISSING, OUTDATED, UNKNOWN, TableState
+from reloads.planning.staleness import GONE, MISSING, OUTDATED, UNKNOWN, TableState
+from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
-from tests.support.chain import Chain
+from tests.support.chain import NOW, Chain
 
 FIRST, SECOND, THIRD = (date(2025, 1, n) for n in (1, 2, 3))
 DAYS = Days.between(FIRST, THIRD)
@@ -109,22 +111,43 @@ def test_an_input_that_came_or_went_is_a_change(chain: Chain) -> None:
     load(chain, "a", last="2025-01-01")
     load(chain, "b")
     load(chain, "a", first="2025-01-02", last="2025-01-02")
-    partition(chain, "a", FIRST).unlink()
+    assert whys(chain, "b") == [None, "a changed", None]
+    for record in chain.queue.records("done"):
+        if record.table == "a":
+            undo_request(chain.settings, record.id, force=False, now=NOW)
+    assert whys(chain, "a") == [MISSING] * 3
     assert whys(chain, "b") == ["a changed", "a changed", None]
+
+
+def test_a_partition_that_somebody_removed_is_gone_and_no_change_to_who_reads_it(chain: Chain) -> None:
+    load(chain, "a", "b")
+    partition(chain, "a", SECOND).unlink()
+    assert whys(chain, "a") == [None, GONE, None]
+    assert whys(chain, "b") == [None] * 3
+    load(chain, "a")
+    assert whys(chain, "a") == whys(chain, "b") == [None] * 3
 
 
 def test_a_file_that_somebody_else_put_there_is_not_known(chain: Chain) -> None:
     load(chain, "a")
     file = partition(chain, "a", SECOND)
-    status = file.stat()
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    other = file.with_name("other")
+    other.write_bytes(file.read_bytes())
+    other.replace(file)
     assert whys(chain, "a") == [None, UNKNOWN, None]
 
 
-def test_without_a_ledger_nothing_is_known_and_nothing_missing(chain: Chain) -> None:
+def test_without_a_log_nothing_is_known_and_nothing_missing(chain: Chain) -> None:
     load(chain, "a")
-    (chain.settings.warehouse / ".ledger" / "a.json").write_text("{}")
+    for name in (".log", ".state", ".versions"):
+        shutil.rmtree(chain.settings.warehouse / name)
     assert whys(chain, "a") == [UNKNOWN] * 3
+
+
+def test_a_state_that_was_lost_follows_from_the_log(chain: Chain) -> None:
+    load(chain, "a", "b")
+    shutil.rmtree(chain.settings.warehouse / ".state")
+    assert whys(chain, "a") == whys(chain, "b") == [None] * 3
 
 
 def test_parameters_are_those_with_which_a_day_was_written(chain: Chain) -> None:
@@ -232,10 +255,22 @@ def test_a_query_that_changed_makes_keyed_days_stale(keyed: Chain) -> None:
     assert whys(keyed, "shops") == [OUTDATED] * 3
 
 
-def test_a_partition_that_went_makes_its_day_stale(keyed: Chain) -> None:
+def test_a_key_whose_file_somebody_removed_is_gone_and_so_is_its_day(keyed: Chain) -> None:
     load(keyed, "shops")
-    partition(keyed, "shops", SECOND, "shop=north").unlink()
-    assert whys(keyed, "shops")[1] is not None
-    assert whys(keyed, "shops", shop=("north",)) == [None, MISSING, None]
+    partition(keyed, "shops", SECOND, "shop=south").unlink()
+    assert whys(keyed, "shops") == whys(keyed, "shops", shop=("south",)) == [None, GONE, None]
+    assert whys(keyed, "shops", shop=("north",)) == [None] * 3
+    keyed.deliver("2025-01-02", 1000)
+    load(keyed, "a")
+    assert whys(keyed, "shops") == [None, GONE, None], "whatever the other key is, too"
     load(keyed, "shops")
     assert whys(keyed, "shops") == [None] * 3
+
+
+def test_keys_of_which_only_the_files_are_left_are_there_and_not_known(keyed: Chain) -> None:
+    load(keyed, "shops")
+    for hidden in (".log", ".state", ".versions"):
+        rmtree(keyed.settings.warehouse / hidden / "shops")
+    assert whys(keyed, "shops") == [UNKNOWN] * 3
+    assert whys(keyed, "shops", shop=("north",)) == [UNKNOWN] * 3
+    assert whys(keyed, "shops", shop=("west",)) == [MISSING] * 3

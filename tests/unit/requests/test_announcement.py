@@ -51,9 +51,14 @@ def test_each_table_has_one_announcement_that_holds_all_its_days_and_names_its_f
 
 def test_a_publication_names_its_ranges() -> None:
     published = Days.parse(["2024-06-01..2024-06-03", "2024-06-30"])
-    assert publication_extra("sales", published) == {
+    extra = publication_extra("sales", published, requests=["first", "second"], rows=12, commit="7@log")
+    assert extra == {
         "table": "sales",
         "start_date": "2024-06-01",
         "end_date": "2024-06-30",
         "ranges": published.texts(),
+        "rows": 12,
+        "request": "first",
+        "requests": 2,
+        "commit": "7@log",
     }

@@ -25,15 +25,17 @@ from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.partition_filter import PartitionFilter
 from reloads.rewriting.engine import Share
+from reloads.rewriting.rewrite import ROUNDS, Wishes
+from reloads.rewriting.stage import Stage, Staged
 from reloads.settings import Settings
 from reloads.tables.definition import load_table
-from reloads.warehouse.change_notices import read_notices
-from reloads.warehouse.fingerprint import identity
-from reloads.warehouse.history import History
-from reloads.warehouse.ledger import read_ledger, write_ledger
+from reloads.warehouse.access import open_table, state_of
+from reloads.warehouse.commit import Point
+from reloads.warehouse.current_view import is_shown
+from reloads.warehouse.layout import log_folder, state_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.staging import remove_abandoned_folders
-from tests.support.sales_home import FIRST, MONTH, DefineTable, SalesHome, days, of_each_day
+from tests.support.sales_home import FIRST, MONTH, WRITTEN_AT, DefineTable, SalesHome, days, of_each_day
 
 
 @pytest.fixture
@@ -148,6 +150,7 @@ def test_a_fault_in_rows_that_nobody_asked_for_does_not_hide_the_days_that_are_a
     assert [failure.days for failure in outcome.failed] == [days("2025-01-09")]
 
 
+KEYED = 'keys = ["n"]'
 EMPTY = 'a day came out without any row; ask for it again once it has some, or set on_empty = "publish" in table.toml'
 
 
@@ -181,12 +184,12 @@ def test_a_day_that_was_refused_for_want_of_rows_is_still_missing(home: SalesHom
         shutil.rmtree(home.folder.folder)
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_values_and_slices_without_rows_are_no_empty_day(home: SalesHome, define: DefineTable, number: int) -> None:
-    # Both slices of a day with one value: one of them has no rows.
-    define("sales", of_each_day("1 as x", rows=1), 'keys = ["n"]\nkey_slices = 2')
+@pytest.mark.parametrize("toml", [KEYED, f"{KEYED}\nkey_slices = 2"], ids=["", "in slices"])
+def test_values_without_rows_are_no_empty_day(home: SalesHome, define: DefineTable, toml: str) -> None:
+    define("sales", of_each_day("1 as x", rows=1), toml)
     asked = days("2025-01-05..2025-01-06")
-    assert home.rewrite(Batch(asked, PartitionFilter(slice_number=number, slice_count=2))).failed == ()
+    # Of the two slices of a day with one value, one has no rows.
+    assert home.rewrite(asked).failed == ()
     assert home.rewrite(Batch(asked, PartitionFilter(({"n": ("7",)},)))).failed == ()
 
 
@@ -262,6 +265,17 @@ def test_provenance_is_in_the_footer(home: SalesHome, define: DefineTable, day: 
     }
 
 
+def test_the_types_of_keys_are_in_the_footer(home: SalesHome, define: DefineTable) -> None:
+    # The names of folders hold their texts only.
+    define("sales", of_each_day("1 as x, '007' as code, 5::tinyint as shop"), 'keys = ["shop", "code"]')
+    home.rewrite(days("2025-01-05"))
+    [file] = home.folder.published().values()
+    footer = pyarrow.parquet.ParquetFile(file).metadata.metadata
+    assert json.loads(footer[b"reloads.key_types"]) == {"shop": "TINYINT", "code": "VARCHAR"}
+    [commit] = home.commits()
+    assert commit.key_types == {"shop": "TINYINT", "code": "VARCHAR"}
+
+
 def test_duckdb_arrow_and_polars_read_the_same_totals(home: SalesHome, define: DefineTable) -> None:
     define("sales", of_each_day("n * 10 as amount") + " where day <> date '2025-01-06'")
     home.rewrite(MONTH)
@@ -296,12 +310,14 @@ def test_a_rewrite_to_the_same_content_touches_no_file(home: SalesHome) -> None:
     assert outcome.bytes == {str(day): home.file(day).stat().st_size for day in MONTH}
 
 
-def test_what_is_the_same_is_neither_told_nor_kept_for_an_undo(home: SalesHome) -> None:
+def test_what_is_the_same_is_confirmed_and_neither_told_nor_kept_twice(home: SalesHome) -> None:
     home.rewrite(MONTH)
-    told, kept = read_notices(home.warehouse, "sales"), History(home.warehouse, "sales").kept()
+    versions = home.versions()
     home.rewrite(MONTH)
-    assert read_notices(home.warehouse, "sales") == told
-    assert History(home.warehouse, "sales").kept() == kept
+    [_, confirming] = home.commits()
+    assert Days.of(name.day for name in confirming.after) == MONTH
+    assert confirming.changed_days() == Days()
+    assert home.versions() == versions
 
 
 def test_only_the_days_whose_content_changed_are_published(home: SalesHome, define: DefineTable) -> None:
@@ -322,9 +338,9 @@ def test_a_day_found_unchanged_counts_as_made_by_the_new_query(home: SalesHome, 
     define("sales", of_each_day("1 as x") + " where true")
     assert home.rewrite(MONTH).unchanged == MONTH
     version = load_table(home.settings.tables, "sales").version
-    entries = read_ledger(home.warehouse, "sales").entries
-    assert {entry.version for entry in entries.values()} == {version}
-    assert {entry.run for entry in entries.values()} == {"run/1"}, "the run that published it"
+    entries = home.entries().values()
+    assert {entry.making.definition for entry in entries if entry.making} == {version}
+    assert {(entry.version, entry.changed, entry.touched) for entry in entries} == {(1, 1, 2)}
 
 
 @pytest.mark.parametrize(
@@ -380,18 +396,16 @@ def test_a_published_file_whose_fingerprint_is_known_is_not_read_again(home: Sal
 @pytest.mark.parametrize("content", ["", "1-1.5.5:0123", "0-2.0.0:0123"])
 def test_a_published_file_whose_fingerprint_is_not_known_is_read_once(home: SalesHome, content: str) -> None:
     home.rewrite(MONTH)
-    before, ledger = home.state(), read_ledger(home.warehouse, "sales")
-    entries = {name: replace(entry, content=content) for name, entry in ledger.entries.items()}
-    write_ledger(home.warehouse, "sales", replace(ledger, entries=entries))
+    before, known = home.state(), dict(home.entries())
+    with open_table(home.folder) as state:
+        state.write_again({name: replace(entry, content=content) for name, entry in known.items()})
     assert home.rewrite(MONTH).unchanged == MONTH
     assert home.state() == before
-    after = read_ledger(home.warehouse, "sales").entries
-    assert {name: entry.content for name, entry in after.items()} == {
-        name: entry.content for name, entry in ledger.entries.items()
-    }
+    contents_known = {name: entry.content for name, entry in known.items()}
+    assert {name: entry.content for name, entry in home.entries().items()} == contents_known
 
 
-def test_a_file_that_somebody_else_put_there_is_read_whatever_the_ledger_says(
+def test_a_file_that_somebody_else_put_there_is_read_whatever_the_log_says(
     home: SalesHome, define: DefineTable
 ) -> None:
     define("sales", of_each_day("1 as x"))
@@ -401,6 +415,19 @@ def test_a_file_that_somebody_else_put_there_is_read_whatever_the_ledger_says(
         duckdb.execute(f"copy ({query} where midnight = '{day}') to '{home.file(day)}' (format parquet)")
     assert home.rewrite(MONTH).published == days("2025-01-01")
     assert home.query("select distinct x from sales") == [(1,)]
+    assert [commit.act for commit in home.commits()] == ["load", "adopt", "load"]
+
+
+def test_a_file_that_somebody_else_wrote_over_in_place_is_read_too(home: SalesHome, define: DefineTable) -> None:
+    # As pandas does. The version, which is the same file, has the new content as well.
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    rows = pyarrow.parquet.read_table(home.file(FIRST), partitioning=None)
+    twos = pyarrow.array([2] * len(rows), pyarrow.int32())
+    pyarrow.parquet.write_table(rows.set_column(1, "x", twos), home.file(FIRST))
+    assert home.query("select distinct x from sales order by x") == [(1,), (2,)]
+    assert home.rewrite(MONTH).published == days("2025-01-01")
+    assert home.query("select distinct x from sales") == [(1,)]
 
 
 def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: SalesHome) -> None:
@@ -408,6 +435,22 @@ def test_a_second_try_of_a_run_says_published_of_what_the_first_published(home: 
     before = home.state()
     assert home.rewrite(MONTH, run="run/1").published == MONTH
     assert home.state() == before
+
+
+@pytest.mark.parametrize("planned", ["before", "after"])
+def test_what_is_published_after_the_log_was_lost_is_said_to_be(
+    home: SalesHome, define: DefineTable, planned: str
+) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MONTH)
+    planned_at = {"before": str(state_of(home.folder).read_head().point), "after": str(Point())}[planned]
+    shutil.rmtree(log_folder(home.warehouse, "sales"))
+    shutil.rmtree(state_folder(home.warehouse, "sales"))
+    define("sales", of_each_day("if(day = date '2025-01-17', 2, 1) as x"))
+    outcome = home.rewrite(Batch(MONTH, planned_at=planned_at))
+    assert (outcome.published, outcome.failed) == (days("2025-01-17"), ())
+    assert outcome.unchanged == MONTH - days("2025-01-17"), "which is found by reading them"
+    assert outcome.rows == outcome.rows_before == {str(day): 3 for day in MONTH}
 
 
 def test_a_published_file_that_cannot_be_read_is_replaced(home: SalesHome) -> None:
@@ -426,18 +469,31 @@ def test_published_files_carry_the_time_of_their_publication(home: SalesHome, de
     first = {home.file(day).stat().st_mtime_ns for day in MONTH}
     define("sales", of_each_day("2 as x"))
     home.rewrite(days("2025-01-05"))
-    acts = list(History(home.warehouse, "sales").acts())
-    assert [first, {home.file(date(2025, 1, 5)).stat().st_mtime_ns}] == [{acts[0]}, {acts[1]}]
-    assert acts[0] < acts[1] <= time.time_ns()
+    commits = home.commits()
+    assert [first, {home.file(date(2025, 1, 5)).stat().st_mtime_ns}] == [{each.published_ns} for each in commits]
+    assert commits[0].published_at == WRITTEN_AT
+    assert commits[0].published_ns < commits[1].published_ns, "also where no time has passed"
 
 
-def test_the_ledger_knows_each_file_that_it_speaks_of(home: SalesHome) -> None:
+def test_the_log_knows_each_file_that_readers_see(home: SalesHome, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
     home.rewrite(MONTH)
-    entries = read_ledger(home.warehouse, "sales").entries
-    assert {name: entry.file for name, entry in entries.items()} == {
-        name: identity(file) for name, file in home.folder.published().items()
-    }
-    assert {entry.rows for entry in entries.values()} == {3}
+    define("sales", of_each_day("2 as x"))
+    home.rewrite(days("2025-01-05"))
+    entries, published = home.entries(), home.folder.published()
+    assert entries.keys() == published.keys()
+    for name, file in published.items():
+        entry = entries[name]
+        assert is_shown(home.folder, name, entry.version)
+        assert (entry.rows, entry.bytes) == (3, file.stat().st_size)
+        assert entry.columns == {"n": "BIGINT", "x": "INTEGER"}
+
+
+def test_a_batch_is_one_commit_that_names_its_run_and_requests(home: SalesHome) -> None:
+    home.rewrite(replace(Batch(MONTH), number=7), run="run/of it")
+    [commit] = home.commits()
+    assert (commit.run, commit.batch, commit.requests) == ("run/of it", 7, {"r1": MONTH, "r'2": MONTH})
+    assert commit.changed_days() == MONTH
 
 
 # tables with keys
@@ -490,15 +546,16 @@ def test_a_value_of_a_key_that_the_table_lost_since_is_refused_and_replaces_no_o
     assert home.state() == before
 
 
-def test_an_act_of_the_past_that_cannot_be_read_does_not_fail_what_is_published(
+def test_a_commit_of_the_past_that_cannot_be_read_does_not_fail_what_is_published(
     home: SalesHome, define: DefineTable
 ) -> None:
     define("sales", of_each_day(f"1 as x, {BY_ORIGIN}"), KEYS)
     home.rewrite(WEEK)
-    [act] = (home.warehouse / ".history" / "sales").glob("*.json")
-    act.write_text("{")
+    state = state_of(home.folder)
+    planned_at = str(state.read_head().point)
+    (state.log.folder / "1.json").write_text("{")
     define("sales", of_each_day(f"2 as x, {BY_ORIGIN}"), KEYS)
-    outcome = home.rewrite(WEEK)
+    outcome = home.rewrite(Batch(WEEK, planned_at=planned_at))
     assert (outcome.published, outcome.failed) == (WEEK, ())
 
 
@@ -518,7 +575,8 @@ def test_a_value_without_rows_loses_its_file_and_nothing_else(
     assert outcome.unchanged == WEEK - days("2025-01-06")
     assert home.state() == {path: state for path, state in before.items() if path != home.folder.file(gone)}
     assert not home.folder.file(gone).parent.exists()
-    assert gone not in read_ledger(home.warehouse, "sales").entries
+    entry = home.entries()[gone]
+    assert (entry.version, entry.changed) == (0, 2), "so that an undo can put it back, and others follow"
 
 
 def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(
@@ -535,24 +593,49 @@ def test_a_day_without_rows_is_a_folder_without_files_in_a_table_with_keys(
     assert home.folder.names_of(date(2025, 1, 6)) == []
     assert home.published() == WEEK
     assert home.rewrite(WEEK).unchanged == WEEK
+    # A day that never had a row came out, too.
+    home.rewrite(days("1999-01-01"))
+    assert home.published() == WEEK | days("1999-01-01")
 
 
 @pytest.mark.parametrize("slices", [2, 5])
-def test_slices_make_together_what_one_batch_makes(home: SalesHome, define: DefineTable, slices: int) -> None:
+def test_slices_make_together_what_one_query_makes_and_are_one_commit(
+    home: SalesHome, define: DefineTable, slices: int
+) -> None:
     keys = "'k' || unnest(range(20)) as origin"
     define("sales", of_each_day(f"1 as x, {keys}"), KEYS)
-    asked = MIDWEEK
-    home.rewrite(asked)
-    define("sales", f"select * replace (2 as x) from ({of_each_day(f'1 as x, {keys}')}) where origin <> 'k7'", KEYS)
+    home.rewrite(MIDWEEK)
     before = home.state()
-    for number in range(slices):
-        assert home.rewrite(Batch(asked, PartitionFilter(slice_number=number, slice_count=slices))).failed == ()
+    query = f"select * replace (2 as x) from ({of_each_day(f'1 as x, {keys}')}) where origin <> 'k7'"
+    define("sales", query, f"{KEYS}\nkey_slices = {slices}")
+    outcome = home.rewrite(MIDWEEK)
+    assert (outcome.published, outcome.failed) == (MIDWEEK, ())
+    assert outcome.rows == {str(day): 57 for day in MIDWEEK}
     after = home.state()
     assert len(before) - len(after) == 3
     assert not [path for path in after if after[path] == before[path]]
     assert home.query(
         "select count(*), count(distinct (day, n, origin)), min(x), count(*) filter (origin = 'k7') from sales"
     ) == [(171, 171, 2, 0)]
+    [_, commit] = home.commits()
+    assert len(list(commit.changed_names())) == 60
+
+
+def test_a_fault_in_one_slice_keeps_all_of_the_day(home: SalesHome, define: DefineTable) -> None:
+    keys = "'k' || unnest(range(20)) as origin"
+    toml = f"{KEYS}\nkey_slices = 5"
+    define("sales", of_each_day(f"'old' as x, {keys}"), toml)
+    home.rewrite(MIDWEEK)
+    before = home.state()
+    fault = "if(day = date '2025-01-06' and origin = 'k7', error('torn'), 'new') as x"
+    query = of_each_day(f"'old' as x, {keys}")
+    define("sales", f"select * replace ({fault}) from ({query})", toml)
+    outcome = home.rewrite(MIDWEEK)
+    assert outcome.published == days("2025-01-05", "2025-01-07")
+    assert outcome.failed_days == days("2025-01-06")
+    after = home.state()
+    kept = {path for path in after if after[path] == before[path]}
+    assert kept == {home.folder.file(name) for name in home.folder.names_of(date(2025, 1, 6))}
 
 
 # what a check finds
@@ -584,6 +667,24 @@ def test_a_check_that_fails_in_the_middle_of_a_month_keeps_that_day_and_publishe
     assert (result.check, result.severity, result.days) == ("negative", "error", days("2025-01-17"))
 
 
+def test_days_that_a_check_refuses_are_not_in_the_log_and_leave_no_version(
+    home: SalesHome, define: DefineTable
+) -> None:
+    with_check(define("sales", of_each_day("1 as x")))
+    home.rewrite(MONTH)
+    versions = home.versions()
+    define("sales", of_each_day("-n as x"))
+    assert home.rewrite(MONTH).failed_days == MONTH
+    assert (len(home.commits()), home.versions()) == (1, versions)
+    define("sales", of_each_day(ONE_BAD_DAY))
+    home.rewrite(MONTH)
+    good = MONTH - days("2025-01-17")
+    [_, commit] = home.commits()
+    assert Days.of(name.day for name in commit.after) == good
+    assert commit.requests == {"r1": good, "r'2": good}
+    assert len(home.versions()) == len(versions) + len(good)
+
+
 def test_a_warning_is_noted_and_everything_is_published(home: SalesHome, define: DefineTable) -> None:
     with_check(define("sales", of_each_day(ONE_BAD_DAY), '[checks]\nnegative = {severity = "warn"}'))
     outcome = home.rewrite(MONTH)
@@ -605,6 +706,19 @@ def test_a_check_compares_with_the_rows_that_are_published(home: SalesHome, defi
     assert outcome.failed_days == days("2025-01-17")
     assert "found 1, expected 3" in outcome.failed[0].error
     assert home.query("select count(*) from sales") == [(93,)]
+
+
+def test_a_check_sees_all_slices_of_a_day_together(home: SalesHome, define: DefineTable) -> None:
+    total = """
+        create view total as select day, sum(n) as found, 6 as expected from new group by day having found <> 6;
+    """
+    toml = f"{KEYED}\nkey_slices = 3"
+    with_check(define("sales", of_each_day("1 as x"), toml), total)
+    assert home.rewrite(MIDWEEK).published == MIDWEEK
+    define("sales", of_each_day("2 as x") + " where day <> date '2025-01-06' or n < 3", toml)
+    outcome = home.rewrite(MIDWEEK)
+    assert (outcome.failed_days, outcome.published) == (days("2025-01-06"), days("2025-01-05", "2025-01-07"))
+    assert home.query("select min(x), count(*) from sales where day = '2025-01-06'") == [(1, 3)]
 
 
 def test_refused_rows_are_kept_where_the_table_says_so(home: SalesHome, define: DefineTable) -> None:
@@ -650,7 +764,9 @@ def test_parameters_reach_the_query_and_the_footer(
     assert home.query("select sum(amount) from sales") == [(total,)]
     footer = pyarrow.parquet.ParquetFile(home.file(date(2025, 1, 5))).metadata.metadata
     assert json.loads(footer.get(b"reloads.parameters", b"{}")) == given
-    assert read_ledger(home.warehouse, "sales").entries[PartitionName("day", date(2025, 1, 5))].parameters == given
+    making = home.entries()[PartitionName("day", date(2025, 1, 5))].making
+    assert making
+    assert making.parameters == given
 
 
 def test_a_date_that_came_as_a_text_is_a_date_to_the_query(home: SalesHome, define: DefineTable) -> None:
@@ -679,24 +795,170 @@ def test_whatever_value_a_parameter_has_the_columns_keep_their_types(
 
 # whom a change concerns
 
+FAILS_ON = "if(day = date '{}', error('{}'), 'ok') as x"
 
-def test_a_change_leaves_a_notice_with_its_days_and_requests(home: SalesHome, define: DefineTable) -> None:
-    define("sales", of_each_day("1 as x"))
+
+def test_a_commit_says_whose_days_it_changed_and_which_of_them_nobody_is_to_follow(home: SalesHome) -> None:
     asked = days("2025-01-05..2025-01-07")
     home.rewrite(Batch(asked, no_cascade_days=days("2025-01-06")))
-    [notice] = read_notices(home.warehouse, "sales")
-    told = days("2025-01-05", "2025-01-07")
-    assert (notice.days, notice.requests) == (told, {"r1": told, "r'2": told})
+    [commit] = home.commits()
+    assert (commit.changed_days(), commit.no_cascade_days) == (asked, days("2025-01-06"))
+    assert commit.requests == {"r1": asked, "r'2": asked}
 
 
-def test_days_that_others_are_not_to_follow_leave_none(home: SalesHome) -> None:
-    home.rewrite(Batch(MONTH, no_cascade_days=MONTH))
-    assert read_notices(home.warehouse, "sales") == []
+def test_a_commit_speaks_of_no_days_that_it_did_not_publish(home: SalesHome, define: DefineTable) -> None:
+    define("sales", of_each_day(FAILS_ON.format("2025-01-06", "torn")))
+    home.rewrite(Batch(days("2025-01-05..2025-01-07"), no_cascade_days=days("2025-01-06..2025-01-07")))
+    served = Days.union(commit.requests["r1"] for commit in home.commits())
+    not_followed = Days.union(commit.no_cascade_days for commit in home.commits())
+    assert served == days("2025-01-05", "2025-01-07")
+    assert not_followed == days("2025-01-07")
 
 
-# what a query or its data can do
+# who publishes or gives up meanwhile
 
-FAILS_ON = "if(day = date '{}', error('{}'), 'ok') as x"
+Do = Callable[[Days], object]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], None]:
+    """``meanwhile(act)`` has ``act`` called, with the days, whenever a batch has written and not yet published them."""
+    write = Stage.write
+
+    def at_each_writing(act: Do) -> None:
+        is_acting = False
+
+        def write_and_act(stage: Stage, days_written: Days) -> dict[PartitionName, Staged]:
+            nonlocal is_acting
+            staged = write(stage, days_written)
+            if not is_acting:
+                is_acting = True
+                act(days_written)
+                is_acting = False
+            return staged
+
+        monkeypatch.setattr(Stage, "write", write_and_act)
+
+    return at_each_writing
+
+
+def test_days_that_another_run_publishes_meanwhile_are_rewritten_again(
+    home: SalesHome, define: DefineTable, meanwhile: Callable[[Do], None]
+) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MIDWEEK)
+    rounds: list[Days] = []
+
+    def publish_one_day(days_written: Days) -> None:
+        rounds.append(days_written)
+        if len(rounds) == 1:
+            define("sales", of_each_day("2 as x"))
+            home.rewrite(days("2025-01-06"), run="run/faster")
+
+    define("sales", of_each_day("3 as x"))
+    meanwhile(publish_one_day)
+    outcome = home.rewrite(MIDWEEK, run="run/slower")
+    assert rounds == [MIDWEEK, days("2025-01-06")], "of the others nothing is done twice"
+    assert (outcome.published, outcome.failed) == (MIDWEEK, ())
+    assert outcome.rows == outcome.rows_before == {str(day): 3 for day in MIDWEEK}
+    assert [(each.run, each.changed_days()) for each in home.commits()[1:]] == [
+        ("run/faster", days("2025-01-06")),
+        ("run/slower", days("2025-01-05", "2025-01-07")),
+        ("run/slower", days("2025-01-06")),
+    ]
+    assert home.query("select distinct x from sales") == [(3,)]
+
+
+def test_days_that_another_run_publishes_again_and_again_are_left_to_it_and_it_is_said(
+    home: SalesHome, define: DefineTable, meanwhile: Callable[[Do], None]
+) -> None:
+    generations = iter(range(2, 100))
+    rounds: list[Days] = []
+
+    def publish_one_day(days_written: Days) -> None:
+        rounds.append(days_written)
+        define("sales", of_each_day(f"{next(generations)} as x"))
+        home.rewrite(days("2025-01-06"), run="run/faster")
+
+    define("sales", of_each_day("1 as x"))
+    meanwhile(publish_one_day)
+    outcome = home.rewrite(MIDWEEK, run="run/slower")
+    assert rounds == [MIDWEEK, *[days("2025-01-06")] * (ROUNDS - 1)]
+    assert outcome.published == days("2025-01-05", "2025-01-07")
+    [failure] = outcome.failed
+    assert (failure.days, failure.transient, failure.superseded) == (days("2025-01-06"), True, True)
+    assert failure.error == "it was superseded by run/faster; ask again if need be"
+    assert home.query("select distinct x from sales where day = '2025-01-06'") == [(1 + ROUNDS,)]
+
+
+def test_days_that_nobody_waits_for_any_more_are_left_to_the_run_that_published_them(
+    home: SalesHome, define: DefineTable, meanwhile: Callable[[Do], None]
+) -> None:
+    rounds: list[Days] = []
+
+    def publish_all(days_written: Days) -> None:
+        rounds.append(days_written)
+        define("sales", of_each_day("2 as x"))
+        home.rewrite(days_written, run="run/faster")
+
+    define("sales", of_each_day("1 as x"))
+    meanwhile(publish_all)
+    outcome = home.rewrite(MIDWEEK, run="run/given up", wishes=Wishes(lambda: MIDWEEK, find_open_days=Days))
+    assert rounds == [MIDWEEK]
+    assert outcome.published == Days()
+    assert [(failure.days, failure.superseded) for failure in outcome.failed] == [(MIDWEEK, True)]
+    assert home.query("select distinct x from sales") == [(2,)]
+
+
+def test_what_an_earlier_try_of_the_same_batch_published_meanwhile_is_rewritten_again(
+    home: SalesHome, meanwhile: Callable[[Do], None]
+) -> None:
+    rounds: list[Days] = []
+
+    def publish_all(days_written: Days) -> None:
+        rounds.append(days_written)
+        if len(rounds) == 1:
+            home.rewrite(days_written, run="run/1")
+
+    meanwhile(publish_all)
+    outcome = home.rewrite(MIDWEEK, run="run/1")
+    # The earlier try may have read its inputs before this one began.
+    assert rounds == [MIDWEEK] * 2
+    assert (outcome.published, outcome.failed) == (MIDWEEK, ())
+    assert len(home.commits()) == 2
+
+
+def test_a_run_of_other_values_of_the_day_supersedes_nothing(
+    home: SalesHome, define: DefineTable, meanwhile: Callable[[Do], None]
+) -> None:
+    rounds: list[Days] = []
+
+    def publish_others(days_written: Days) -> None:
+        rounds.append(days_written)
+        home.rewrite(Batch(days_written, PartitionFilter(({"n": ("2",)},))), run="run/others")
+
+    define("sales", of_each_day("1 as x"), KEYED)
+    meanwhile(publish_others)
+    outcome = home.rewrite(Batch(MIDWEEK, PartitionFilter(({"n": ("1",)},))), run="run/ours")
+    assert rounds == [MIDWEEK]
+    assert (outcome.published, outcome.failed) == (MIDWEEK, ())
+    assert {str(name).rpartition("/")[2] for name in home.folder.published()} == {"n=1", "n=2"}
+
+
+def test_days_that_are_given_up_while_they_are_written_keep_their_files(home: SalesHome, define: DefineTable) -> None:
+    define("sales", of_each_day("1 as x"))
+    home.rewrite(MIDWEEK)
+    before = home.state()
+    define("sales", of_each_day("2 as x"))
+    wanted = days("2025-01-06")
+    outcome = home.rewrite(MIDWEEK, wishes=Wishes(lambda: wanted, lambda: wanted))
+    assert (outcome.cancelled, outcome.published, outcome.failed) == (MIDWEEK - wanted, wanted, ())
+    assert outcome.rows.keys() == {"2025-01-06"}
+    after = home.state()
+    assert {path for path in after if after[path] != before[path]} == {home.file(date(2025, 1, 6))}
+
+
+# what a query or its data can do# what a query or its data can do
 
 
 def test_a_query_that_fails_for_one_day_fails_exactly_that_day(home: SalesHome, define: DefineTable) -> None:
@@ -1014,7 +1276,7 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
 def test_the_same_rows_make_the_same_file(home: SalesHome) -> None:
     home.rewrite(MONTH, run="run/1")
     before = contents(home)
-    shutil.rmtree(home.warehouse / "sales")
+    shutil.rmtree(home.warehouse)
     assert home.rewrite(MONTH, run="run/1", share=Share(threads=4, memory_mb=512)).published == MONTH
     assert contents(home) == before
 

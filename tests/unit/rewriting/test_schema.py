@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -20,9 +21,12 @@ from reloads.errors import FitError
 from reloads.outcome import Outcome
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.settings import Settings
-from reloads.warehouse.ledger import Ledger, read_ledger, write_ledger
+from reloads.warehouse.access import state_of
+from reloads.warehouse.commit import Point
+from reloads.warehouse.layout import log_folder, state_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.state import Head
 from tests.support.chain import Chain
 from tests.support.sales_home import MONTH, DefineTable, SalesHome, days, of_each_day
 
@@ -32,6 +36,8 @@ NAMES = st.sampled_from(["a", "b", "c", "d", "A", "été", "a b"])
 KINDS = st.sampled_from(["INTEGER", "BIGINT", "VARCHAR", "DECIMAL(18,2)", "STRUCT(x INTEGER)", "INTEGER[]"])
 COLUMNS = st.dictionaries(NAMES, KINDS, min_size=1, max_size=5)
 POLICY = st.sampled_from(POLICIES)
+UNKNOWN = Head(Point())
+KNOWN = Head(Point("a log", 1), columns={"n": "DATE"})
 OLD = {"id": "INTEGER", "amount": "DOUBLE"}
 
 
@@ -174,22 +180,22 @@ def publish(target: TableFolder, day: int, kind: pa.DataType, *, newer: int) -> 
     return write(target.partition(date(2025, 1, day)), [pa.field("n", kind)], newer=newer)
 
 
-def test_a_table_without_a_partition_has_no_columns_whatever_its_ledger_says(
+def test_a_table_without_a_partition_has_no_columns_whatever_its_log_says(
     target: TableFolder, db: duckdb.DuckDBPyConnection
 ) -> None:
-    assert published_columns(db, Ledger(columns={"n": "DATE"}), target) == {}
+    assert published_columns(db, KNOWN, target) == {}
 
 
-def test_the_columns_are_those_of_the_ledger(target: TableFolder, db: duckdb.DuckDBPyConnection) -> None:
+def test_the_columns_are_those_that_the_log_says(target: TableFolder, db: duckdb.DuckDBPyConnection) -> None:
     publish(target, 1, pa.int32(), newer=1)
-    assert published_columns(db, Ledger(columns={"n": "DATE"}), target) == {"n": "DATE"}
+    assert published_columns(db, KNOWN, target) == {"n": "DATE"}
 
 
-def test_without_a_ledger_they_are_those_of_the_newest_file(target: TableFolder, db: duckdb.DuckDBPyConnection) -> None:
+def test_without_a_log_they_are_those_of_the_newest_file(target: TableFolder, db: duckdb.DuckDBPyConnection) -> None:
     publish(target, 1, pa.int32(), newer=1)
     publish(target, 2, pa.int64(), newer=3)
     publish(target, 3, pa.string(), newer=2)
-    assert published_columns(db, Ledger(), target) == {"n": "BIGINT"}
+    assert published_columns(db, UNKNOWN, target) == {"n": "BIGINT"}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all"], ids=["empty", "cut off", "garbage"])
@@ -198,19 +204,19 @@ def test_a_newest_file_that_cannot_be_read_is_passed_over(
 ) -> None:
     publish(target, 1, pa.int32(), newer=1)
     publish(target, 2, pa.int64(), newer=2).write_bytes(content)
-    assert published_columns(db, Ledger(), target) == {"n": "INTEGER"}
+    assert published_columns(db, UNKNOWN, target) == {"n": "INTEGER"}
 
 
 def test_where_no_file_can_be_read_whatever_comes_fits(target: TableFolder, db: duckdb.DuckDBPyConnection) -> None:
     publish(target, 1, pa.int32(), newer=1).write_bytes(b"")
-    assert published_columns(db, Ledger(), target) == {}
+    assert published_columns(db, UNKNOWN, target) == {}
 
 
 def test_in_a_table_with_keys_the_newest_file_counts_as_well(tmp_path: Path, db: duckdb.DuckDBPyConnection) -> None:
     target = TableFolder(tmp_path, "sales", "day", ("shop",))
     write(target.file(PartitionName.parse("day=2025-01-01/shop=b")), [pa.field("n", pa.int64())], newer=2)
     write(target.file(PartitionName.parse("day=2025-01-02/shop=a")), [pa.field("n", pa.int32())], newer=1)
-    assert published_columns(db, Ledger(), target) == {"n": "BIGINT"}
+    assert published_columns(db, UNKNOWN, target) == {"n": "BIGINT"}
 
 
 # the whole table
@@ -226,15 +232,14 @@ Publish = Callable[[str], Outcome]
 
 
 @pytest.mark.parametrize(("columns", "sentence"), CHANGES)
-@pytest.mark.parametrize("has_ledger", [True, False], ids=["", "without a ledger"])
+@pytest.mark.parametrize("lost", ["nothing", "state", "log"])
 def test_data_that_does_not_fit_leaves_every_file_of_the_batch_as_it_was(
-    home: SalesHome, define: DefineTable, columns: str, sentence: str, *, has_ledger: bool
+    home: SalesHome, define: DefineTable, columns: str, sentence: str, lost: str
 ) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01..2025-01-05"))
-    if not has_ledger:
-        (home.warehouse / ".ledger" / "sales.json").unlink()
-    files, ledger = home.state(), read_ledger(home.warehouse, "sales")
+    lose(home, lost)
+    files, entries = home.state(), home.entries()
     define("sales", of_each_day(columns))
     # The new days too: a table has one set of columns.
     outcome = home.rewrite(MONTH)
@@ -243,13 +248,26 @@ def test_data_that_does_not_fit_leaves_every_file_of_the_batch_as_it_was(
     assert failure.days == MONTH
     assert sentence in failure.error
     assert not failure.transient, "trying again does not help"
-    assert (home.state(), read_ledger(home.warehouse, "sales")) == (files, ledger)
+    assert home.state() == files
+    if lost != "log":
+        assert home.entries() == entries
+    assert {commit.act for commit in home.commits()} == {"adopt" if lost == "log" else "load"}
     assert home.staging() == []
 
 
-def test_a_day_alone_is_held_against_the_whole_table(home: SalesHome, define: DefineTable) -> None:
+def lose(home: SalesHome, what: str) -> None:
+    """Lose the state, which follows from the log, or both."""
+    if what != "nothing":
+        shutil.rmtree(state_folder(home.warehouse, "sales"))
+    if what == "log":
+        shutil.rmtree(log_folder(home.warehouse, "sales"))
+
+
+@pytest.mark.parametrize("lost", ["nothing", "state", "log"])
+def test_a_day_alone_is_held_against_the_whole_table(home: SalesHome, define: DefineTable, lost: str) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
+    lose(home, lost)
     define("sales", of_each_day("n + 0.5 as amount"))
     assert home.rewrite(days("2025-01-31")).failed[0].days == days("2025-01-31")
     assert home.published() == days("2025-01-01")
@@ -271,7 +289,7 @@ def test_a_published_column_that_never_holds_null_takes_one_that_may(home: Sales
     file = home.file(date(2025, 1, 1))
     fields = [pa.field("n", pa.int64(), nullable=False), pa.field("amount", pa.int32(), nullable=False)]
     write(file, fields, newer=file.stat().st_mtime_ns)
-    (home.warehouse / ".ledger" / "sales.json").unlink()
+    lose(home, "log")
     define("sales", of_each_day("nullif(n, 2)::int as amount"))
     assert home.rewrite(days("2025-01-01..2025-01-02")).published == days("2025-01-01..2025-01-02")
 
@@ -287,9 +305,16 @@ def test_a_column_that_append_lets_in_is_null_in_the_days_of_before(home: SalesH
         (date(2025, 1, 2), "x", "x", 6),
     ]
     assert home.state()[home.file(date(2025, 1, 1))] == before[home.file(date(2025, 1, 1))]
-    ledger = read_ledger(home.warehouse, "sales")
-    assert ledger.columns == {"n": "BIGINT", "amount": "INTEGER", "note": "VARCHAR"}
-    assert ledger.schema_backfill == ""
+    columns_by_day = {name.day: dict(entry.columns) for name, entry in home.entries().items()}
+    assert columns_by_day == {
+        date(2025, 1, 1): {"n": "BIGINT", "amount": "INTEGER"},
+        date(2025, 1, 2): {"note": "VARCHAR", "n": "BIGINT", "amount": "INTEGER"},
+    }
+    assert columns_of_table(home) == {"n": "BIGINT", "amount": "INTEGER", "note": "VARCHAR"}
+
+
+def columns_of_table(home: SalesHome) -> dict[str, str]:
+    return dict(state_of(home.folder).read_head().columns)
 
 
 def test_a_column_that_append_let_in_may_not_go_again(home: SalesHome, define: DefineTable) -> None:
@@ -370,10 +395,37 @@ def test_it_does_so_where_it_reads_only_such_days(grown: Chain) -> None:
     assert notes(grown) == [(date(2025, 1, 1), None), (date(2025, 1, 2), "x")]
 
 
-def test_columns_that_the_ledger_lost_are_looked_up_again(home: SalesHome, define: DefineTable) -> None:
+@pytest.mark.parametrize("lost", ["state", "log"])
+def test_columns_that_were_lost_are_looked_up_again(home: SalesHome, define: DefineTable, lost: str) -> None:
     define("sales", AMOUNT)
     home.rewrite(days("2025-01-01"))
-    ledger = read_ledger(home.warehouse, "sales")
-    write_ledger(home.warehouse, "sales", Ledger(ledger.entries))
+    columns = columns_of_table(home)
+    lose(home, lost)
     home.rewrite(days("2025-01-02"))
-    assert read_ledger(home.warehouse, "sales").columns == ledger.columns
+    assert columns_of_table(home) == columns == {"n": "BIGINT", "amount": "INTEGER"}
+
+
+def test_a_batch_that_is_unchanged_or_refused_leaves_the_columns_as_they_are(
+    home: SalesHome, define: DefineTable
+) -> None:
+    replace = 'on_schema_change = "replace"'
+    folder = define("sales", AMOUNT, replace)
+    home.rewrite(days("2025-01-01..2025-01-02"))
+    (folder / "checks.sql").write_text("create view never as select day from new;")
+    define("sales", of_each_day("n::int as units"), replace)
+    assert home.rewrite(days("2025-01-02")).failed_days == days("2025-01-02")
+    assert columns_of_table(home) == {"n": "BIGINT", "amount": "INTEGER"}
+    (folder / "checks.sql").unlink()
+    assert home.rewrite(days("2025-01-02")).published == days("2025-01-02")
+    assert columns_of_table(home) == {"n": "BIGINT", "units": "INTEGER"}
+
+
+def test_a_key_may_change_its_type_where_the_table_lets_it(home: SalesHome, define: DefineTable) -> None:
+    shops = "select day, n as amount, {} as shop from (" + of_each_day("1 as one") + ")"
+    toml = 'keys = ["shop"]\non_schema_change = "replace"'
+    define("sales", shops.format("n::int"), toml)
+    home.rewrite(days("2025-01-01..2025-01-02"))
+    define("sales", shops.format("'shop ' || n"), toml)
+    assert home.rewrite(days("2025-01-02")).published == days("2025-01-02")
+    assert state_of(home.folder).read_head().key_types == {"shop": "VARCHAR"}
+    assert columns_of_table(home) == {"amount": "BIGINT"}, "a key is only in the names of folders"

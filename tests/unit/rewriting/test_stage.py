@@ -101,22 +101,31 @@ def test_rows_of_other_keys_are_not_staged(
     assert staged_files.keys() == {f"day={day}/origin={origin}" for day in ASKED for origin in expected}
 
 
-def test_slices_stage_each_partition_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("slices", [2, 3, 64])
+@pytest.mark.parametrize("toml", ["", 'order_by = ["n"]'], ids=["without order", "with order"])
+def test_slices_stage_each_partition_once(tmp_path: Path, slices: int, toml: str) -> None:
+    # With 64 of them most slices of 20 keys are empty.
     query = with_origins(*(f"k{n}" for n in range(20)))
-    staged_files = []
-    for number in range(3):
-        (tmp_path / str(number)).mkdir()
-        staged_files.append(
-            staged(
-                tmp_path / str(number),
-                query,
-                BY_ORIGIN,
-                partition_filter=PartitionFilter(slice_number=number, slice_count=3),
-            )
-        )
-    names = [name for files in staged_files for name in files]
-    assert sorted(names) == sorted({f"day={day}/origin=k{n}" for day in ASKED for n in range(20)})
-    assert all(staged_files)
+    staged_files = staged(tmp_path, query, f"{BY_ORIGIN}\nkey_slices = {slices}\n{toml}")
+    assert staged_files.keys() == {f"day={day}/origin=k{n}" for day in ASKED for n in range(20)}
+    assert {file.rows for file in staged_files.values()} == {1}
+    assert len(rows(staged_files)) == 60
+
+
+def test_slices_keep_to_the_keys_that_were_asked_for(tmp_path: Path) -> None:
+    origins = tuple(f"k{n}" for n in range(10))
+    query = with_origins(*(f"k{n}" for n in range(20)))
+    toml = f"{BY_ORIGIN}\nkey_slices = 3"
+    selected = staged(tmp_path, query, toml, partition_filter=PartitionFilter(({"origin": origins},)))
+    assert selected.keys() == {f"day={day}/origin={origin}" for day in ASKED for origin in origins}
+    (tmp_path / "others").mkdir()
+    others = staged(tmp_path / "others", query, toml, partition_filter=PartitionFilter(excluded=({"origin": origins},)))
+    assert others.keys() == {f"day={day}/origin=k{n}" for day in ASKED for n in range(10, 20)}
+
+
+def test_a_key_without_a_value_is_refused_whichever_slice_it_falls_into(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="rows with origin NULL on 2025-01-05; give each row a value"):
+        staged(tmp_path, with_origins("EWR", "JFK", None), f"{BY_ORIGIN}\nkey_slices = 3", wanted=days("2025-01-05"))
 
 
 # what lies there afterwards
@@ -228,7 +237,7 @@ def test_a_key_without_a_value_outside_the_filter_is_nobodys_business(tmp_path: 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "/"], ids=["plain", "of two bytes", "escaped"])
 def test_the_longest_name_is_staged_and_a_longer_one_refused(tmp_path: Path, letter: str) -> None:
-    # As the history writes a name: a letter that is escaped counts as what it becomes, twice if it was escaped before.
+    # As one escaped text: a letter that is escaped counts as what it becomes, twice if it was escaped before.
     cost = {"x": 1, "ü": 10, "/": 5}[letter]
     room = LONGEST_NAME - len("day=2025-01-05%2Forigin=")
     for number, count in enumerate((room // cost, room // cost + 1)):

@@ -25,8 +25,10 @@ from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Making
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.cursors import Cursor, followers
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, publish
+from reloads.warehouse.publication import NewFile, Publication
+from reloads.warehouse.publishing import publish
 from tests.conftest import define_table
 from tests.support.process_kill import SCRATCH, Killed, killed_after
 
@@ -79,9 +81,9 @@ class Warehouse:
             path.write_text(text or str(self.number))
             files[FIRST + timedelta(days=offset)] = path
         days = Days.of(files)
-        new_files = {
-            self.folder.day_name(day): NewFile(path, 1, 1, path.read_text(), {}) for day, path in files.items()
-        }
+        new_files: dict[PartitionName, NewFile] = {}
+        for day, path in files.items():
+            new_files[self.folder.day_name(day)] = NewFile(path, 1, path.stat().st_size, path.read_text(), {})
         publish(
             self.folder,
             Publication(
@@ -168,7 +170,7 @@ def test_a_new_table_follows_what_is_published_after_it_was_seen_first() -> None
         here.publish({5})
         here.follow()
         assert [record.days for record in here.accepted("sums")] == [Days.of(after(5, 1))]
-        assert followers(here.settings.warehouse, "base") == ["sums", "weeks"]
+        assert followers(here.settings.warehouse, "base") == ["base", "sums", "weeks"]
 
 
 def test_a_request_names_the_requests_that_changed_its_input_and_no_others() -> None:

@@ -10,9 +10,12 @@ import pytest
 
 from reloads.requests.record import Record
 from reloads.requests.request import parse_request
-from reloads.runs.local_run import cascade_locally, run_locally
+from reloads.runs.local_run import run_follow_ups_locally, run_locally
 from reloads.runs.undo import undo_request
-from reloads.warehouse.change_notices import read_notices
+from reloads.tables.catalog import Catalog
+from reloads.warehouse.access import state_of
+from reloads.warehouse.commit import Commit
+from reloads.warehouse.partitions import folder_of
 from tests.support.chain import NOW, Chain, changed
 
 ITS_WEEK = [f"2025-01-{day}" for day in range(10, 17)]
@@ -114,7 +117,6 @@ def test_its_records_are_filed_away_and_never_wait_for_airflow(loaded: Chain) ->
     assert (state, first.mode, first.reason, first.finished_at) == ("done", "command", "late rows", NOW)
     assert set(first.children) == {one.id for one in records if one.table in "bc"}
     assert [loaded.find_record(one.id)[0] for one in records] == ["done"] * len(records)
-    assert [read_notices(loaded.settings.warehouse, table) for table in "abcd"] == [[]] * 4
 
 
 def test_tables_asked_for_together_are_rewritten_inputs_first(chain: Chain) -> None:
@@ -162,17 +164,79 @@ def test_a_crash_after_publishing_leaves_the_wave_to_the_next_run(
             run(loaded, "a", "2025-01-10")
     assert changed(before, loaded.files()) == ["a 2025-01-10"]
     run(loaded, "a", "2025-01-31")
+    # What the crash left was accepted, as after any run.
+    loaded.work_off("b", "c", "d")
     assert changed(before, loaded.files()) == AFFECTED
 
 
 def test_who_follows_an_undo_is_rewritten_here(loaded: Chain) -> None:
     before = loaded.files()
     [record, *_] = run(loaded, "a", "2025-01-10")
-    undone = undo_request(loaded.settings, record.id, force=False, now=NOW, asks_downstream=False)
-    followed = cascade_locally(loaded.settings, undone, clock=clock)
+    undone = undo_request(loaded.settings, record.id, force=False, now=NOW)
+    children = [loaded.find_record(name)[1] for name in undone[0].children]
+    followed = run_follow_ups_locally(loaded.settings, children, clock=clock)
     assert {one.table for one in followed} == {"b", "c", "d"}
     assert loaded.queue.records("accepted") == []
     after = loaded.files()
     assert after["a 2025-01-10"] == before["a 2025-01-10"]
     assert set(changed(before, after)) == set(AFFECTED[1:])
     assert set(loaded.find_record(undone[0].id)[1].children) == {one.id for one in followed if one.table in "bc"}
+
+
+MANY_YEARS = """
+    select cast(midnight as date) as day, 1 as one, if(day = '2026-06-01', error('bad row'), 2) as two
+    from generate_series(date '2025-01-01', date '2027-06-30', interval 1 day) as days(midnight)
+"""
+
+
+def commits_of(chain: Chain, table: str) -> list[Commit]:
+    folder = folder_of(chain.settings.warehouse, Catalog.load(chain.settings.tables)[table])
+    return list(state_of(folder).log.after(0))
+
+
+def test_many_years_are_done_year_by_year_the_newest_first_as_one_request(chain: Chain) -> None:
+    chain.define("years", MANY_YEARS.replace("2026-06-01", "2030-01-01"))
+    said: list[str] = []
+    request = parse_request({"table": "years", "start_date": "2025-01-01", "end_date": "2027-06-30"})
+    [record] = run_locally(chain.settings, request, clock=clock, say=said.append)
+    assert record.published == record.days
+    assert record.rows == len(record.days) == 911
+    assert chain.find_record(record.id) == ("done", record)
+    commits = commits_of(chain, "years")
+    assert [str(commit.requests[record.id]) for commit in commits] == [
+        "2026-06-30..2027-06-30",
+        "2025-06-29..2026-06-29",
+        "2025-01-01..2025-06-28",
+    ]
+    assert {commit.run for commit in commits} == set(record.runs)
+    assert said == [
+        "years: 2026-06-30..2027-06-30 (366 days) done, 545 days left",
+        "years: 2025-06-29..2026-06-29 (366 days) done, 179 days left",
+    ]
+
+
+def test_a_day_that_fails_in_one_year_keeps_no_other_year_from_being_done(chain: Chain) -> None:
+    chain.define("years", MANY_YEARS)
+    [record] = run(chain, "years", "2025-01-01", "2027-06-30")
+    assert str(record.failed_days) == "2026-06-01"
+    assert record.published == record.days - record.failed_days
+    assert chain.find_record(record.id) == ("failed", record)
+
+
+def test_a_year_of_which_nothing_is_to_be_done_ends_nothing(chain: Chain) -> None:
+    chain.define("years", MANY_YEARS.replace("2026-06-01", "2030-01-01"))
+    run(chain, "years", "2025-02-01", "2026-02-28")
+    before = len(commits_of(chain, "years"))
+    [record] = run(chain, "years", "2025-01-01", "2026-02-28", only="missing")
+    assert record.published.texts() == ["2025-01-01..2025-01-31"]
+    assert record.skipped_days == record.days - record.published
+    [commit] = commits_of(chain, "years")[before:]
+    assert commit.requests == {record.id: record.published}
+
+
+def test_an_undo_of_many_years_takes_all_of_them_back(chain: Chain) -> None:
+    chain.define("years", MANY_YEARS.replace("2026-06-01", "2030-01-01"))
+    [record] = run(chain, "years", "2025-01-01", "2026-06-30")
+    [undone] = undo_request(chain.settings, record.id, force=False, now=NOW)
+    assert undone.published == record.days
+    assert not list((chain.settings.warehouse / "years").glob("*/data.parquet"))

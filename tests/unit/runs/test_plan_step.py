@@ -275,7 +275,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     # Without the footer, which names the run, and so only the rows.
     return {
         str(path.relative_to(folder)): repr(pyarrow.parquet.ParquetFile(path).read().to_pylist()).encode()
-        for path in folder.rglob("*.parquet")
+        for path in folder.glob("[!.]*/**/data.parquet")
     }
 
 

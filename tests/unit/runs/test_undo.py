@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
 
+import duckdb
 import hypothesis
 import pytest
 from hypothesis import strategies as st
@@ -22,11 +23,11 @@ from reloads.planning.staleness import MISSING, OUTDATED
 from reloads.requests.conversion import request_from_record
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.undo import undo_request
-from reloads.settings import Settings
-from reloads.warehouse.change_notices import read_notices
-from reloads.warehouse.history import History
-from reloads.warehouse.ledger import read_ledger
+from reloads.runs.settle_step import settle_batches
+from reloads.runs.undo import undo_in_table, undo_request
+from reloads.tables.catalog import Catalog
+from reloads.warehouse.access import state_of
+from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.staging import staging_folder
 from tests.support.chain import NOW, STATES, Chain
 from tests.support.process_kill import SCRATCH, Killed, killed_after
@@ -72,7 +73,8 @@ def test_partitions_that_were_not_there_before_are_gone_again(loaded: Chain) -> 
 def test_the_first_load_of_a_table_can_be_undone(chain: Chain) -> None:
     request = reload(chain, "a", "2025-01-01", "2025-01-02")
     undone(chain, request)
-    assert (published(chain), folders(chain, "a"), read_ledger(chain.settings.warehouse, "a").entries) == ({}, [], {})
+    assert (published(chain), folders(chain, "a"), known(chain)) == ({}, [], {})
+    assert whys(chain) == {str(day): MISSING for day in DAYS}
     assert reload(chain, "a", "2025-01-01", "2025-01-02").published.texts() == ["2025-01-01..2025-01-02"]
 
 
@@ -91,13 +93,12 @@ def test_a_key_value_that_lost_its_file_is_back_and_one_that_appeared_is_gone(lo
 def test_a_day_of_a_table_with_keys_that_was_never_loaded_is_so_again(chain: Chain, slices: int) -> None:
     chain.define("shops", SHOPS, f'keys = ["shop"]\nkey_slices = {slices}')
     reload(chain, "shops", "2025-01-02", "2025-01-04")
-    before, known = published(chain, "shops"), read_ledger(chain.settings.warehouse, "shops").entries
+    before, known_before = published(chain, "shops"), known(chain, "shops")
     request = reload(chain, "shops", "2025-01-01")
     undone(chain, request)
     assert published(chain, "shops") == before
     assert whys(chain, "shops") == {"2025-01-01": MISSING}
-    if slices == 1:
-        assert read_ledger(chain.settings.warehouse, "shops").entries == known
+    assert known(chain, "shops") == known_before
 
 
 @pytest.mark.parametrize("slices", [1, 2])
@@ -204,23 +205,40 @@ def test_tables_that_read_it_are_asked_to_follow_although_the_request_kept_them_
     assert amounts(loaded, "b") == before
 
 
-def test_a_notice_stands_until_somebody_sees_to_those_who_read_it(loaded: Chain) -> None:
+def test_the_tables_that_read_it_follow_although_the_undo_was_killed_before_it_asked_them(loaded: Chain) -> None:
     request = corrected(loaded)
-    [record] = undo_request(loaded.settings, request.id, force=False, now=NOW, asks_downstream=False)
-    [notice] = read_notices(loaded.settings.warehouse, "a")
-    assert (notice.days.texts(), list(notice.requests)) == (["2025-01-02..2025-01-03"], [record.id])
+    catalog = Catalog.load(loaded.settings.tables)
+    [record] = undo_in_table(loaded.settings, catalog, "a", request.id, now=NOW)
     assert (record.children, loaded.cascades("b")) == ((), [])
+    loaded.plan("b")
+    [follower] = loaded.cascades("b")
+    assert follower.cause
+    assert (follower.days.texts(), follower.cause.requests) == (["2025-01-02..2025-01-03"], (record.id,))
+    assert follower.id in loaded.find_record(record.id)[1].children
 
 
 @pytest.mark.parametrize("table", ["a", "shops"])
-def test_the_ledger_says_again_what_it_said_before(loaded: Chain, table: str) -> None:
-    before = read_ledger(loaded.settings.warehouse, table).entries
-    undone(loaded, corrected(loaded, table))
-    after = read_ledger(loaded.settings.warehouse, table).entries
+def test_what_was_put_back_is_known_as_it_was_before(loaded: Chain, table: str) -> None:
+    before = known(loaded, table)
+    request = corrected(loaded, table)
+    between = known(loaded, table)
+    undone(loaded, request)
+    after = known(loaded, table)
     assert after.keys() == before.keys()
     for name, entry in before.items():
-        if str(name.day_name) in CORRECTED:
-            assert after[name] == entry
+        # What came out the same is as up to date as the request made it.
+        put_back = str(name.day_name) in CORRECTED
+        assert after[name] == (entry if put_back else between[name])
+
+
+def known(chain: Chain, table: str = "a") -> dict[PartitionName, tuple[object, ...]]:
+    """What is known of the content of each partition and day that is not as if it had never been."""
+    entries = state_of(folder(chain, table)).read_all().entries
+    return {
+        name: (bool(entry.version), entry.making, entry.origin, entry.rows, entry.bytes, entry.content, entry.columns)
+        for name, entry in entries.items()
+        if entry.version or entry.making
+    }
 
 
 @pytest.mark.parametrize("table", ["a", "shops"])
@@ -313,16 +331,29 @@ def test_a_later_request_that_came_to_the_same_does_not_stand_in_the_way(loaded:
     assert published(loaded) == before
 
 
-def test_what_was_rewritten_while_no_history_was_kept_is_left(loaded: Chain) -> None:
+def test_a_file_that_somebody_put_there_since_is_left_and_force_puts_that_back_too(loaded: Chain) -> None:
+    before = published(loaded)
     request = corrected(loaded)
-    loaded.define("a", AMOUNTS, "history_days = 0")
-    deliver(loaded, "2025-01-02", 999)
-    reload(loaded, "a", "2025-01-02")
-    now = published(loaded)
-    loaded.define("a", AMOUNTS)
+    put_file(loaded, "2025-01-02", 999)
+    theirs = published(loaded)
     record = undone(loaded, request)
     assert [(left.days.texts(), left.why) for left in record.skipped] == [(["2025-01-02"], "somebody rewrote it later")]
-    assert published(loaded)["day=2025-01-02"] == now["day=2025-01-02"]
+    assert published(loaded) == theirs | {"day=2025-01-03": before["day=2025-01-03"]}
+
+    forced = undone(loaded, request, force=True)
+    assert published(loaded) == before
+    assert forced.rows_before == 1
+    undone(loaded, forced)
+    assert published(loaded)["day=2025-01-02"] == theirs["day=2025-01-02"]
+
+
+def put_file(chain: Chain, day: str, amount: int) -> None:
+    """Put a file into the place of a day of ``a``, as an editor does: beside it, and then by a rename."""
+    file = chain.settings.warehouse / "a" / f"day={day}" / "data.parquet"
+    beside = chain.settings.home / "mine.parquet"
+    with duckdb.connect(":memory:") as db:
+        db.execute("copy (select $1::int as amount) to $2 (format parquet)", [amount, str(beside)])
+    beside.replace(file)
 
 
 def test_what_is_rewritten_while_the_undo_is_under_way_is_left(loaded: Chain) -> None:
@@ -336,7 +367,7 @@ def test_what_is_rewritten_while_the_undo_is_under_way_is_left(loaded: Chain) ->
             reload(loaded, "a", "2025-01-03")
         real(*args, **more)
 
-    sentence = "^2025-01-03 of a could not be put back: .*day=2025-01-03 was rewritten just now; look, and try again$"
+    sentence = "^2025-01-03 of a could not be put back: it was superseded by run .*; ask again if need be$"
     with patch("os.link", link), pytest.raises(ReloadsError, match=sentence):
         undone(loaded, request)
     assert [row[0] for row in amounts(loaded)] == [1, 2, 4, 999]
@@ -377,7 +408,7 @@ def test_if_all_was_rewritten_later_one_sentence_names_who_did(loaded: Chain, da
     with pytest.raises(RequestError, match=sentence):
         undone(loaded, request)
     assert published(loaded) == now
-    assert [record for record in loaded.queue.records("done") if record.mode == "undo"] == []
+    assert _undos(loaded) == []
 
 
 # what cannot be undone
@@ -407,10 +438,14 @@ def test_a_request_under_way_is_not_undone(loaded: Chain) -> None:
 
 def test_without_history_nothing_is_kept_and_undo_says_so(loaded: Chain) -> None:
     loaded.define("a", AMOUNTS, "history_days = 0")
-    kept = History(loaded.settings.warehouse, "a").kept()
-    request = corrected(loaded)
-    assert request.published.texts() == ["2025-01-02..2025-01-03"]
-    assert History(loaded.settings.warehouse, "a").kept() == kept
+    deliver(loaded, "2025-01-02", 120)
+    request = loaded.ask("a", "2025-01-01", "2025-01-04", cascade=False)
+    batches = loaded.plan("a")
+    outcomes = loaded.rewrite("a", batches)
+    settle_batches(loaded.settings, "a", batches, outcomes, run="run", now=NOW + timedelta(minutes=1))
+    assert loaded.find_record(request.id)[1].published.texts() == ["2025-01-02"]
+    versions = sorted((loaded.settings.warehouse / ".versions" / "a").rglob("*.parquet"))
+    assert len(versions) == len(published(loaded))
     with pytest.raises(RequestError, match=f"'{request.id}' replaced is kept: .* more than 0 days ago; ask for a rel"):
         undone(loaded, request)
 
@@ -443,7 +478,7 @@ def _ask_for_both(chain: Chain, *, deliver_to: str) -> None:
         reload(chain, table, "2025-01-02", file="both.json")
 
 
-def test_history_is_enough_where_the_record_was_cleared_away(loaded: Chain) -> None:
+def test_the_log_is_enough_where_the_record_was_cleared_away(loaded: Chain) -> None:
     before = published(loaded)
     request = corrected(loaded)
     (loaded.settings.landing / "done" / f"{request.id}.json").unlink()
@@ -490,25 +525,18 @@ def test_after_the_undo_of_a_new_column_the_query_of_before_fits_again(loaded: C
 # a process that dies
 
 
-def _copied(chain: Chain, home: Path) -> Chain:
-    """The same home elsewhere."""
-    shutil.copytree(chain.settings.home, home)
-    settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC"})
-    return Chain(settings.model_copy(update={"threads": 2, "memory_mb": 1024}), Queue(settings.landing))
-
-
 def _contents(chain: Chain, table: str) -> dict[str, tuple[int, bytes]]:
     return {name: (time, content) for name, (_, time, content) in published(chain, table).items()}
 
 
-def _killed_undos(chain: Chain, request: Record) -> Iterator[tuple[int, Chain]]:
+def _killed_undos(chain: Chain, request: Record, *, force: bool = False) -> Iterator[tuple[int, Chain]]:
     """A home for each step before which an undo can die."""
     for steps in count():
         home = Path(mkdtemp(dir=SCRATCH))
-        copy = _copied(chain, home / "home")
+        copy = chain.copied(home / "home")
         try:
             with killed_after(steps, home):
-                undone(copy, request)
+                undone(copy, request, force=force)
         except Killed:
             yield steps, copy
         else:
@@ -524,40 +552,72 @@ def _changed_request(chain: Chain, table: str) -> Record:
     return reload(chain, table, "2025-01-01", "2025-01-05")
 
 
+@pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("table", ["a", "shops"])
-def test_a_killed_undo_leaves_every_partition_old_or_new_with_a_notice_and_force_completes_it(
-    loaded: Chain, table: str
-) -> None:
+def test_an_undo_killed_anywhere_is_completed_by_the_same_command(loaded: Chain, table: str, *, force: bool) -> None:
     loaded.define("reader", f"select day, count(*) as n from {table} group by day")
     before = _contents(loaded, table)
     request = _changed_request(loaded, table)
     result = _contents(loaded, table)
-    for steps, copy in _killed_undos(loaded, request):
+    for steps, copy in _killed_undos(loaded, request, force=force):
         now = _contents(copy, table)
         for name in before | result:
             assert now.get(name) in (before.get(name), result.get(name)), (steps, name)
-        if now != result:
-            notices = [notice.days.texts() for notice in read_notices(copy.settings.warehouse, table)]
-            assert notices == [["2025-01-02", "2025-01-05"]] or copy.cascades("reader"), steps
-        record = undone(copy, request, force=True)
+        with suppress(RequestError):  # where all is put back already
+            undone(copy, request, force=force)
         assert _contents(copy, table) == before, steps
-        assert whys(copy, table) == {}
-        assert copy.find_record(record.id)[0] == "done"
+        assert whys(copy, table) == {}, steps
+        [record] = _undos(copy)
+        assert (record.reason, record.published.texts()) == (f"undo of {request.id}", ["2025-01-02", "2025-01-05"])
+        assert record.id in copy.find_record(request.id)[1].children, steps
+        [follower] = copy.cascades("reader")
+        assert follower.days.texts() == ["2025-01-02", "2025-01-05"], steps
+        assert follower.id in record.children, steps
 
 
-@pytest.mark.parametrize("table", ["a", "shops"])
-def test_an_undo_that_was_killed_is_completed_by_another(loaded: Chain, table: str) -> None:
-    before = _contents(loaded, table)
-    request = _changed_request(loaded, table)
-    for steps, copy in _killed_undos(loaded, request):
-        said = ""
-        try:
-            undone(copy, request)
-        except RequestError as error:  # where all is put back already
-            said = str(error)
-        now = _contents(copy, table)
-        differing = [name for name in now | before if now.get(name) != before.get(name)]
-        assert not differing, (steps, said)
+def _undos(chain: Chain) -> list[Record]:
+    return [record for state in STATES for record in chain.queue.records(state) if record.mode == "undo"]
+
+
+def test_an_undo_of_an_undo_killed_anywhere_is_completed_by_the_same_command(loaded: Chain) -> None:
+    request = _changed_request(loaded, "shops")
+    result = _contents(loaded, "shops")
+    undo = undone(loaded, request)
+    for steps, copy in _killed_undos(loaded, undo):
+        with suppress(RequestError):  # where all is put back already
+            undone(copy, undo)
+        assert _contents(copy, "shops") == result, steps
+        assert sorted(record.reason or "" for record in _undos(copy)) == sorted(
+            [f"undo of {request.id}", f"undo of {undo.id}"]
+        )
+
+
+def test_an_undo_that_was_refused_in_part_and_killed_is_recorded_and_the_rest_is_put_back(loaded: Chain) -> None:
+    before = published(loaded)
+    request = corrected(loaded)
+    with (
+        patch("os.replace", _refusing("day=2025-01-02")),
+        patch.object(Queue, "note_children", side_effect=Killed),
+        suppress(Killed),
+    ):
+        undone(loaded, request)
+    assert _undos(loaded) == []
+    records = undo_request(loaded.settings, request.id, force=False, now=NOW)
+    assert published(loaded) == before
+    assert [record.published.texts() for record in records] == [["2025-01-03"], ["2025-01-02"]]
+    assert {record.id for record in records} == {record.id for record in _undos(loaded)}
+    assert set(loaded.find_record(request.id)[1].children) == {record.id for record in records}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_undo_that_is_repeated_changes_nothing_and_says_so(loaded: Chain, *, force: bool) -> None:
+    before = published(loaded)
+    request = corrected(loaded)
+    record = undone(loaded, request)
+    with pytest.raises(RequestError, match=f"^what '{request.id}' replaced in a is back already; ask for a reload"):
+        undone(loaded, request, force=force)
+    assert published(loaded) == before
+    assert [undo.id for undo in _undos(loaded)] == [record.id]
 
 
 # a place that refuses
@@ -579,21 +639,20 @@ def test_a_partition_that_cannot_be_written_is_named_with_its_cure_and_the_other
     before = published(loaded)
     request = corrected(loaded)
     result = published(loaded)
-    target = loaded.settings.warehouse / "a" / "day=2025-01-02"
+    target = loaded.settings.warehouse / ".versions" / "a" / "day=2025-01-02"
     sentence = f"^2025-01-02 of a could not be put back: {target}.* cannot be written .Permission denied.; make room or"
     with patch("os.replace", _refusing("day=2025-01-02")), pytest.raises(ReloadsError, match=sentence):
         undone(loaded, request)
     assert published(loaded) == result | {"day=2025-01-03": before["day=2025-01-03"]}
     assert whys(loaded) == {}
-    undos = [record for record in loaded.queue.records("done") if record.mode == "undo"]
-    assert not any("2025-01-02" in str(record.published) for record in undos)
+    assert not any("2025-01-02" in str(record.published) for record in _undos(loaded))
 
 
 def test_what_an_undo_put_back_before_a_refusal_is_recorded_and_followed(loaded: Chain) -> None:
     request = corrected(loaded)
     with patch("os.replace", _refusing("day=2025-01-02")), suppress(ReloadsError):
         undone(loaded, request)
-    [record] = [entry for state in STATES for entry in loaded.queue.records(state) if entry.mode == "undo"]
+    [record] = _undos(loaded)
     assert (record.published.texts(), record.failed_days.texts()) == (["2025-01-03"], ["2025-01-02"])
     assert record.id in loaded.find_record(request.id)[1].children
     assert loaded.cascades("b")
@@ -634,14 +693,14 @@ def test_a_file_where_a_folder_should_be_is_named_and_the_undo_is_completed_late
 
 def test_a_file_of_somebody_else_stops_the_undo_before_anything_is_touched(loaded: Chain) -> None:
     request = corrected(loaded)
-    result = published(loaded)
+    result, head = published(loaded), state_of(folder(loaded, "a")).read_head()
     stranger = loaded.settings.warehouse / "a" / "day=2025-01-02" / "copy.parquet"
     stranger.touch()
     with pytest.raises(ReloadsError, match=r"holds copy.parquet besides data.parquet .*; move it away"):
         undone(loaded, request)
     stranger.unlink()
     assert published(loaded) == result
-    assert read_notices(loaded.settings.warehouse, "a") == []
+    assert state_of(folder(loaded, "a")).read_head() == head
 
 
 # any sequence of requests
@@ -712,6 +771,17 @@ def test_a_table_that_got_keys_is_rewritten_once_its_old_files_are_moved_away(lo
     assert reload(loaded, "a", "2025-01-01", "2025-01-04").published.texts() == ["2025-01-01..2025-01-04"]
 
 
+def test_a_table_that_lost_its_keys_is_rewritten_once_its_old_files_are_moved_away(loaded: Chain) -> None:
+    shutil.rmtree(loaded.settings.warehouse / "shops")
+    loaded.define("shops", "select day, amount // 2 as half from raw")
+    assert reload(loaded, "shops", "2025-01-01", "2025-01-04").published.texts() == ["2025-01-01..2025-01-04"]
+    deliver(loaded, "2025-01-02", 120)
+    assert reload(loaded, "shops", "2025-01-01", "2025-01-04").published.texts() == ["2025-01-02"]
+    loaded.define("shops", "select day, amount from raw")
+    [failure] = reload(loaded, "shops", "2025-01-02").failed
+    assert failure.error.startswith("shops: the column half (INTEGER) of the published table is gone")
+
+
 def test_a_cancelled_request_is_not_undone_while_one_of_its_batches_runs(loaded: Chain) -> None:
     deliver(loaded, "2025-01-02", 120)
     request = loaded.ask("a", "2025-01-01", "2025-01-04", cascade=False)
@@ -725,3 +795,22 @@ def test_a_cancelled_request_is_not_undone_while_one_of_its_batches_runs(loaded:
     with pytest.raises(RequestError, match=r"^nothing of a that"):
         undone(loaded, request)
     assert batches
+
+
+def test_an_undo_that_was_recorded_days_after_it_was_killed_can_itself_be_undone(
+    loaded: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = corrected(loaded)
+    between = published(loaded)
+    with monkeypatch.context() as patch:
+        patch.setattr("reloads.requests.queue.Queue.file_away", _raise_killed)
+        with pytest.raises(Killed):
+            undone(loaded, request)
+    catalog = Catalog.load(loaded.settings.tables)
+    [undo] = undo_in_table(loaded.settings, catalog, "a", request.id, now=NOW + timedelta(days=3))
+    undone(loaded, undo)
+    assert published(loaded) == between
+
+
+def _raise_killed(*_: object) -> None:
+    raise Killed

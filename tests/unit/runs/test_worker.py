@@ -8,7 +8,7 @@ from reloads.batch import Batch
 from reloads.outcome import Outcome
 from reloads.runs.worker import rewrite_from_json
 from reloads.settings import Settings
-from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.access import state_of
 from tests.conftest import DefineTable
 from tests.support.sales_home import SalesHome, days
 
@@ -31,5 +31,5 @@ def test_the_settings_time_zone_and_the_version_that_was_planned_hold_in_it(
     }
     outcome = Outcome.model_validate(rewrite_from_json(value))
     assert outcome.published == SalesHome(settings).published() == days(day)
-    entries = read_ledger(settings.warehouse, "sales").entries
-    assert {entry.version for entry in entries.values()} == {"as planned"}
+    entries = state_of(SalesHome(settings).folder).read_all().entries
+    assert {entry.making.definition for entry in entries.values() if entry.making} == {"as planned"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,12 +15,14 @@ from hypothesis import strategies as st
 from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.commit_log import CommitLog
+from reloads.warehouse.current_view import version_file
 from reloads.warehouse.expiry import expire
-from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.layout import log_folder, versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from tests.support.commit_history import NOON, History, history
 from tests.support.process_kill import Killed, killed_after
+from tests.support.touches import count_touches
 
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
 PLACES = [(MONDAY, "a"), (MONDAY, "b"), (TUESDAY, "a")]
@@ -93,14 +98,69 @@ def test_a_commit_of_today_stays_although_nothing_is_kept_for_an_undo(here: Hist
     expire(here.folder, now=NOON + timedelta(hours=1), days=0, followed=[])
     assert kept_versions(here.folder) == {(str(monday), 2)}
     assert CommitLog(here.folder.warehouse, "sales").numbers() == [1, 2]
+    with count_touches(log_folder(here.folder.warehouse, "sales")) as touches:
+        expire(here.folder, now=NOON + timedelta(hours=2), days=0, followed=[])
+    assert not touches["bytes"], "it was read although its time had not come"
 
 
-def test_a_removed_partition_is_forgotten_once_nothing_can_bring_it_back(here: History) -> None:
+def test_a_commit_whose_file_was_touched_since_expires_later(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "1"}, "r")
+    here.load({monday: "2"}, "r")
+    for path in log_folder(here.folder.warehouse, "sales").glob("*.json"):
+        os.utime(path, (late := (NOON + timedelta(days=5)).timestamp(), late))
+    expire(here.folder, now=NOON + timedelta(days=8), days=7, followed=[])
+    assert kept_versions(here.folder) == {(str(monday), 1), (str(monday), 2)}
+    expire(here.folder, now=NOON + timedelta(days=13), days=7, followed=[])
+    assert kept_versions(here.folder) == {(str(monday), 2)}
+
+
+@pytest.mark.parametrize("is_log_lost", [False, True])
+def test_what_is_replaced_after_the_state_was_lost_expires_as_before(here: History, is_log_lost: bool) -> None:  # noqa: FBT001
+    monday, late = here.name((MONDAY, "")), NOON + timedelta(days=30)
+    for text in "123":
+        here.load({monday: text}, "r")
+    expire(here.folder, now=late, days=7, followed=[Point(state_of(here.folder).read_head().point.log, 2)])
+    shutil.rmtree(state_of(here.folder).folder)
+    if is_log_lost:
+        shutil.rmtree(log_folder(here.folder.warehouse, "sales"))
+    for text in "45":
+        here.load({monday: text}, "r")
+    expire(here.folder, now=late, days=7, followed=[state_of(here.folder).read_head().point])
+    assert CommitLog(here.folder.warehouse, "sales").numbers() == []
+    assert (str(monday), 4) not in kept_versions(here.folder)
+
+
+def test_a_state_that_was_lost_is_made_again_without_a_version_that_was_replaced(here: History) -> None:
+    monday = here.name((MONDAY, ""))
+    for text in "123":
+        here.load({monday: text}, "r")
+    version_file(here.folder, monday, 1).unlink()
+    for steps in range(20):
+        shutil.rmtree(state_of(here.folder).folder, ignore_errors=True)
+        with suppress(Killed), killed_after(steps, here.folder.warehouse), open_table(here.folder):
+            pass
+        assert here.shown() == {monday: "3"}
+    assert state_of(here.folder).read([MONDAY]).entries[monday].version == 3
+
+
+def test_a_removed_partition_of_a_day_is_forgotten_once_nothing_can_bring_it_back() -> None:
+    with history(("k",)) as here:
+        north, south = here.name((MONDAY, "north")), here.name((MONDAY, "south"))
+        here.load({north: "1", south: "1"}, "r")
+        here.load({north: ""}, "s")
+        assert north in state_of(here.folder).read_all().entries
+        expire(here.folder, now=NOON + timedelta(days=30), days=7, followed=[])
+        assert set(state_of(here.folder).read_all().entries) == {south, here.folder.day_name(MONDAY)}
+        with open_table(here.folder):
+            assert here.shown() == {south: "1"}
+
+
+def test_a_day_that_was_removed_stays_known_as_those_who_read_it_have_to_see_that_it_changed(here: History) -> None:
     monday = here.name((MONDAY, ""))
     here.load({monday: "1"}, "r")
     here.load({monday: ""}, "s")
-    assert monday in state_of(here.folder).read_all().entries
     expire(here.folder, now=NOON + timedelta(days=30), days=7, followed=[])
-    assert state_of(here.folder).read_all().entries == {}
+    assert state_of(here.folder).read_all().entries[monday].changed == 2
     with open_table(here.folder):
         assert here.shown() == {}

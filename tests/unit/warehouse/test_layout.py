@@ -16,10 +16,11 @@ WAREHOUSE = Path("warehouse")
     "path",
     [
         layout.staging_root(WAREHOUSE),
-        layout.ledger_file(WAREHOUSE, "sales"),
+        layout.log_folder(WAREHOUSE, "sales"),
         layout.lock_file(WAREHOUSE, "sales"),
-        layout.history_folder(WAREHOUSE, "sales"),
-        layout.notices_folder(WAREHOUSE, "sales"),
+        layout.versions_folder(WAREHOUSE, "sales"),
+        layout.state_folder(WAREHOUSE, "sales"),
+        layout.cursors_folder(WAREHOUSE, "sales"),
         layout.failed_folder(WAREHOUSE, "sales"),
     ],
     ids=str,
@@ -30,14 +31,15 @@ def test_no_table_can_have_the_name_of_a_folder_of_ours(path: Path) -> None:
     assert not TABLE_NAME.fullmatch(folder)
 
 
-def test_the_tables_with_a_history_are_listed_in_order(tmp_path: Path) -> None:
-    assert layout.tables_with_history(tmp_path) == []
+def test_the_tables_with_a_log_are_listed_in_order(tmp_path: Path) -> None:
+    assert layout.tables_with_log(tmp_path) == []
     for table in ("b", "a"):
-        layout.history_folder(tmp_path, table).mkdir(parents=True)
-    assert layout.tables_with_history(tmp_path) == ["a", "b"]
+        layout.log_folder(tmp_path, table).mkdir(parents=True)
+        layout.lock_file(tmp_path, table).touch()
+    assert layout.tables_with_log(tmp_path) == ["a", "b"]
 
 
 def test_hidden_folders_are_all_but_those_of_tables(tmp_path: Path) -> None:
-    for name in (".history", ".staging", "sales"):
+    for name in (".versions", ".staging", "sales"):
         (tmp_path / name).mkdir()
-    assert sorted(path.name for path in layout.hidden_folders(tmp_path)) == [".history", ".staging"]
+    assert sorted(path.name for path in layout.hidden_folders(tmp_path)) == [".staging", ".versions"]

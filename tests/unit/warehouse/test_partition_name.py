@@ -10,15 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reloads.warehouse.partition_name import LedgerName, PartitionName, SliceName, parse_ledger_name
+from reloads.warehouse.partition_name import PartitionName
 
 DAY = date(2025, 1, 6)
 COLUMNS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 VALUES = st.dictionaries(COLUMNS, st.text(st.characters(codec="utf-8")), max_size=3)
 NAMES = st.builds(PartitionName.of, COLUMNS, st.dates(), VALUES)
-SLICES = st.builds(
-    SliceName, st.builds(PartitionName, COLUMNS, st.dates()), st.integers(0, 63), st.integers(min_value=1, max_value=64)
-)
 ODD_VALUES = ["a/b", "a#0/2", "k=v", "%2F", "100 %", "", ".", "..", "ü ☃", "a\nb", "__HIVE_DEFAULT_PARTITION__"]
 
 
@@ -27,11 +24,6 @@ def test_a_name_is_parsed_from_its_text(name: PartitionName) -> None:
     assert PartitionName.parse(str(name)) == name
     assert PartitionName.from_file_name(name.to_file_name()) == name
     assert "/" not in name.to_file_name()
-
-
-@given(name=NAMES | SLICES)
-def test_a_name_in_the_ledger_is_parsed_from_its_text(name: LedgerName) -> None:
-    assert parse_ledger_name(str(name)) == name
 
 
 @example(values={"k1": "a/b", "k2": "#=%"})
@@ -44,7 +36,7 @@ def test_the_values_of_keys_come_back_as_they_were(values: dict[str, str]) -> No
 
 @pytest.mark.parametrize("text", ["day=2025-01-06/shop=A B", "day=2025-01-06/shop=a#b", "day=2025-01-06/shop=a=b"])
 def test_a_folder_that_another_program_named_keeps_its_text(text: str) -> None:
-    name = parse_ledger_name(text)
+    name = PartitionName.parse(text)
     assert (str(name), name.day, name.is_of_day) == (text, DAY, False)
 
 
@@ -63,10 +55,4 @@ def test_a_value_is_encoded_as_duckdb_encodes_it(tmp_path: Path, value: str) -> 
 )
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse_ledger_name(text)
-
-
-@pytest.mark.parametrize("text", ["day=2025-01-06#", "day=2025-01-06#1", "day=2025-01-06#01/2", "day=2025-01-06#a/b"])
-def test_any_other_text_of_a_slice_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_ledger_name(text)
+        PartitionName.parse(text)

@@ -23,7 +23,8 @@ from reloads.warehouse.commit import Entry, Making, Point
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.publishing import NewFile, Publication, Published, publish
+from reloads.warehouse.publication import NewFile, Publication, Published
+from reloads.warehouse.publishing import publish
 from tests.support.process_kill import SCRATCH, Killed, killed_after
 
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)

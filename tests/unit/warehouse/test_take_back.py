@@ -122,7 +122,7 @@ def test_what_somebody_rewrote_later_stays_and_is_named_unless_it_is_forced(here
     found = here.undo("second", "u")
     assert (set(found.back), found.later) == ({monday}, {tuesday: "third"})
     assert here.shown() == {monday: "1", tuesday: "3"}
-    assert here.find("second").is_back
+    assert here.find("second").undone_by
     here.undo("second", "u2", force=True)
     assert here.shown() == {monday: "1", tuesday: "1"}
 
@@ -146,3 +146,15 @@ def test_a_version_that_is_not_kept_any_more_is_named(here: History) -> None:
     version_file(here.folder, monday, 1).unlink()
     assert here.find("second").expired == {monday}
     assert here.find("second").back == {}
+
+
+def test_force_does_not_put_back_a_second_time_what_is_back(here: History) -> None:
+    monday, tuesday = here.name((MONDAY, "")), here.name((TUESDAY, ""))
+    here.load({monday: "1"}, "first")
+    here.load({monday: "2", tuesday: "2"}, "second")
+    here.undo("second", "u")
+    found = here.find("second", force=True)
+    assert (found.back, bool(found.undone_by)) == ({}, True)
+    here.load({tuesday: "3"}, "third")
+    here.load({tuesday: ""}, "fourth")
+    assert here.find("second", force=True).back == {}, "it is gone as it was before"

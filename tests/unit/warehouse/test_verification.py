@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reloads.warehouse.access import state_of
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import PREPARED, version_file
 from reloads.warehouse.layout import log_folder, state_folder
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.verification import verify_table
@@ -78,17 +78,22 @@ def leave_an_orphan(here: History) -> None:
     monday_file(here, 3).write_text("what a crash left")
 
 
+def leave_a_link(here: History) -> None:
+    (here.folder.file(here.name((MONDAY, "a"))).with_name(PREPARED)).write_text("what a crash left")
+
+
 def remove_a_commit(here: History) -> None:
     here.load({here.name((MONDAY, "a")): "333"}, "third")
     (log_folder(here.folder.warehouse, "sales") / "2.json").unlink()
 
 
 MENDED: dict[Harm, str] = {
-    remove_partition: "sales/day=2025-01-06/k=a/data.parquet is gone; it is linked again",
-    remove_current_version: "day=2025-01-06/k=a/2.parquet is gone; it is linked again",
-    change_state: "does not have what the log says of day=2025-01-06/k=a; it is written again",
-    remove_state_piece: "does not have what the log says of day=2025-01-06/k=a and 1 more; it is written again",
-    leave_an_orphan: "day=2025-01-06/k=a/3.parquet belongs to no commit; it is removed",
+    remove_partition: "sales/day=2025-01-06/k=a/data.parquet is gone; link it again with --repair",
+    remove_current_version: "day=2025-01-06/k=a/2.parquet is gone; link it again with --repair",
+    change_state: "does not have what the log says of day=2025-01-06/k=a; write it again with --repair",
+    remove_state_piece: "what the log says of day=2025-01-06/k=a and 1 more; write it again with --repair",
+    leave_an_orphan: "day=2025-01-06/k=a/3.parquet belongs to no commit; remove it with --repair",
+    leave_a_link: "day=2025-01-06/k=a/.data.parquet.next was left by a crash; remove it with --repair",
 }
 NAMED: dict[Harm, str] = {
     remove_both: "2.parquet is gone, and {}/sales/day=2025-01-06/k=a/data.parquet is another file or none; reload",
@@ -129,3 +134,22 @@ def test_a_state_that_was_lost_is_written_again_by_the_next_publication(here: Hi
     shutil.rmtree(state_folder(here.folder.warehouse, "sales"))
     assert verify_table(here.folder) == []
     assert state_of(here.folder).read_all() == before
+
+
+def test_once_a_state_is_made_again_a_file_that_somebody_put_there_meanwhile_lies_there_still(here: History) -> None:
+    monday = here.folder.file(here.name((MONDAY, "a")))
+    monday.unlink()
+    monday.write_text("of somebody")
+    shutil.rmtree(state_folder(here.folder.warehouse, "sales"))
+    [fault] = verify_table(here.folder)
+    assert "was not published from here" in fault.sentence
+    assert monday.read_text() == "of somebody"
+
+
+def test_a_lost_version_keeps_nobody_out_of_a_table_whose_state_is_lost(here: History) -> None:
+    remove_both(here)
+    shutil.rmtree(state_folder(here.folder.warehouse, "sales"))
+    [fault] = verify_table(here.folder)
+    assert "is gone, and" in fault.sentence
+    here.load({here.name((MONDAY, "a")): "333"}, "third")
+    assert verify_table(here.folder) == []

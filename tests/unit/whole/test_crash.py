@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,10 @@ from reloads.outcome import Outcome
 from reloads.partition_filter import PartitionFilter
 from reloads.requests.request import parse_request
 from reloads.settings import Settings
-from reloads.warehouse.change_notices import read_notices
-from reloads.warehouse.fingerprint import identity
-from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.access import state_of
+from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.staging import remove_abandoned_folders
+from reloads.warehouse.verification import verify_table
 from tests.conftest import define_table
 from tests.support.process_kill import Killed, killed_after
 from tests.support.sales_home import WRITTEN_AT, SalesHome, days, of_each_day
@@ -37,7 +38,7 @@ OF_EWR = PartitionFilter(key_filters=({"origin": ("EWR",)},))
 RUN = "run/tried"
 
 Files = Mapping[str, tuple[int, bytes]]
-"""By its path below the table, the time and the bytes of each file, hidden ones too."""
+"""By its path below the table, the time and the bytes of each file that readers see."""
 
 
 def by_origin(x: int, *origins: str) -> str:
@@ -90,14 +91,17 @@ class Crash:
 
     steps: int
     files_at_death: Files
-    noticed_at_death: Days
+    committed_at_death: Days
+    """The days that the log says have changed."""
     second_outcome: Outcome
     files_after: Files
-    noticed_after: Days
-    misremembered: list[str]
-    """The partitions of which the ledger says another file than the one that lies there."""
+    committed_after: Days
+    hidden_after: list[Path]
+    """The files in the table's folder that readers pass over."""
+    faults: list[str]
+    """Where log, state, versions and folders do not agree."""
     misattributed: list[str]
-    """The partitions of which the ledger says another run than the file's own footer."""
+    """The partitions of which the log says another run than the file's own footer."""
     stale: list[str]
     """What a request for stale partitions would still rewrite, and why."""
     staging_after: list[Path]
@@ -115,12 +119,22 @@ class Crashes:
 
 def files(home: SalesHome) -> Files:
     folder = home.warehouse / "sales"
-    paths = (path for path in folder.rglob("*") if not path.is_dir())
+    paths = (path for path in folder.rglob("*") if not path.is_dir() and not is_hidden(path))
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
-def noticed(home: SalesHome) -> Days:
-    return Days.of(day for notice in read_notices(home.warehouse, "sales") for day in notice.days)
+def is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def hidden(home: SalesHome) -> list[Path]:
+    return [path for path in (home.warehouse / "sales").rglob("*") if is_hidden(path)]
+
+
+def committed(home: SalesHome) -> Days:
+    """The days that the runs of this module changed by the log, behind what was there before."""
+    commits = CommitLog(home.warehouse, "sales").after(0)
+    return Days.union(commit.changed_days() for commit in commits if commit.run == RUN)
 
 
 def new_home(folder: Path) -> SalesHome:
@@ -135,27 +149,24 @@ def prepare(home: SalesHome, case: Case) -> None:
     if case.before:
         define_table(home.settings.tables, "sales", case.before, case.toml)
         assert home.rewrite(WEEK).published == WEEK
-        for notice in read_notices(home.warehouse, "sales"):
-            notice.path.unlink()
     define_table(home.settings.tables, "sales", case.after, case.toml)
 
 
 def restore(home: SalesHome, saved: Path) -> None:
+    # As links, so that a version and what readers see of it are one file, as they were.
     shutil.rmtree(home.warehouse)
-    shutil.copytree(saved, home.warehouse)
-
-
-def misremembered(home: SalesHome) -> list[str]:
-    entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
-    recorded = {name: entry.file for name, entry in entries.items() if entry.file}
-    actual = {name: identity(path) for name, path in published.items()}
-    return sorted({str(name) for name, _ in recorded.items() ^ actual.items()})
+    shutil.copytree(saved, home.warehouse, copy_function=os.link)
 
 
 def misattributed(home: SalesHome) -> list[str]:
-    entries, published = read_ledger(home.warehouse, "sales").entries, home.folder.published()
-    runs = {name: pyarrow.parquet.read_metadata(path).metadata[b"reloads.run"] for name, path in published.items()}
-    return [str(name) for name, run in runs.items() if name in entries and entries[name].run != run.decode()]
+    state, wrong = state_of(home.folder), list[str]()
+    entries = state.read_all().entries
+    for name, path in home.folder.published().items():
+        commit = state.log.read(entries[name].version)
+        run = pyarrow.parquet.read_metadata(path).metadata[b"reloads.run"]
+        if commit is None or commit.run != run.decode():
+            wrong.append(str(name))
+    return wrong
 
 
 def still_to_do(home: SalesHome, case: Case) -> list[str]:
@@ -176,17 +187,18 @@ def try_twice(home: SalesHome, case: Case, steps: int) -> Crash | None:
         pass
     else:
         return None
-    files_at_death, noticed_at_death = files(home), noticed(home)
+    files_at_death, committed_at_death = files(home), committed(home)
     second_outcome = home.rewrite(case.batch, run=RUN)
     remove_abandoned_folders(home.warehouse)
     return Crash(
         steps,
         files_at_death,
-        noticed_at_death,
+        committed_at_death,
         second_outcome,
         files(home),
-        noticed(home),
-        misremembered(home),
+        committed(home),
+        hidden(home),
+        [fault.sentence for fault in verify_table(home.folder)],
         misattributed(home),
         still_to_do(home, case),
         home.staging(),
@@ -199,7 +211,7 @@ def crashes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("crash")
     home, saved = new_home(folder / "home"), folder / "saved"
     prepare(home, case)
-    shutil.copytree(home.warehouse, saved)
+    shutil.copytree(home.warehouse, saved, copy_function=os.link)
     before = files(home)
     assert home.rewrite(case.batch, run=RUN).failed == ()
     undisturbed = files(home)
@@ -233,7 +245,7 @@ def violations(crashes: Crashes, look: Callable[[Crash], object]) -> dict[int, o
 # what a dead try leaves
 
 
-def test_each_file_is_the_old_one_or_the_new_one_and_nothing_else_lies_there(crashes: Crashes) -> None:
+def test_each_file_is_the_old_one_or_the_new_one_and_readers_see_no_other(crashes: Crashes) -> None:
     old, new = content(crashes.before), content(crashes.undisturbed)
     assert crashes.all, "it was never killed, so it proves nothing"
     for crash in crashes.all:
@@ -254,11 +266,16 @@ def test_what_is_to_stay_keeps_its_bytes_and_its_time(crashes: Crashes) -> None:
             assert {name: files_then.get(name) for name in stay} == stay, crash.steps
 
 
-def test_a_change_was_noticed_before_it_was_made(crashes: Crashes) -> None:
-    def days_without_notice(crash: Crash) -> Days:
-        return days_of(changed(crashes.before, crash.files_at_death)) - crash.noticed_at_death
+def test_a_change_is_in_the_log_before_readers_see_it(crashes: Crashes) -> None:
+    def days_without_commit(crash: Crash) -> Days:
+        return days_of(changed(crashes.before, crash.files_at_death)) - crash.committed_at_death
 
-    assert violations(crashes, days_without_notice) == {}
+    assert violations(crashes, days_without_commit) == {}
+
+
+def test_the_log_has_all_of_a_publication_or_nothing(crashes: Crashes) -> None:
+    whole = days_of(changed(crashes.before, crashes.undisturbed))
+    assert {crash.committed_at_death for crash in crashes.all} <= {Days(), whole}
 
 
 # what a second try comes to
@@ -279,18 +296,17 @@ def test_what_the_first_try_published_is_not_published_again(crashes: Crashes) -
     assert violations(crashes, changed_twice) == {}
 
 
-def test_after_a_second_try_all_that_changed_was_noticed(crashes: Crashes) -> None:
-    def days_without_notice(crash: Crash) -> Days:
-        return days_of(changed(crashes.before, crash.files_after)) - crash.noticed_after
-
-    assert violations(crashes, days_without_notice) == {}
+def test_after_a_second_try_the_log_has_what_changed_and_nothing_else(crashes: Crashes) -> None:
+    whole = days_of(changed(crashes.before, crashes.undisturbed))
+    assert violations(crashes, lambda crash: crash.committed_after != whole) == {}
 
 
-def test_after_a_second_try_the_ledger_knows_the_files_there(crashes: Crashes) -> None:
-    assert violations(crashes, lambda crash: crash.misremembered) == {}
+def test_after_a_second_try_log_state_versions_and_folders_agree(crashes: Crashes) -> None:
+    assert violations(crashes, lambda crash: crash.faults) == {}
+    assert violations(crashes, lambda crash: crash.hidden_after) == {}
 
 
-def test_after_a_second_try_the_ledger_names_the_run_that_wrote_each_file(crashes: Crashes) -> None:
+def test_after_a_second_try_the_log_names_the_run_that_wrote_each_file(crashes: Crashes) -> None:
     assert violations(crashes, lambda crash: crash.misattributed) == {}
 
 
@@ -358,10 +374,8 @@ def test_a_process_killed_while_it_publishes_leaves_old_and_new_files_and_a_seco
     home, saved = new_home(tmp_path / "home"), tmp_path / "saved"
     define_table(home.settings.tables, "sales", of_each_day("1 as x"), ORDERED)
     assert home.rewrite(YEAR).published == YEAR
-    for path in home.warehouse.glob(".[ch]*/sales/*.json"):  # notices and acts of before
-        path.unlink()
     define_table(home.settings.tables, "sales", of_each_day("2 as x"), ORDERED)
-    shutil.copytree(home.warehouse, saved)
+    shutil.copytree(home.warehouse, saved, copy_function=os.link)
     before = files(home)
     assert home.rewrite(YEAR, run=RUN).published == YEAR
     undisturbed = files(home)
@@ -370,8 +384,9 @@ def test_a_process_killed_while_it_publishes_leaves_old_and_new_files_and_a_seco
         return home.file(day).stat().st_mtime_ns != before[f"day={day}/data.parquet"][0]
 
     moments: list[Callable[[], bool]] = [
-        lambda: any(home.warehouse.glob(".changes/sales/*.json")),
-        lambda: any(home.warehouse.glob(".history/sales/*.json")),
+        lambda: any(home.warehouse.glob(".versions/sales/*/2.parquet")),
+        lambda: any(home.warehouse.glob("sales/*/.data.parquet.next")),
+        lambda: any(home.warehouse.glob(".log/sales/2.json")),
         *(partial(is_replaced, date(2025, month, 1)) for month in (1, 6)),
     ]
     counts_of_changed: set[int] = set()
@@ -384,10 +399,12 @@ def test_a_process_killed_while_it_publishes_leaves_old_and_new_files_and_a_seco
         assert files_at_death.keys() == before.keys(), number
         for name, (_, data) in files_at_death.items():
             assert data in (before[name][1], undisturbed[name][1]), f"{name}, {number}"
-        assert different <= {f"day={day}/data.parquet" for day in noticed(home)}, number
+        assert different <= {f"day={day}/data.parquet" for day in committed(home)}, number
+        assert committed(home) in (Days(), YEAR), number
         assert home.rewrite(YEAR, run=RUN).fulfilled == YEAR
         assert content(files(home)) == content(undisturbed)
-        assert misremembered(home) == []
+        assert verify_table(home.folder) == []
+        assert hidden(home) == []
         remove_abandoned_folders(home.warehouse)
         assert [path for path in home.staging() if path.suffix != ".tmp"] == []
     assert counts_of_changed - {0, len(YEAR)}, "no kill came amid the publishing, so it proves nothing"

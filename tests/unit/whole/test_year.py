@@ -14,8 +14,10 @@ from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.requests.record import Record
 from reloads.runs.undo import undo_request
-from reloads.warehouse.fingerprint import identity
-from reloads.warehouse.ledger import read_ledger
+from reloads.warehouse.access import state_of
+from reloads.warehouse.adoption import is_ours
+from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.verification import verify_table
 from tests.support.chain import NOW, Chain
 
 YEAR = Days.between(date(2025, 1, 1), date(2025, 12, 31))
@@ -122,17 +124,19 @@ def test_an_undo_puts_back_every_byte_time_and_absence_and_its_undo_brings_364_d
     assert undone.published == GOOD
     assert files(chain) == year.before
     assert not [day for day in YEAR - LOADED if path_of(chain, day).parent.exists()]
-    assert_ledger_knows_files(chain)
+    assert_log_knows_files(chain)
 
     [redone] = undo_request(chain.settings, undone.id, force=False, now=NOW + timedelta(hours=2))
     assert redone.published == GOOD
     assert files(chain) == year.after
-    assert_ledger_knows_files(chain)
+    assert_log_knows_files(chain)
     assert chain.plan("sales") == []
 
 
-def assert_ledger_knows_files(chain: Chain) -> None:
-    entries = read_ledger(chain.settings.warehouse, "sales").entries
-    assert {str(name): entry.file for name, entry in entries.items()} == {
-        f"day={day}": identity(path_of(chain, day)) for day in files(chain)
-    }
+def assert_log_knows_files(chain: Chain) -> None:
+    folder = TableFolder(chain.settings.warehouse, "sales", "day")
+    entries = state_of(folder).read_all().entries
+    shown = [name for name, entry in entries.items() if entry.version]
+    assert Days.of(name.day for name in shown) == Days.of(files(chain))
+    assert all(is_ours(folder, name, entries[name]) for name in shown)
+    assert verify_table(folder) == []

@@ -1,21 +1,24 @@
-"""A change is carried on: exactly the days that depend on it, level by level, once, and whatever crashes."""
+"""A change through a chain of tables: exactly the days that depend on it, level by level, once, whatever crashes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
 
 import pytest
 
 from reloads.days import Days
 from reloads.requests.intake import collect_requests
 from reloads.requests.neglect import neglect
-from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.follow_ups import cascade_changes
+from reloads.runs.following import follow
 from reloads.tables.catalog import Catalog
-from reloads.warehouse.change_notices import read_notices
 from tests.support.chain import NOW, Chain, changed
+from tests.support.process_kill import SCRATCH, Killed, killed_after
+from tests.support.undo_history import published
 
 ITS_WEEK = [f"2025-01-{day}" for day in range(10, 17)]
 AFFECTED = ["a 2025-01-10", "b 2025-01-10", *(f"{table} {day}" for table in "cd" for day in ITS_WEEK)]
@@ -62,7 +65,7 @@ def test_the_same_request_again_changes_nothing_and_wakes_nobody(loaded: Chain) 
     assert (state, record.unchanged.texts(), record.children) == ("done", ["2025-01-10"], ())
 
 
-def test_a_change_that_makes_no_difference_to_a_reader_goes_no_further(chain: Chain) -> None:
+def test_a_change_that_makes_no_difference_to_a_table_goes_no_further(chain: Chain) -> None:
     chain.define("b", "select day, amount > 0 as twice from a")
     chain.define("d", "select day, twice from b")
     chain.load()
@@ -135,7 +138,7 @@ def test_nobody_follows_to_before_its_first_day(loaded: Chain) -> None:
     assert loaded.cascades("b") == []
 
 
-def test_without_cascade_nobody_follows_and_the_readers_are_stale(loaded: Chain) -> None:
+def test_without_cascade_nobody_follows_and_the_tables_that_read_it_are_stale(loaded: Chain) -> None:
     before = loaded.files()
     loaded.ask("a", "2025-01-10", cascade=False)
     assert loaded.run("a").announce == ()
@@ -154,7 +157,7 @@ def test_of_two_requests_for_one_day_one_that_cascades_is_enough(loaded: Chain) 
     assert followed.cause.requests == tuple(sorted([quiet.id, loud.id]))
 
 
-def test_a_broken_reader_does_not_hold_up_the_others(loaded: Chain) -> None:
+def test_a_broken_table_does_not_hold_up_the_others(loaded: Chain) -> None:
     (loaded.settings.tables / "b" / "query.sql").write_text("selec")
     asked = loaded.ask("a", "2025-01-10")
     loaded.run("a")
@@ -194,49 +197,30 @@ def crash(*_: object, **__: object) -> None:
     raise Crash
 
 
-def before_the_requests(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Queue, "add", crash)
+def follow_a(chain: Chain) -> list[Record]:
+    return follow(chain.settings, Catalog.load(chain.settings.tables), "a", now=NOW)
 
 
-def between_two_requests(patch: pytest.MonkeyPatch) -> None:
-    add, added = Queue.add, list[Record]()
-
-    def crash_at_the_second(queue: Queue, record: Record) -> bool:
-        if added:
-            raise Crash
-        added.append(record)
-        return add(queue, record)
-
-    patch.setattr(Queue, "add", crash_at_the_second)
-
-
-def before_the_parents_are_told(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Queue, "note_children", crash)
-
-
-def before_the_notices_are_removed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("pathlib.Path.unlink", crash)
-
-
-@pytest.mark.parametrize(
-    "where",
-    [before_the_requests, between_two_requests, before_the_parents_are_told, before_the_notices_are_removed],
-    ids=lambda where: where.__name__,
-)
-def test_a_crash_while_carrying_on_loses_nothing_and_asks_each_reader_once(
-    loaded: Chain, where: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = loaded.ask("a", "2025-01-10")
+def test_a_crash_anywhere_while_asking_loses_nothing_and_asks_each_table_once(loaded: Chain) -> None:
+    request = loaded.ask("a", "2025-01-10")
     batches = loaded.plan("a")
     outcomes = loaded.rewrite("a", batches)
-    with monkeypatch.context() as patch:
-        where(patch)
-        with pytest.raises(Crash):
-            cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW)
-    loaded.settle("a", batches, outcomes)
-    [b], [c] = loaded.cascades("b"), loaded.cascades("c")
-    assert set(loaded.find_record(asked.id)[1].children) == {b.id, c.id}
-    assert read_notices(loaded.settings.warehouse, "a") == []
+    for steps in count():
+        home = Path(tempfile.mkdtemp(dir=SCRATCH))
+        copy = loaded.copied(home / "home")
+        try:
+            with killed_after(steps, home):
+                follow_a(copy)
+        except Killed:
+            copy.settle("a", batches, outcomes)
+            [b], [c] = copy.cascades("b"), copy.cascades("c")
+            assert set(copy.find_record(request.id)[1].children) == {b.id, c.id}, steps
+            assert follow_a(copy) == []
+        else:
+            assert steps > 10
+            return
+        finally:
+            shutil.rmtree(home)
 
 
 def test_a_crash_between_publishing_and_settling_loses_no_wave(loaded: Chain) -> None:
@@ -249,29 +233,96 @@ def test_a_crash_between_publishing_and_settling_loses_no_wave(loaded: Chain) ->
     assert changed(before, loaded.files()) == AFFECTED
 
 
-def test_a_crash_before_anything_is_published_rewrites_nobody(loaded: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_before_anything_is_published_asks_nobody(loaded: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     before = loaded.files()
-    asked = loaded.ask("a", "2025-01-10")
+    request = loaded.ask("a", "2025-01-10")
     with monkeypatch.context() as patch:
-        patch.setattr("os.link", crash)
+        patch.setattr("reloads.warehouse.commit_log.CommitLog.create", crash)
         with pytest.raises(Crash):
             loaded.rewrite("a", loaded.plan("a"))
-    assert len(read_notices(loaded.settings.warehouse, "a")) == 1
-    loaded.queue.cancel(asked.id, now=NOW)
+    loaded.queue.cancel(request.id, now=NOW)
     loaded.work_off("a", "b", "c")
     assert changed(before, loaded.files()) == []
-    assert [one.why for table in "bc" for one in loaded.cascades(table)[0].skipped] == ["it is up to date"] * 2
+    assert [loaded.cascades(table) for table in "bcd"] == [[], [], []]
 
 
-def test_carrying_on_twice_asks_once(loaded: Chain) -> None:
+def test_following_twice_asks_once(loaded: Chain) -> None:
     loaded.ask("a", "2025-01-10")
     loaded.rewrite("a", loaded.plan("a"))
-    assert {
-        one.table for one in cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW)
-    } == {"b", "c"}
-    assert (
-        cascade_changes(loaded.settings, Catalog.load(loaded.settings.tables), "a", now=NOW + timedelta(hours=1)) == []
+    assert {record.table for record in follow_a(loaded)} == {"b", "c"}
+    assert follow_a(loaded) == []
+
+
+@pytest.mark.parametrize("who", ["the table itself", "another table of its input", "the next change"])
+def test_a_table_that_was_broken_follows_once_it_is_mended_whoever_comes_next(loaded: Chain, who: str) -> None:
+    loaded.define("b", "selec")
+    loaded.ask("a", "2025-01-10")
+    loaded.run("a")
+    loaded.define("b", "select day, 2 * amount as twice from a")
+    if who == "the next change":
+        loaded.deliver("2025-01-20", 2000)
+        loaded.ask("a", "2025-01-20")
+        loaded.run("a")
+    else:
+        loaded.plan("b" if who == "the table itself" else "c")
+    asked = sorted(record.days.texts() for record in loaded.cascades("b"))
+    assert asked == [["2025-01-10"], *([["2025-01-20"]] if who == "the next change" else [])]
+
+
+# keys
+
+BY_HALF = "select day, unnest([1, 2]) as half, amount from raw"
+
+
+def test_a_change_of_one_partition_asks_for_its_day_and_no_other_partition_changes(loaded: Chain) -> None:
+    loaded.define(
+        "halves", "select day, unnest([1, 2]) as half, amount // 100 * half as hundreds from a", 'keys = ["half"]'
     )
+    loaded.define("firsts", "select day, sum(hundreds) as hundreds from halves where half = 1 group by day")
+    loaded.define("both", "select day, half, hundreds from halves", 'keys = ["half"]')
+    for table in ("halves", "firsts", "both"):
+        loaded.ask(table, "2025-01-09", "2025-01-11", cascade=False)
+    loaded.work_off("halves", "firsts", "both")
+    before = published(loaded, "both")
+    loaded.define(
+        "halves",
+        "select day, unnest([1, 2]) as half, if(half = 2, 7, amount // 100) as hundreds from a",
+        'keys = ["half"]',
+    )
+    loaded.ask("halves", "2025-01-10", keys={"half": ["2"]})
+    loaded.work_off("halves")
+    [firsts], [both] = loaded.cascades("firsts"), loaded.cascades("both")
+    assert (firsts.days.texts(), firsts.unchanged.texts()) == (["2025-01-10"], ["2025-01-10"])
+    assert (both.days.texts(), both.published.texts()) == (["2025-01-10"], ["2025-01-10"])
+    after = published(loaded, "both")
+    assert [name for name in before if after[name] != before[name]] == ["day=2025-01-10/half=2"]
+
+
+def test_a_key_value_that_goes_is_gone_in_the_tables_that_read_it(loaded: Chain) -> None:
+    loaded.define("large", "select day, amount // 100 as hundreds, amount from raw", 'keys = ["hundreds"]')
+    loaded.define("large_too", "select * from large", 'keys = ["hundreds"]')
+    for table in ("large", "large_too"):
+        loaded.ask(table, "2025-01-10", cascade=False)
+    loaded.work_off("large", "large_too")
+    loaded.deliver("2025-01-10", 250)
+    loaded.ask("large", "2025-01-10")
+    loaded.work_off("large")
+    assert list(published(loaded, "large_too")) == ["day=2025-01-10/hundreds=2"]
+
+
+def test_without_cascade_of_some_keys_only_the_changes_of_others_are_followed(loaded: Chain) -> None:
+    loaded.define("halves", BY_HALF, 'keys = ["half"]')
+    loaded.define("sums", "select day, sum(amount) as amount from halves group by day")
+    for table in ("halves", "sums"):
+        loaded.ask(table, "2025-01-10", "2025-01-11", cascade=False)
+    loaded.work_off("halves", "sums")
+    loaded.deliver("2025-01-10", 30)
+    loaded.deliver("2025-01-11", 31)
+    loaded.ask("halves", "2025-01-10", keys={"half": ["1"]}, cascade=False)
+    loaded.ask("halves", "2025-01-11", keys={"half": ["2"]})
+    loaded.run("halves")
+    [record] = loaded.cascades("sums")
+    assert record.days.texts() == ["2025-01-11"]
 
 
 def test_a_request_whose_table_or_input_is_broken_is_not_announced_and_stays_neglected_until_it_is_mended(
@@ -287,3 +338,15 @@ def test_a_request_whose_table_or_input_is_broken_is_not_announced_and_stays_neg
     loaded.define("b", "select day, 2 * amount as twice from a")
     [one] = collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), clock=lambda: later).announce
     assert one.request == record.id
+
+
+def test_cursors_that_are_lost_while_a_batch_waits_lose_no_wave(chain: Chain) -> None:
+    chain.load()
+    chain.deliver("2025-01-10", 1000)
+    chain.ask("a", "2025-01-10")
+    batches = chain.plan("a")
+    shutil.rmtree(chain.settings.warehouse / ".cursors")
+    chain.rewrite("a", batches)
+    # Whoever was to settle it was killed; the next run of anybody asks.
+    chain.plan("b")
+    assert [record.days.texts() for record in chain.cascades("b")] == [["2025-01-10"]]
