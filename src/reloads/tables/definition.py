@@ -1,6 +1,7 @@
 """A table: one folder below ``tables/`` with a query and its settings.
 
 tables/sources.sql            views over the raw files, shared by all tables
+tables/sources.toml           where the raw files of a day lie, for the views that read no others
 tables/<table>/query.sql      one SELECT that defines all of the table, as a view would
 tables/<table>/table.toml     day column, first day and limits
 tables/<table>/checks.sql     what its new rows must fulfil before they are published
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import SequenceMatcher, get_close_matches
@@ -21,6 +22,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from reloads.errors import TableError, one_line
+from reloads.tables.arrival_settings import parse_due, parse_span
+from reloads.tables.file_sources import FileSource, FileSources
 from reloads.tables.lineage import parse_window
 from reloads.tables.parameters import Parameter
 from reloads.tables.references import References, find_references
@@ -45,6 +48,16 @@ def _check_window(text: str) -> str:
     return text
 
 
+def _check_due(text: str) -> str:
+    parse_due(text)
+    return text
+
+
+def _check_span(text: str) -> str:
+    parse_span(text)
+    return text
+
+
 class CheckSettings(BaseModel):
     """What ``table.toml`` says of one check of ``checks.sql``."""
 
@@ -65,6 +78,14 @@ class TableSettings(BaseModel):
     look_back: int = Field(0, ge=0, le=1000, description="so many days before it are loaded with it, for late rows")
     reads: dict[Name, Annotated[str, AfterValidator(_check_window)]] = Field(
         {}, description='how much of an input a day depends on, like `{ flights = "7 days" }`; default: the same day'
+    )
+    on_arrival: bool = Field(False, description="raw files that arrive or change ask for their days themselves")
+    arrival_days: int = Field(31, ge=0, le=4000, description="so many days before today, and today, they ask for")
+    due: Annotated[str, AfterValidator(_check_due)] | None = Field(
+        None, description='when a day is late, in hours and minutes after it ended, like `"06:00"` or `"30:00"`'
+    )
+    give_up_after: Annotated[str, AfterValidator(_check_span)] = Field(
+        "7 days", description='how long a request waits for raw files, like `"12 hours"`; it fails then'
     )
     order_by: list[Column] = Field([], description="columns that order the rows within a partition")
     parallelism: int = Field(0, ge=0, le=1000, description="batches at once; default: as many as RELOADS_THREADS")
@@ -109,6 +130,12 @@ class Table:
     inputs: Mapping[str, int] = field(default_factory=dict)
     """The tables that the query reads, and how many days of each one of its days depends on."""
     checks: str = ""
+    file_sources: Mapping[str, FileSource] = field(default_factory=dict)
+    """By variable, the sources whose files the query or its checks read."""
+    file_windows: Mapping[str, int] = field(default_factory=dict)
+    """By variable, how many days of the files one of its days depends on."""
+    has_other_sources: bool = False
+    """Whether it reads the source folder in another way, too, so that nobody can know when that changes."""
 
 
 def table_names(tables: Path) -> list[str]:
@@ -146,7 +173,15 @@ def load_table(tables: Path, name: str) -> Table:
     _refuse_ambiguous_names(
         tables, name, (*sources, *check_sources, *(source for source in statements if source.name == name))
     )
-    known = {"source", *settings.parameters, *set_variables(statements)}
+    readers = (reader, *check_statements, *sources, *check_sources)
+    own_variables = {*settings.parameters, *set_variables(statements)}
+    all_file_sources, file_sources = _find_file_sources(tables, readers, own_variables)
+    known = {"source", *own_variables, *all_file_sources}
+    if settings.on_arrival and not file_sources:
+        raise TableError(
+            f"{folder / 'table.toml'}: on_arrival is true but the query reads no files of sources.toml; "
+            "name its files there, or remove the setting"
+        )
     _refuse_unknown_variables(folder / "query.sql", [reader], known)
     _refuse_unknown_variables(folder / "checks.sql", check_statements, known)
     _refuse_unknown_variables(tables / "sources.sql", (*sources, *check_sources), known, reader=name)
@@ -157,9 +192,42 @@ def load_table(tables: Path, name: str) -> Table:
         version=_build_version(query, settings, sources),
         sources=sources,
         check_sources=check_sources,
-        inputs=_read_inputs(tables, name, references, settings),
+        inputs=_read_inputs(tables, name, references, settings, file_sources),
         checks=checks,
+        file_sources=file_sources,
+        file_windows={name: parse_window(settings.reads.get(name, "1 day")) for name in file_sources},
+        has_other_sources="source" in _find_variables((reader, *sources)),
     )
+
+
+def _find_variables(statements: Iterable[Statement]) -> set[str]:
+    """The variables that these statements read."""
+    names: set[str] = set()
+    for statement in statements:
+        names.update(statement.references.variables if statement.references else ())
+    return names
+
+
+def _find_file_sources(
+    tables: Path, readers: Iterable[Statement], own_variables: Collection[str]
+) -> tuple[list[str], dict[str, FileSource]]:
+    """The names of all file sources, and those that these statements read.
+
+    Raises ``TableError`` if one of those is broken, or is called like a variable that somebody else sets.
+    """
+    all_sources = FileSources.load(tables)
+    sources: dict[str, FileSource] = {}
+    for name in sorted(_find_variables(readers) - {"source"}):
+        source = all_sources.of_variable(name)
+        if source and name in own_variables:
+            raise TableError(
+                f"{tables / 'sources.toml'}: [{name}] is a parameter or a variable, too; rename one of them"
+            )
+        if source is None and name not in own_variables and all_sources.fault:
+            raise all_sources.fault
+        if source:
+            sources[name] = source
+    return sorted(all_sources.sources), sources
 
 
 def _refuse_unknown_files(folder: Path) -> None:
@@ -213,13 +281,15 @@ def _find_references(path: Path, query: str) -> References:
         raise TableError(f"{path}: {error}") from error
 
 
-def _read_inputs(tables: Path, name: str, references: References, settings: TableSettings) -> dict[str, int]:
+def _read_inputs(
+    tables: Path, name: str, references: References, settings: TableSettings, file_sources: Collection[str]
+) -> dict[str, int]:
     """The tables that the query reads, and how many days of each; ``TableError`` if ``reads`` names any other."""
     inputs: dict[str, int] = {}
     for table in table_names(tables):
         if table in references.tables:
             inputs[table] = parse_window(settings.reads.get(table, "1 day"))
-    unread = sorted(settings.reads.keys() - inputs.keys())
+    unread = sorted(settings.reads.keys() - inputs.keys() - set(file_sources))
     if unread:
         raise TableError(
             f"{tables / name / 'table.toml'}: reads names '{unread[0]}' but the query reads "

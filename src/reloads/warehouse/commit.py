@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from reloads.days import Days
+from reloads.raw_file import RawFile
 from reloads.warehouse.partition_name import PartitionName
 
 Act = Literal["load", "undo", "adopt"]
@@ -55,6 +56,8 @@ class Making:
     parameters: Mapping[str, Any]
     run: str
     made_at: datetime
+    files: Mapping[str, RawFile] = field(default_factory=dict)
+    """The raw files that were read, by their path below the source folder."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,7 @@ def _dump_making(making: Making | None) -> dict[str, Any] | None:
         "parameters": dict(making.parameters),
         "run": making.run,
         "made_at": making.made_at.isoformat(),
+        "files": {path: file.to_json() for path, file in making.files.items()},
     }
 
 
@@ -206,6 +210,8 @@ def _parse_making(fields: Mapping[str, Any] | None) -> Making | None:
         parameters=fields["parameters"],
         run=fields["run"],
         made_at=datetime.fromisoformat(fields["made_at"]),
+        # A commit of a release that knew of no files has none.
+        files={path: RawFile.from_json(values) for path, values in fields.get("files", {}).items()},
     )
 
 

@@ -1,0 +1,113 @@
+"""File sources: where the raw files of a day lie, by ``tables/sources.toml``.
+
+    [flight_files]
+    files = "flights/{day}/flights.csv"
+
+A view of ``sources.sql`` reads ``getvariable('flight_files')``: the list of the files of the days of a batch.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+
+from reloads.errors import TableError, one_line
+from reloads.tables.file_template import FileTemplate
+
+FILE = "sources.toml"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def _parse_template(value: object) -> object:
+    try:
+        return FileTemplate.parse(value if isinstance(value, str) else "")
+    except TableError as error:
+        raise ValueError(str(error)) from error
+
+
+Template = Annotated[FileTemplate, BeforeValidator(_parse_template), PlainSerializer(lambda template: template.text)]
+
+
+class FileSource(BaseModel):
+    """What one section of ``sources.toml`` says; hashable, so that what was found of it can be kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+    files: Template
+    """Where the files of a day, a month or a year lie."""
+    marker: Template | None = None
+    """A file that the sender writes last: without it the files of its period count as not there."""
+    optional: bool = False
+    """Whether a day without a file has no rows of this source, instead of waiting for one."""
+    compare: Literal["times", "content"] = "times"
+    """How a changed file is known; ``content`` reads each file for it, where the times of files say nothing."""
+
+
+@dataclass(frozen=True)
+class FileSources:
+    """The sections of ``sources.toml``: the good ones, and what is wrong with the others."""
+
+    sources: Mapping[str, FileSource] = field(default_factory=dict)
+    faults: Mapping[str, TableError] = field(default_factory=dict)
+    fault: TableError | None = None
+    """What is wrong with the file as a whole."""
+
+    @classmethod
+    def load(cls, tables: Path) -> FileSources:
+        """Read ``sources.toml``, which need not be there. A bad section concerns those who read its variable."""
+        path = tables / FILE
+        try:
+            sections = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except tomllib.TOMLDecodeError as error:
+            return cls(fault=TableError(f"{path} is not TOML: {one_line(error)}; mend that line"))
+        except (OSError, UnicodeDecodeError) as error:
+            return cls(fault=TableError(f"{path} cannot be read: {one_line(error)}; make it a readable UTF-8 file"))
+        sources: dict[str, FileSource] = {}
+        faults: dict[str, TableError] = {}
+        for name, fields in sections.items():
+            try:
+                sources[name] = _parse_source(name, fields)
+            except TableError as error:
+                faults[name] = TableError(f"{path}: {error}")
+        return cls(sources, faults)
+
+    def of_variable(self, name: str) -> FileSource | None:
+        """The source that the variable stands for; raises ``TableError`` for one that is broken."""
+        if name in self.faults:
+            raise self.faults[name]
+        return self.sources.get(name)
+
+
+def _parse_source(name: str, fields: Any) -> FileSource:
+    if not _NAME.fullmatch(name) or name == "source":
+        raise TableError(f"the name [{name}] is not that of a variable; use lower case letters, digits and _")
+    if not isinstance(fields, dict):
+        raise TableError(f'{name} = {fields!r} is not a section; write [{name}] and files = "…" below it')
+    try:
+        source = FileSource.model_validate(fields)
+    except ValidationError as error:
+        raise TableError(f"[{name}] {_describe_fault(error)}") from error
+    if source.marker and source.marker.period != source.files.period:
+        raise TableError(
+            f"[{name}] has a marker for each {source.marker.period} and files for each {source.files.period}; "
+            "give both the same date"
+        )
+    return source
+
+
+def _describe_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    setting = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"has the unknown setting '{setting}'; known are {', '.join(FileSource.model_fields)}"
+    if first["type"] == "missing":
+        return f'lacks {setting}; write {setting} = "flights/{{day}}/*.csv", say'
+    return f"{setting} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,179 @@
+"""Raw files: which files of a day are there, what they are, and why a day cannot be loaded yet.
+
+Only paths of the days that are asked for are looked at, so a look costs with these and not with what lies there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from glob import glob
+from pathlib import Path
+from time import time
+
+from reloads.days import Days
+from reloads.errors import one_line
+from reloads.files import printable_name
+from reloads.raw_file import RawFile
+from reloads.tables.definition import Table
+from reloads.tables.file_sources import FileSource
+from reloads.tables.lineage import input_days
+
+SKEW_SECONDS = 2.0
+"""A time so far ahead of the clock here is one that cannot be trusted."""
+
+
+@dataclass(frozen=True)
+class DayFiles:
+    """What lies there for one day of a table."""
+
+    files: Mapping[str, RawFile] = field(default_factory=dict)
+    """By path below the source folder."""
+    missing: str = ""
+    """Why the day cannot be loaded now, in a clause like ``flights/2013-01-05.csv is not there``; else empty."""
+    is_unknown: bool = False
+    """Whether a folder is away or cannot be read, so that nothing can be said of what was removed."""
+
+
+class RawFiles:
+    """Looks at the raw files of days, at each path once; a new look needs another instance."""
+
+    def __init__(self, source: Path, *, stable_seconds: float, clock: Callable[[], float] = time) -> None:
+        self.source = source
+        self._stable_seconds = stable_seconds
+        self._now = clock()
+        self._looks: dict[tuple[FileSource, str], DayFiles] = {}
+        self._folders: dict[Path, str] = {}
+        self._root = os.path.realpath(source)
+
+    def of_day(self, table: Table, day: date) -> DayFiles:
+        """What the day of the table is made from: the files of all its sources, and of days before it if it reads them.
+
+        The first thing that is missing is told.
+        """
+        files: dict[str, RawFile] = {}
+        missing, is_unknown = "", False
+        for name, source in table.file_sources.items():
+            for source_day in input_days(Days.of([day]), table.file_windows[name]):
+                look = self.of_source(source, source_day)
+                files |= look.files
+                missing = missing or look.missing
+                is_unknown = is_unknown or look.is_unknown
+        return DayFiles(files, missing, is_unknown)
+
+    def paths_of(self, table: Table, name: str, days: Days) -> list[Path]:
+        """The files of one source that these days of the table are made from, each once."""
+        paths: dict[str, None] = {}
+        for day in input_days(days, table.file_windows[name]):
+            paths |= dict.fromkeys(self.of_source(table.file_sources[name], day).files)
+        return [self.source / path for path in paths]
+
+    def of_source(self, source: FileSource, day: date) -> DayFiles:
+        """What lies there of one source for one day, or for the month or year that the day is in."""
+        pattern = source.files.pattern(day)
+        key = (source, pattern)
+        if key not in self._looks:
+            self._looks[key] = self._look(source, pattern, source.marker.pattern(day) if source.marker else "")
+        return self._looks[key]
+
+    def _look(self, source: FileSource, pattern: str, marker: str) -> DayFiles:
+        fault = self._fault_of(self.source / source.files.folder)
+        if fault:
+            return DayFiles(missing=fault, is_unknown=True)
+        files: dict[str, RawFile] = {}
+        try:
+            for path in self._find(pattern, marker):
+                file = self._read(source, path)
+                if file is not None:
+                    files[path] = file
+        except _UnusableError as error:
+            return DayFiles(files, str(error), is_unknown=True)
+        return DayFiles(files, self._missing(source, pattern, marker, files))
+
+    def _missing(self, source: FileSource, pattern: str, marker: str, files: Mapping[str, RawFile]) -> str:
+        if marker and not self._is_file(marker):
+            return f"{marker} is not there"
+        if not files and not source.optional:
+            has_glob = re.search(r"[*?]", pattern)
+            beside = f", though {marker} is" if marker else ""
+            return f"no file like {pattern} is there{beside}" if has_glob else f"{pattern} is not there{beside}"
+        for path, file in files.items():
+            # A marker says that the sender is through; a time ahead of ours says nothing.
+            if not marker and 0 <= self._now - file.changed_ns / 1e9 < self._stable_seconds:
+                return f"{printable_name(path)} may still be written"
+        return ""
+
+    def _fault_of(self, folder: Path) -> str:
+        """Why the folder that holds all files of a source cannot be looked at; of an empty one, too.
+
+        A mount point without its file system is an empty folder.
+        """
+        if folder not in self._folders:
+            fault = ""
+            try:
+                with os.scandir(folder) as entries:
+                    if next(entries, None) is None:
+                        fault = f"the folder {folder} is empty; mount it, or put its files there"
+            except OSError as error:
+                fault = f"the folder {folder} cannot be read ({error.strerror}); mount it or grant access"
+            self._folders[folder] = fault
+        return self._folders[folder]
+
+    def _find(self, pattern: str, marker: str) -> Iterator[str]:
+        """The paths that a pattern names, sorted; only the folders on its way are listed."""
+        if not re.search(r"[*?]", pattern):
+            yield pattern
+            return
+        # Not Path.glob, whose * finds hidden files. Brackets in a template are letters.
+        for path in sorted(glob(re.sub(r"\[", "[[]", pattern), root_dir=self.source)):  # noqa: PTH207
+            if path != marker:
+                yield path
+
+    def _read(self, source: FileSource, path: str) -> RawFile | None:
+        """What the file is now; None where there is none."""
+        full = self.source / path
+        try:
+            status = full.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _UnusableError(f"{printable_name(path)} cannot be looked at ({one_line(error.strerror)})") from error
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        real = os.path.realpath(full)
+        if not real.startswith(self._root.rstrip("/") + "/"):
+            raise _UnusableError(f"{printable_name(path)} leads out of the source folder; put the file itself there")
+        file = RawFile(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        ahead = max(file.modified_ns, file.changed_ns) / 1e9 > self._now + SKEW_SECONDS
+        if source.compare == "content" or ahead or file.modified_ns <= 0:
+            return RawFile(file.size, file.modified_ns, file.changed_ns, _hash(full, path))
+        return file
+
+    def _is_file(self, path: str) -> bool:
+        with suppress(OSError):
+            return (self.source / path).is_file()
+        return False
+
+
+class _UnusableError(Exception):
+    """A file that is there and cannot be used; its text says why."""
+
+
+def _hash(full: Path, path: str) -> str:
+    try:
+        with full.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _UnusableError(f"{printable_name(path)} cannot be read ({one_line(error.strerror)})") from error
+
+
+def days_to_look_at(table: Table, *, today: date) -> Days:
+    """The days whose files are looked at without being asked for: the ``arrival_days`` before today, and today."""
+    first = max(today - timedelta(days=table.settings.arrival_days), table.settings.first_day)
+    return Days.between(first, today) if first <= today else Days()
