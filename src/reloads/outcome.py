@@ -47,6 +47,12 @@ class Reason(FrozenModel):
     why: str
 
 
+class Postponement(Reason):
+    """Days that a batch did not begin, and why; they are still to be done."""
+
+    is_for_files: bool = Field(False, description="they wait for raw files, which nobody has to mend")
+
+
 class CheckResult(FrozenModel):
     """Days whose new rows broke a check, and the values that the check reported for the first of these days."""
 
@@ -67,7 +73,7 @@ class CheckResult(FrozenModel):
         return f"the check {self.check} of {self.days} says: {verdict}"
 
 
-Part = TypeVar("Part", Failure, Reason, CheckResult)
+Part = TypeVar("Part", Failure, Reason, Postponement, CheckResult)
 
 
 def keep_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
@@ -87,7 +93,9 @@ class Outcome(FrozenModel):
     unchanged: DaysField = Field(Days(), description="rewritten to what is published already, so not published")
     failed: tuple[Failure, ...] = ()
     cancelled: DaysField = Field(Days(), description="not begun, because nobody wants them any more")
-    postponed: tuple[Reason, ...] = Field((), description="not begun, and still to be done, because a table is broken")
+    postponed: tuple[Postponement, ...] = Field(
+        (), description="not begun, and still to be done: a table is broken, or raw files are not there"
+    )
     rows: dict[str, int] = Field({}, description="rows by day published or unchanged")
     rows_before: dict[str, int] = Field({}, description="rows that the published files had, by day")
     bytes: dict[str, int] = Field({}, description="file size by day published or unchanged")
@@ -107,7 +115,7 @@ class Outcome(FrozenModel):
 
     @property
     def postponed_days(self) -> Days:
-        """All days that wait for a table folder to be mended."""
+        """All days that wait for a table folder to be mended, or for raw files."""
         return Days.union(reason.days for reason in self.postponed)
 
     @property
@@ -144,8 +152,10 @@ class Outcome(FrozenModel):
 
     def raise_failures(self) -> None:
         """Raise what went wrong, if anything: ``OperatorError`` if trying again may help, else ``QueryError``."""
-        if self.postponed:
-            first_reason = self.postponed[0]
+        # A file that is not there is nothing to mend here, and looked for by others.
+        blocked = [reason for reason in self.postponed if not reason.is_for_files]
+        if blocked:
+            first_reason = blocked[0]
             raise OperatorError(f"{first_reason.days} wait: {first_reason.why}")
         if not self.failed:
             return

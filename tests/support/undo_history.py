@@ -14,6 +14,7 @@ from reloads.planning.staleness import TableState
 from reloads.requests.record import Record
 from reloads.runs.undo import undo_request
 from reloads.tables.definition import Table, load_table
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.partitions import TableFolder, folder_of
 from tests.support.chain import NOW, Chain
 
@@ -85,7 +86,8 @@ def folders(chain: Chain, name: str) -> list[str]:
 
 def whys(chain: Chain, name: str = "a") -> dict[str, str | None]:
     """Why each day is to be rewritten, if it is."""
-    look = TableState.at(the_table(chain, name), DAYS, warehouse=chain.settings.warehouse, inputs={})
+    raw = RawFiles.look(chain.settings)
+    look = TableState.at(the_table(chain, name), DAYS, warehouse=chain.settings.warehouse, inputs={}, raw=raw)
     return {str(day): why for day in DAYS if (why := look.why(day))}
 
 

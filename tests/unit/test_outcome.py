@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError
-from reloads.outcome import CheckResult, Failure, Outcome, Reason, sum_counts
+from reloads.outcome import CheckResult, Failure, Outcome, Postponement, sum_counts
 
 WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))
 
@@ -62,7 +62,7 @@ def test_of_some_days_it_says_what_it_says_of_them() -> None:
         unchanged=days("2024-06-03"),
         failed=(failure("2024-06-04..2024-06-05"), failure("2024-06-07", error="other")),
         cancelled=days("2024-06-06"),
-        postponed=(Reason(days=days("2024-06-08..2024-06-09"), why="broken"),),
+        postponed=(Postponement(days=days("2024-06-08..2024-06-09"), why="broken"),),
         rows={"2024-06-01": 1, "2024-06-02": 2, "2024-06-03": 3},
         rows_before={"2024-06-01": 4, "2024-06-02": 5},
         bytes={"2024-06-02": 20},
@@ -76,7 +76,7 @@ def test_of_some_days_it_says_what_it_says_of_them() -> None:
         published=days("2024-06-02"),
         failed=(failure("2024-06-05"),),
         cancelled=days("2024-06-06"),
-        postponed=(Reason(days=days("2024-06-09"), why="broken"),),
+        postponed=(Postponement(days=days("2024-06-09"), why="broken"),),
         rows={"2024-06-02": 2},
         rows_before={"2024-06-02": 5},
         bytes={"2024-06-02": 20},

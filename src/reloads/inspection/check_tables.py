@@ -15,6 +15,7 @@ from reloads.rewriting.schema import query_columns, refuse_lossy_types
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.access import state_of
 from reloads.warehouse.partitions import folder_of
 
@@ -28,10 +29,10 @@ def check_tables(settings: Settings) -> list[str]:
     """
     catalog = Catalog.load(settings.tables)
     problems = {name: str(error) for name, error in catalog.broken.items()}
-    with TemporaryDirectory(prefix="reloads-") as spill:
+    with TemporaryDirectory(prefix="reloads-") as folder:
         for name, table in catalog.tables.items():
             try:
-                _bind(table, catalog, settings, Path(spill))
+                _bind(table, catalog, settings, Path(folder))
             except (QueryError, TableError) as error:
                 problems[name] = str(error)
     if problems:
@@ -39,7 +40,7 @@ def check_tables(settings: Settings) -> list[str]:
     return sorted(catalog.tables)
 
 
-def _bind(table: Table, catalog: Catalog, settings: Settings, spill: Path) -> None:
+def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> None:
     list_checks(table)
     folder_of(settings.warehouse, table).refuse_other_layout()
     inputs = catalog.all_inputs(table)
@@ -47,9 +48,10 @@ def _bind(table: Table, catalog: Catalog, settings: Settings, spill: Path) -> No
     for name in table.inputs:
         head = state_of(folder_of(settings.warehouse, inputs[name])).read_head()
         empty_inputs[name] = LinkedInput(inputs[name], head)
+    raw = RawFiles.look(settings)
     # Source files come and go, so a missing one does not make a table broken.
     with (
-        connect(table, source=settings.source, spill=spill, share=SMALL, time_zone=settings.time_zone) as engine,
+        connect(table, raw=raw, folder=folder, share=SMALL, time_zone=settings.time_zone) as engine,
         suppress(OperatorError),
     ):
         create_inputs(engine, empty_inputs, warehouse=settings.warehouse, inputs=inputs)

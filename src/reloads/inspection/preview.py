@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reloads.days import Days
 from reloads.partition_filter import KeyFilter
-from reloads.planning.selection import select_record_days
+from reloads.planning.selection import select_record_days, split_waiting
 from reloads.planning.staleness import TableState
 from reloads.requests.conversion import new_record
 from reloads.requests.record import Record
@@ -18,6 +18,7 @@ from reloads.requests.request import ReloadRequest
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import dependent_days
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.upgrade import open_catalog
 
 
@@ -55,15 +56,16 @@ def preview(settings: Settings, request: ReloadRequest, *, now: datetime) -> lis
 def _preview_request(settings: Settings, catalog: Catalog, record: Record) -> tuple[list[PlanLine], Days]:
     """The partitions that the request names, and the days that it would rewrite."""
     state = _look_at(settings, catalog, record.table, record.days)
-    planned, skipped = select_record_days(record, state)
+    selected, skipped = select_record_days(record, state)
+    planned, waiting = split_waiting(selected, state)
     lines: list[PlanLine] = []
     for why, days in planned.items():
         for day in days:
             lines += _day_lines(state, day, record.keys, is_planned=True, why=why)
-    for why, days in skipped.items():
+    for why, days in (*skipped.items(), *waiting.items()):
         for day in days:
             lines += _day_lines(state, day, record.keys, is_planned=False, why=why)
-    return lines, record.days - Days.union(skipped.values())
+    return lines, record.days - Days.union([*skipped.values(), *waiting.values()])
 
 
 def _preview_cascade(
@@ -93,7 +95,8 @@ def _preview_cascade(
 def _look_at(settings: Settings, catalog: Catalog, table: str, days: Days) -> TableState:
     definition = catalog[table]
     inputs = catalog.all_inputs(definition)
-    return TableState.at(definition, days, warehouse=settings.warehouse, inputs=inputs)
+    raw = RawFiles.look(settings)
+    return TableState.at(definition, days, warehouse=settings.warehouse, inputs=inputs, raw=raw)
 
 
 def _day_lines(

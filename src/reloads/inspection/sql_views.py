@@ -33,7 +33,7 @@ RECORD = """struct(
     file varchar, reason varchar, requested_by varchar, keys json, "only" varchar, "cascade" boolean, parameters json,
     keep_parameters boolean, cause struct("table" varchar, days varchar[], requests varchar[]),
     planned struct(days varchar[], why varchar)[], skipped struct(days varchar[], why varchar)[],
-    published varchar[], unchanged varchar[], cancelled varchar[],
+    waiting struct(days varchar[], why varchar)[], published varchar[], unchanged varchar[], cancelled varchar[],
     failed struct(days varchar[], error varchar, transient boolean, superseded boolean)[],
     "rows" bigint, rows_before bigint, bytes bigint, seconds double,
     checks struct("check" varchar, severity varchar, days varchar[], "rows" bigint, found varchar, expected varchar)[],

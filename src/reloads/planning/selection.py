@@ -16,11 +16,13 @@ from datetime import date, datetime
 from reloads.days import Days
 from reloads.planning.parts import Part, WrittenParameters, named_part
 from reloads.planning.staleness import GONE, MISSING, TableState
+from reloads.requests.queue import PlannedDays
 from reloads.requests.record import Record
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.lineage import Lineage
+from reloads.tables.raw_files import RawFiles
 
 REQUESTED = "it was asked for"
 PRESENT = "it is there"
@@ -30,22 +32,47 @@ NEVER_LOADED = "it was never loaded"
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run takes on of one request: the days to rewrite and the days to skip, by reason."""
+    """What a run takes on of one request: the days to rewrite, those to skip, and those that wait, by reason."""
 
     record: Record
-    """The request with both written down."""
+    """The request with all that written down, without the days that wait."""
     planned: Mapping[str, Days]
     skipped: Mapping[str, Days]
+    waiting: Mapping[str, Days]
+    """Days whose raw files are not there."""
+
+    @property
+    def planned_days(self) -> PlannedDays:
+        """What is written down of the request."""
+        return PlannedDays(self.planned, self.skipped, self.waiting)
 
 
 def select_days(records: Sequence[Record], state: TableState, *, now: datetime) -> list[Selection]:
     """Choose among the outstanding days of each record, by what is published now. Writes nothing down."""
     selections: list[Selection] = []
     for record in records:
-        planned, skipped = select_record_days(record, state)
-        planned_record = record.with_plan(planned=planned, skipped=skipped, now=now)
-        selections.append(Selection(planned_record, planned, skipped))
+        selected, skipped = select_record_days(record, state)
+        planned, waiting = split_waiting(selected, state)
+        planned_record = record.with_plan(planned=planned, skipped=skipped, waiting=waiting, now=now)
+        ready = planned_record.model_copy(update={"days": planned_record.days - Days.union(waiting.values())})
+        selections.append(Selection(ready, planned, skipped, waiting))
     return selections
+
+
+def split_waiting(planned: Mapping[str, Days], state: TableState) -> tuple[dict[str, Days], dict[str, Days]]:
+    """The days of a plan whose raw files are there, and those that wait, both by reason."""
+    if not state.table.file_sources:
+        return dict(planned), {}
+    ready: dict[str, list[date]] = {}
+    waiting: dict[str, list[date]] = {}
+    for reason, days in planned.items():
+        for day in days:
+            why_waiting = state.why_waiting(day)
+            if why_waiting:
+                waiting.setdefault(why_waiting, []).append(day)
+            else:
+                ready.setdefault(reason, []).append(day)
+    return _as_days(ready), _as_days(waiting)
 
 
 def written_parameters(selections: Sequence[Selection], state: TableState) -> dict[date, WrittenParameters]:
@@ -56,13 +83,15 @@ def written_parameters(selections: Sequence[Selection], state: TableState) -> di
     return {day: state.written_parameters(day) for day in Days.union(keeping)}
 
 
-def read_state(settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record]) -> TableState:
+def read_state(
+    settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, raw: RawFiles
+) -> TableState:
     """The state of the days that these records choose from, or whose parameters they keep."""
     has_parameters = bool(table.settings.parameters)
     looked_at = [each for each in records if each.only != "all" or (has_parameters and each.keeps_parameters)]
     days = Days.union(record.outstanding for record in looked_at)
     inputs = catalog.all_inputs(table)
-    return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs)
+    return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs, raw=raw)
 
 
 def select_record_days(record: Record, state: TableState) -> tuple[dict[str, Days], dict[str, Days]]:
@@ -91,20 +120,41 @@ def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
     if why == MISSING:
         # A day that was never loaded is not stale. But it follows an input's day that was loaded just now.
         is_caused = record.cause is not None and day in record.cause.days
-        return None if is_caused else NEVER_LOADED
+        return None if is_caused or record.mode in ("daily", "arrival") else NEVER_LOADED
     return None if why else FRESH
 
 
-def runnable_records(records: Sequence[Record], *, everything: Sequence[Record], lineage: Lineage) -> list[Record]:
+def find_waiting(records: Sequence[Record], catalog: Catalog, *, raw: RawFiles) -> dict[str, Days]:
+    """By request, the days that a plan found waiting for raw files and whose files are still not there."""
+    waiting: dict[str, Days] = {}
+    for record in records:
+        days = record.waiting_days & record.outstanding
+        table = catalog.tables.get(record.table)
+        if days and table is not None:
+            waiting[record.id] = Days.of(day for day in days if raw.of_day(table, day).missing)
+    return waiting
+
+
+def runnable_records(
+    records: Sequence[Record],
+    *,
+    everything: Sequence[Record],
+    lineage: Lineage,
+    waiting_for_files: Mapping[str, Days] | None = None,
+) -> list[Record]:
     """Those of ``records`` that have runnable days, asking for these days only.
 
     ``everything`` is all outstanding; of the tables in ``records``, these are all. Both are in order of acceptance.
+    ``waiting_for_files`` are the days of requests whose raw files are not there. A cascade does not wait for such days
+    of its inputs: it follows again once they came.
     """
-    outstanding = _Outstanding(everything)
+    waiting_for_files = waiting_for_files or {}
+    outstanding = _Outstanding(everything, waiting_for_files)
     waiting = _Waiting()
     runnable: list[Record] = []
     for record in records:
         waiting_days = _days_after_inputs(record, outstanding, lineage) | waiting.days_contradicted_by(record)
+        waiting_days |= waiting_for_files.get(record.id, Days())
         waiting.add(record, waiting_days)
         if record.outstanding - waiting_days:
             runnable.append(record.model_copy(update={"days": record.days - waiting_days}))
@@ -114,7 +164,8 @@ def runnable_records(records: Sequence[Record], *, everything: Sequence[Record],
 class _Outstanding:
     """The outstanding requests by table and by drop, because twenty thousand cannot each be held against each."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Record], waiting_for_files: Mapping[str, Days]) -> None:
+        self._waiting_for_files = waiting_for_files
         self._by_table: dict[str, list[Record]] = {}
         self._by_drop: dict[tuple[str, str], list[Record]] = {}
         for record in records:
@@ -122,6 +173,13 @@ class _Outstanding:
             drop = _drop_of(record)
             if drop is not None:
                 self._by_drop.setdefault((record.table, drop), []).append(record)
+
+    def days_awaited_by(self, record: Record, awaited: Record) -> Days:
+        """The days of a request for an input of which the record is to see the result."""
+        # A file may never come, and what came of the other days must not wait for it. A daily load without it is empty.
+        if record.mode == "cascade":
+            return awaited.outstanding - self._waiting_for_files.get(awaited.id, Days())
+        return awaited.outstanding
 
     def awaited_by(self, record: Record, table: str) -> Sequence[Record]:
         """The requests for an input of which the record is to see the result."""
@@ -175,6 +233,7 @@ def _days_after_inputs(record: Record, outstanding: _Outstanding, lineage: Linea
     sets: list[Days] = []
     for table in lineage.upstream_days(record.table, record.outstanding):
         for input_record in outstanding.awaited_by(record, table):
-            downstream_days = lineage.downstream_days(table, input_record.outstanding)
+            awaited_days = outstanding.days_awaited_by(record, input_record)
+            downstream_days = lineage.downstream_days(table, awaited_days)
             sets.append(downstream_days.get(record.table, Days()))
     return record.outstanding & Days.union(sets)

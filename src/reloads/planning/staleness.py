@@ -1,8 +1,8 @@
 """Whether a day needs rewriting: it is missing, or stale, or neither.
 
 A day is stale if its query or settings changed since it was written, if an input's partition that it depends on changed
-in a later commit than the one up to which the input was read, or if it is not known what it was made from. No partition
-is read to find that out, and no times are compared.
+in a later commit than the one up to which the input was read, if one of its raw files is another one, came or went, or
+if it is not known what it was made from. No partition is read to find that out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import Any
 from reloads.days import Days
 from reloads.partition_filter import KeyFilter
 from reloads.planning.parts import WrittenParameters
+from reloads.raw_file import describe_change
 from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.access import state_of
 from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Entry, Making, Point
@@ -41,15 +43,17 @@ class TableState:
     days: Days
     published: Snapshot
     inputs: Mapping[str, Snapshot]
+    raw: RawFiles
+    """The raw files, looked at when a day is asked for."""
 
     @classmethod
-    def at(cls, table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table]) -> TableState:
+    def at(cls, table: Table, days: Days, *, warehouse: Path, inputs: Mapping[str, Table], raw: RawFiles) -> TableState:
         """Look at these days of the table and at what they depend on."""
         snapshots: dict[str, Snapshot] = {}
         for name, window in table.inputs.items():
             snapshots[name] = state_of(folder_of(warehouse, inputs[name])).read(input_days(days, window))
         folder = folder_of(warehouse, table)
-        return cls(table, folder, days, state_of(folder).read(days), snapshots)
+        return cls(table, folder, days, state_of(folder).read(days), snapshots, raw)
 
     def names_of(self, day: date) -> list[PartitionName]:
         """The partitions of the day that have rows, by the log, or whose file somebody else put there."""
@@ -150,7 +154,35 @@ class TableState:
         for name, window in self.table.inputs.items():
             if not making.inputs.get(name, Point()).includes(self._last_change(name, day, window)):
                 return f"{name} changed"
-        return None
+        return self._why_files(day, making)
+
+    def _why_files(self, day: date, making: Making) -> str | None:
+        """Which raw file of the day is another one, came or went; nothing where a folder of them is away."""
+        if not self.table.file_sources:
+            return None
+        look = self.raw.of_day(self.table, day)
+        return None if look.is_unknown else describe_change(making.files, look.files)
+
+    def why_arrived(self, day: date) -> str | None:
+        """Why the raw files of the day ask for it: it was never loaded whole, or they are other ones since.
+
+        None where they do not, or where some of them are not there.
+        """
+        if self.raw.of_day(self.table, day).missing:
+            return None
+        making = self._making_of_day(day)
+        if making is None:
+            return MISSING
+        for name in self.names_of(day):
+            entry = self.entry(name)
+            if entry and entry.making and (why := self._why_files(day, entry.making)):
+                return why
+        return self._why_files(day, making)
+
+    def why_waiting(self, day: date) -> str | None:
+        """Why the day cannot be rewritten yet: the raw file that is not there; None where all are."""
+        look = self.raw.of_day(self.table, day) if self.table.file_sources else None
+        return f"it waits for raw files: {look.missing}" if look and look.missing else None
 
     def _last_change(self, name: str, day: date, window: int) -> Point:
         """The last commit that changed what the day depends on; where nothing ever did, one that everybody has read."""

@@ -72,6 +72,8 @@ def request_from_record(record: Record) -> dict[str, Any]:
     if record.is_follow_up:
         # Its `only` chose among its days by what had changed at the time; asking again means these days.
         request |= {"only": "all", "keep_parameters": True}
+    elif record.mode == "daily":
+        request["only"] = "all"
     return request
 
 

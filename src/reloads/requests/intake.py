@@ -17,7 +17,7 @@ from reloads.requests.conversion import new_record
 from reloads.requests.neglect import attend, find_neglected
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.requests.request import ReloadRequest, check_request, parse_request
+from reloads.requests.request import Only, ReloadRequest, check_request, parse_request
 from reloads.requests.untold import attend_untold, find_untold
 from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
 from reloads.settings import Settings
@@ -163,7 +163,10 @@ def request_daily(settings: Settings, catalog: Catalog, *, at: datetime, now: da
             look_back=table.settings.look_back,
         )
         if days:
-            request = ReloadRequest(table=table.name, start_date=days.ranges[0].first, end_date=yesterday)
+            # Of what is loaded from known files it is known whether it is current; any other table is loaded again.
+            only: Only = "stale" if table.file_sources and not table.has_other_sources else "all"
+            first = days.ranges[0].first
+            request = ReloadRequest(table=table.name, start_date=first, end_date=yesterday, only=only)
             record = new_record(request, table.name, mode="daily", origin=origin, now=now)
             if _is_open_after_adding(queue, record):
                 records.append(record)

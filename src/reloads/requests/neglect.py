@@ -12,6 +12,7 @@ from reloads.requests.queue import Queue, read_records
 from reloads.requests.record import Record
 
 LONGEST_WAIT = timedelta(minutes=10)
+WAIT_FOR_FILES = timedelta(hours=1)
 KNOCK = ".knock"
 """A file in the drop folder; when it is written, the doorbell looks at the waiting requests at once."""
 
@@ -51,6 +52,9 @@ def find_neglected(queue: Queue, *, now: datetime, after: timedelta) -> list[Rec
     for record in read_records(idle_seconds):
         age = max(now - record.accepted_at, timedelta())
         wait = after + min(age / 20, max(LONGEST_WAIT, after))
+        if not record.outstanding - record.waiting_days:
+            # The doorbell looks for their files; this is for those that are given up.
+            wait = max(wait, WAIT_FOR_FILES)
         if idle_seconds[_path(queue, record)] >= wait.total_seconds():
             neglected.append(record)
     return neglected

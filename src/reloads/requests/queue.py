@@ -54,6 +54,14 @@ class Location(NamedTuple):
     path: Path
 
 
+class PlannedDays(NamedTuple):
+    """What a plan says of a request: the days to rewrite, to skip, and those that wait for raw files, by reason."""
+
+    planned: Mapping[str, Days]
+    skipped: Mapping[str, Days]
+    waiting: Mapping[str, Days]
+
+
 @dataclass(frozen=True)
 class Queue:
     """The folders of one drop folder that hold accepted requests."""
@@ -125,16 +133,13 @@ class Queue:
         self, record_id: str, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime
     ) -> Record | None:
         """Write down why days are to be rewritten, or need not be; one that needs nothing is done."""
-        return _single(self.plan_all({record_id: (planned, skipped)}, now=now))
+        return _single(self.plan_all({record_id: PlannedDays(planned, skipped, {})}, now=now))
 
-    def plan_all(
-        self, reasons: Mapping[str, tuple[Mapping[str, Days], Mapping[str, Days]]], *, now: datetime
-    ) -> list[Record]:
-        """Do that for many requests: the days planned and those skipped, each by reason, by the request's id."""
+    def plan_all(self, reasons: Mapping[str, PlannedDays], *, now: datetime) -> list[Record]:
+        """Do that for many requests, by id."""
 
         def planned(record: Record) -> Record:
-            days_planned, days_skipped = reasons[record.id]
-            return record.with_plan(planned=days_planned, skipped=days_skipped, now=now)
+            return record.with_plan(**reasons[record.id]._asdict(), now=now)
 
         return self._change_all(list(reasons), planned)
 

@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 List = Annotated[tuple[Item, ...], FailFast()]
 """Only the first fault is told. To describe each of the 300,000 that a file can hold would take 300 MB."""
 
-Mode = Literal["daily", "landing", "manual", "event", "command", "cascade", "schema", "undo"]
+Mode = Literal["daily", "landing", "manual", "event", "command", "arrival", "cascade", "schema", "undo"]
 
 
 class Cause(FrozenModel):
@@ -55,6 +55,7 @@ class Record(BaseModel):
     cause: Cause | None = Field(None, description="the origin of a cascade")
     planned: List[Reason] = Field((), description="days that were to be rewritten, and why")
     skipped: List[Reason] = Field((), description="days that were not to be rewritten, and why")
+    waiting: List[Reason] = Field((), description="days whose raw files are not there, and which")
     published: DaysField = Days()
     unchanged: DaysField = Field(Days(), description="rewritten to what was published already")
     cancelled: DaysField = Field(Days(), description="given up by whoever asked")
@@ -75,8 +76,8 @@ class Record(BaseModel):
 
     @property
     def is_follow_up(self) -> bool:
-        """Whether no person asked: it follows from a change of an input, or of the table's columns."""
-        return self.mode in ("cascade", "schema")
+        """Whether no person asked: it follows from a change of an input, of a raw file, or of the table's columns."""
+        return self.mode in ("arrival", "cascade", "schema")
 
     @property
     def keeps_parameters(self) -> bool:
@@ -98,14 +99,31 @@ class Record(BaseModel):
         """The days that needed no rewriting."""
         return _union_days(self.skipped)
 
-    def with_plan(self, *, planned: Mapping[str, Days], skipped: Mapping[str, Days], now: datetime) -> Self:
-        """The record after a plan looked at its days: why each is to be rewritten, or need not be."""
+    @property
+    def waiting_days(self) -> Days:
+        """The days whose raw files were not there when a plan looked."""
+        return _union_days(self.waiting)
+
+    def with_plan(
+        self,
+        *,
+        planned: Mapping[str, Days],
+        skipped: Mapping[str, Days],
+        waiting: Mapping[str, Days] | None = None,
+        now: datetime,
+    ) -> Self:
+        """The record after a plan looked at its days: why each is to be rewritten, need not be, or cannot be yet."""
+        waiting = waiting or {}
+        looked_at = Days.union([*planned.values(), *skipped.values()])
         planned_reasons = _merge_reasons(self.planned, planned)
         skipped_reasons = _merge_reasons(self.skipped, skipped)
-        if (planned_reasons, skipped_reasons) == (self.planned, self.skipped):
+        waiting_reasons = _subtract_days(_merge_reasons(self.waiting, waiting), looked_at)
+        if (planned_reasons, skipped_reasons, waiting_reasons) == (self.planned, self.skipped, self.waiting):
             return self
-        planned_reasons = _subtract_days(planned_reasons, _union_days(skipped_reasons))
-        record = self.model_copy(update={"planned": planned_reasons, "skipped": skipped_reasons})
+        planned_reasons = _subtract_days(planned_reasons, _union_days(skipped_reasons) | Days.union(waiting.values()))
+        record = self.model_copy(
+            update={"planned": planned_reasons, "skipped": skipped_reasons, "waiting": waiting_reasons}
+        )
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
 
     def with_outcome(self, outcome: Outcome, *, run: str, now: datetime) -> Self:
@@ -119,7 +137,8 @@ class Record(BaseModel):
         failed_days = (outcome.failed_days & open_days) - self.cancelled
         cancelled = outcome.cancelled & open_days
         ended = fulfilled | failed_days | cancelled
-        if not ended:
+        awaited = _find_awaited(outcome, open_days - ended)
+        if not ended and not awaited:
             return self if self.outstanding or self.finished_at else self.model_copy(update={"finished_at": now})
         failures = keep_days(outcome.failed, failed_days)
         record = self.model_copy(
@@ -128,6 +147,7 @@ class Record(BaseModel):
                 "unchanged": self.unchanged | (outcome.unchanged & open_days),
                 "cancelled": (self.cancelled | cancelled) - fulfilled - failed_days,
                 "failed": (*_subtract_days(self.failed, ended), *failures),
+                "waiting": (*_subtract_days(self.waiting, ended | _union_days(awaited)), *awaited),
                 "rows": self.rows + sum_counts(outcome.rows, fulfilled),
                 "rows_before": self.rows_before + sum_counts(outcome.rows_before, fulfilled),
                 "bytes": self.bytes + sum_counts(outcome.bytes, fulfilled),
@@ -140,7 +160,8 @@ class Record(BaseModel):
 
     def cancel(self, *, now: datetime) -> Self:
         """The record with every outstanding day given up."""
-        return self.model_copy(update={"cancelled": self.cancelled | self.outstanding, "finished_at": now})
+        cancelled = self.cancelled | self.outstanding
+        return self.model_copy(update={"cancelled": cancelled, "waiting": (), "finished_at": now})
 
     def progress(self) -> str:
         """Where the request stands, in a few words."""
@@ -153,6 +174,7 @@ class Record(BaseModel):
             ("unchanged", self.unchanged),
             ("skipped", self.skipped_days),
             ("cancelled", self.cancelled),
+            ("waiting for raw files", self.waiting_days),
         ):
             if days:
                 text += f", {len(days)} {name}"
@@ -168,6 +190,15 @@ def describe_fault(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "its content"
     return f"{shorten(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
+
+
+def _find_awaited(outcome: Outcome, days: Days) -> tuple[Reason, ...]:
+    """Which of these days wait for raw files since the run, and for which."""
+    reasons: list[Reason] = []
+    for postponement in keep_days(outcome.postponed, days):
+        if postponement.is_for_files:
+            reasons.append(Reason(days=postponement.days, why=postponement.why))
+    return tuple(reasons)
 
 
 def _subtract_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:

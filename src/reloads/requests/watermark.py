@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from reloads.errors import OperatorError, ReloadsError, shorten
 from reloads.files import cannot_write, make_own_folder, write_atomically
 
-Kind = Literal["daily", "events", "missing"]
+Kind = Literal["daily", "events", "missing", "waiting", "arrivals"]
 Position = TypeVar("Position")
 
 

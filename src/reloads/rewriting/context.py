@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from reloads.warehouse.state import Snapshot
 if TYPE_CHECKING:
     import duckdb
 
+    from reloads.rewriting.engine import Engine
     from reloads.rewriting.linked_inputs import LinkedInput
 
 
@@ -44,6 +45,8 @@ class Locations:
     """The definitions of all tables that the query reads, directly or through others."""
     time_zone: str = "UTC"
     """Where a day begins."""
+    stable_seconds: float = 0
+    """How long a raw file has rested before it is read."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class BatchContext:
     """Of the query's result, with their SQL types."""
     find_wanted_days: Callable[[], Days]
     """Asks which days of the batch are still wanted, as they may be given up while it runs."""
+    engine: Engine
 
     @property
     def key_types(self) -> dict[str, str]:
@@ -93,8 +97,17 @@ class BatchContext:
         """The file of a published partition."""
         return version_file(self.target, name, self.published.entries[name].version)
 
-    def build_making(self) -> Making:
-        """What the partitions of the batch are made from."""
+    def build_makings(self, days: Days) -> dict[date, Making]:
+        """What the partitions of each of these days are made from; one value for all that have the same files."""
+        making = self._build_making()
+        if not self.table.file_sources:
+            return dict.fromkeys(days, making)
+        makings: dict[date, Making] = {}
+        for day in days:
+            makings[day] = replace(making, files=self.engine.raw.of_day(self.table, day).files)
+        return makings
+
+    def _build_making(self) -> Making:
         return Making(
             definition=self.table.version,
             inputs={name: linked.point for name, linked in self.linked.items()},

@@ -6,16 +6,23 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reloads.errors import OperatorError, QueryError, one_line
+from reloads.files import cannot_write
+from reloads.sql import quote_name
+from reloads.warehouse.parquet import pattern
 
 if TYPE_CHECKING:
     import duckdb
 
+    from reloads.days import Days
     from reloads.settings import Settings
     from reloads.tables.definition import Table
+    from reloads.tables.file_sources import FileSource
+    from reloads.tables.raw_files import RawFiles
     from reloads.tables.sources import Statement
 
 
@@ -46,10 +53,43 @@ class Share:
 class Engine:
     """An open database, the sources that were created in it, and the errors of those whose files are missing."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, *, raw: RawFiles, folder: Path) -> None:
         self.db = db
+        self.raw = raw
         self.source_errors: list[str] = []
+        self._folder = folder
         self._created: set[Statement] = set()
+
+    def set_files(self, table: Table, days: Days | None = None) -> None:
+        """Let the sources of the table read the raw files of these days and no others.
+
+        Without days, they read one file of any day, which tells the columns that there are.
+        """
+        for name, source in table.file_sources.items():
+            paths = self._sample(source) if days is None else self.raw.paths_of(table, name, days)
+            patterns = [pattern(path) for path in paths or [self._stand_in(source, days)]]
+            self.db.execute(f"set variable {quote_name(name)} = $1::varchar[]", [patterns])
+
+    def _sample(self, source: FileSource) -> list[Path]:
+        sample = self.raw.find_sample(source)
+        return [sample] if sample else []
+
+    def _stand_in(self, source: FileSource, days: Days | None) -> Path:
+        """What is read where there is no file: an empty one where that is allowed, else one that is not there.
+
+        Its folders are called like those of a file that is there, as some become columns.
+        """
+        day = days.ranges[0].first if days else date(1970, 1, 1)
+        name = re.sub(r"[*?]", "x", source.files.pattern(day))
+        if not source.optional:
+            return self.raw.source / name
+        path = self._folder / "no-files" / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        return path
 
     def create_sources(self, statements: Iterable[Statement]) -> None:
         """Run those of these statements that have not run yet, one by one.
@@ -81,17 +121,26 @@ class Engine:
 
 
 @contextmanager
-def connect(table: Table, *, source: Path, spill: Path, share: Share, time_zone: str = "UTC") -> Iterator[Engine]:
-    """Open a database with the sources that the table reads; what does not fit into memory goes to ``spill``.
+def connect(
+    table: Table,
+    *,
+    raw: RawFiles,
+    folder: Path,
+    share: Share,
+    days: Days | None = None,
+    time_zone: str = "UTC",
+) -> Iterator[Engine]:
+    """Open a database with the sources that the table reads, with the files of these days or one of any day.
 
-    A day begins where ``time_zone`` says, in whatever zone the process runs.
+    What does not fit into memory goes to a folder in ``folder``. A day begins where ``time_zone`` says, in whatever
+    zone the process runs.
     """
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": share.threads,
         "memory_limit": f"{share.memory_mb}MB",
-        "temp_directory": str(spill),
+        "temp_directory": str(folder / "spill"),
         # Only order_by gives rows an order; to keep an accidental one costs memory.
         "preserve_insertion_order": bool(table.settings.order_by),
     }
@@ -99,8 +148,9 @@ def connect(table: Table, *, source: Path, spill: Path, share: Share, time_zone:
         # DuckDB takes a process that does not run a file for a person's, and draws its bar into the task's log.
         db.execute("set enable_progress_bar = false")
         _set_time_zone(db, time_zone)
-        db.execute("set variable source = $1", [str(source)])
-        engine = Engine(db)
+        db.execute("set variable source = $1", [str(raw.source)])
+        engine = Engine(db, raw=raw, folder=folder)
+        engine.set_files(table, days)
         engine.create_sources(table.sources)
         engine.create_sources(table.check_sources)
         yield engine

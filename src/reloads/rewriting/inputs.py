@@ -89,6 +89,7 @@ def create_empty(engine: Engine, table: Table, *, warehouse: Path, inputs: Mappi
     for name in table.inputs:
         if not _has_table(db, name):
             create_empty(engine, inputs[name], warehouse=warehouse, inputs=inputs)
+    engine.set_files(table)
     engine.create_sources(table.sources)
     set_parameters(db, table, {})
     db.execute(f"create table {quote_name(table.name)} as from (\n{table.query}\n) limit 0")

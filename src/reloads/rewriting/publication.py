@@ -60,11 +60,12 @@ def build_publication(
     context: BatchContext, days: Days, comparison: Comparison, columns: Mapping[str, str]
 ) -> Publication:
     """What is to be published of these days."""
-    making = context.build_making()
+    by_day = context.build_makings(context.batch.days)
     whole_days = days if context.table.settings.keys and not context.batch.partition_filter.key_filters else Days()
-    makings: dict[PartitionName, Making | None] = dict.fromkeys(comparison.staged, making)
-    makings |= dict.fromkeys(context.published_names(days), making)
-    makings |= {context.target.day_name(day): making for day in whole_days}
+    makings: dict[PartitionName, Making | None] = {}
+    for name in (*comparison.staged, *context.published_names(days)):
+        makings[name] = by_day[name.day]
+    makings |= {context.target.day_name(day): by_day[day] for day in whole_days}
     requests = {request: days & served for request, served in context.batch.requests.items() if days & served}
     return Publication(
         act="load",

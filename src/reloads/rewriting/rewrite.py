@@ -1,7 +1,8 @@
 """Rewriting a batch: its partitions are written, validated and compared, and those that changed are published.
 
 If the query fails, the batch is halved until the failing days are known; the others are published, and the failing ones
-keep their files. Days that another run published meanwhile are rewritten again, for as long as somebody waits for them.
+keep their files. Days that another run published meanwhile, or whose raw files changed while they were read, are
+rewritten again, for as long as somebody waits for them. Days whose raw files are not there are postponed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError
 from reloads.halving import attempt_by_halves
-from reloads.outcome import Failure, Outcome
+from reloads.outcome import Failure, Outcome, Postponement
+from reloads.raw_file import describe_change
 from reloads.rewriting.context import BatchContext, Locations, Provenance, build_footer
 from reloads.rewriting.engine import Engine, Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters
@@ -29,6 +31,7 @@ from reloads.rewriting.stage import Stage
 from reloads.rewriting.strangers import read_with_strangers
 from reloads.rewriting.validation import check_schema, validate_rows
 from reloads.tables.definition import Table
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.access import state_of
 from reloads.warehouse.parquet import row_counts
 from reloads.warehouse.partitions import folder_of
@@ -85,7 +88,13 @@ def rewrite_batch(
     seconds = round(time.monotonic() - begun, 3)
     failed = _merge_failures(outcome.failed)
     return told.model_copy(
-        update={"seconds": seconds, "failed": failed, "cancelled": outcome.cancelled, "checks": outcome.checks}
+        update={
+            "seconds": seconds,
+            "failed": failed,
+            "cancelled": outcome.cancelled,
+            "postponed": outcome.postponed,
+            "checks": outcome.checks,
+        }
     )
 
 
@@ -96,18 +105,39 @@ def _rewrite_in_own_staging(
 
     The days that are as they should be stand in the outcome as unchanged.
     """
+    raw = RawFiles(place.source, stable_seconds=place.stable_seconds)
+    waiting = _find_waiting(table, batch.days, raw)
+    batch = replace(batch, days=batch.days - waiting.postponed_days)
+    if not batch.days:
+        return waiting
     try:
         with (
             staging_folder(place.warehouse, table.name) as folder,
-            connect(
-                table, source=place.source, spill=folder / "spill", share=share, time_zone=place.time_zone
-            ) as engine,
+            connect(table, raw=raw, folder=folder, share=share, days=batch.days, time_zone=place.time_zone) as engine,
         ):
-            return _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder, wishes))
+            return waiting + _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder, wishes))
     except InputError:
         raise
+    except QueryError as error:
+        if table.file_sources and len(batch.days) > 1:
+            # A file that cannot be read may keep the query of all days from being understood.
+            raise InputError(str(error)) from error
+        return waiting + _fail(batch.days, error)
     except ReloadsError as error:
-        return _fail(batch.days, error)
+        return waiting + _fail(batch.days, error)
+
+
+def _find_waiting(table: Table, days: Days, raw: RawFiles) -> Outcome:
+    """The days whose raw files are not there, or not any more since the run was planned, as postponed."""
+    days_by_reason: dict[str, list[date]] = {}
+    for day in days if table.file_sources else ():
+        missing = raw.of_day(table, day).missing
+        if missing:
+            days_by_reason.setdefault(f"it waits for raw files: {missing}", []).append(day)
+    postponed: list[Postponement] = []
+    for why, waiting_days in days_by_reason.items():
+        postponed.append(Postponement(days=Days.of(waiting_days), why=why, is_for_files=True))
+    return Outcome(postponed=tuple(postponed))
 
 
 def _open_context(
@@ -130,13 +160,14 @@ def _open_context(
     published = read_with_strangers(engine.db, target, batch.days, run=provenance.run, now=provenance.written_at)
     linked = link_inputs(engine.db, table, batch.days, place=place, folder=folder / "inputs", provenance=provenance)
     create_inputs(engine, linked, warehouse=place.warehouse, inputs=place.inputs)
+    engine.set_files(table, batch.days)
     set_parameters(engine.db, table, batch.parameters)
     types = query_columns(engine, table)
     footer = build_footer(table, batch, provenance, {key: types[key] for key in table.settings.keys})
     stage = Stage(table, batch.partition_filter, footer, engine.db, folder)
     stage.refuse_rows_without_day(batch.days)
     return BatchContext(
-        table, batch, place, provenance, stage, target, published, linked, types, wishes.find_wanted_days
+        table, batch, place, provenance, stage, target, published, linked, types, wishes.find_wanted_days, engine
     )
 
 
@@ -159,12 +190,14 @@ def _rewrite_by_halves(context: BatchContext) -> Outcome:
 def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
     """Write, validate, compare and publish; raises ``QueryError`` where fewer days may do better."""
     try:
+        context.engine.set_files(context.table, days)
         staged = context.stage.write(days)
         columns = check_schema(context, staged)
         versions = {name: context.version_of(name) for name in context.published_names(days)}
         rows_by_version = row_counts(context.db, list(versions.values()))
         readable = [name for name, path in versions.items() if path in rows_by_version]
         check_results, refused = validate_rows(context, days, staged, readable)
+        refused = (*refused, *_find_changed_files(context, days))
         valid_days = days - Days.union(failure.days for failure in refused)
         valid = {name: file for name, file in staged.items() if name.day in valid_days}
         comparison = compare(context, valid, rows_by_version)
@@ -188,6 +221,23 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         # What a failed COPY wrote fills the disk while the halves are written.
         shutil.rmtree(context.stage.place(days), ignore_errors=True)
         raise
+
+
+def _find_changed_files(context: BatchContext, days: Days) -> tuple[Failure, ...]:
+    """The days whose raw files are other ones than when the batch began: what was read of them may be of both."""
+    if not context.table.file_sources:
+        return ()
+    before, now = context.engine.raw, RawFiles(context.place.source, stable_seconds=0)
+    days_by_change: dict[str, list[date]] = {}
+    for day in days:
+        change = describe_change(before.of_day(context.table, day).files, now.of_day(context.table, day).files)
+        if change:
+            days_by_change.setdefault(change, []).append(day)
+    failures: list[Failure] = []
+    for change, changed_days in days_by_change.items():
+        error = f"{change} while it was read, {ROUNDS} times; ask again once it is written"
+        failures.append(Failure(days=Days.of(changed_days), error=error, transient=True, superseded=True))
+    return tuple(failures)
 
 
 def _tell_kept(published: Published) -> tuple[Failure, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.planning.batching import Limits
+from reloads.planning.selection import Selection
 from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -25,11 +27,15 @@ from reloads.runs.rewrite_step import run_batch
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.staging import remove_abandoned_folders
 from reloads.warehouse.upgrade import open_catalog
 
 DAYS_AT_ONCE = 366
 """More days are done year by year, the newest first: no query spills more, and no commit holds more."""
+
+LONGEST_REST = 5
+"""In rests of a raw file: so long a command waits for one that is still written."""
 
 ONE_BATCH = Limits(partitions_per_run=DAYS_AT_ONCE, parallelism=1, days_per_batch=DAYS_AT_ONCE)
 Clock = Callable[[], datetime]
@@ -96,17 +102,20 @@ def _run_table(
     while days := Days.union(record.outstanding for record in open_records).newest(DAYS_AT_ONCE):
         now = clock()
         some = [record.model_copy(update={"days": record.days & days}) for record in open_records]
-        selections, plan = plan_records(settings, catalog, table, some, limits=ONE_BATCH, now=now)
-        chosen = {each.record.id: (each.planned, each.skipped) for each in selections}
+        raw = _look_once_rested(settings, table, days)
+        selections, plan = plan_records(settings, catalog, table, some, limits=ONE_BATCH, raw=raw, now=now)
+        chosen = {each.record.id: each.planned_days for each in selections}
         queue.plan_all(chosen, now=now)
         # Each batch ends all of its days, so that in the end nothing is outstanding.
         outcomes = _run_batches(settings, table, plan.batches, run=run, now=now)
+        for selection in selections:
+            outcome = outcomes.get(selection.record.id, Outcome())
+            outcomes[selection.record.id] = outcome + _fail_waiting(selection)
         settled_at = clock()
         queue.settle_all(outcomes, run=run, now=settled_at)
         for position, record in enumerate(open_records):
-            planned, skipped = chosen[record.id]
             outcome = outcomes.get(record.id, Outcome())
-            planned_record = record.with_plan(planned=planned, skipped=skipped, now=now)
+            planned_record = record.with_plan(**chosen[record.id]._asdict(), now=now)
             open_records[position] = planned_record.with_outcome(outcome, run=run, now=settled_at)
         left = Days.union(record.outstanding for record in open_records) - days
         if left:
@@ -116,6 +125,25 @@ def _run_table(
     queue.settle_all({record.id: Outcome() for record in open_records}, run=run, now=ended_at)
     remove_expired(settings, catalog, table, now=ended_at)
     return [_end(queue, record.with_outcome(Outcome(), run=run, now=ended_at)) for record in open_records]
+
+
+def _look_once_rested(settings: Settings, table: Table, days: Days) -> RawFiles:
+    """A look at the raw files of these days. A person may have written one a moment ago, and waits for the command."""
+    end = time.monotonic() + LONGEST_REST * settings.stable_seconds
+    while True:
+        raw = RawFiles.look(settings)
+        has_young = bool(table.file_sources) and any(raw.of_day(table, day).is_young for day in days)
+        if not has_young or time.monotonic() >= end:
+            return raw
+        time.sleep(min(0.1, settings.stable_seconds))
+
+
+def _fail_waiting(selection: Selection) -> Outcome:
+    """The days without raw files as failed, because a command does not come back to them."""
+    failures: list[Failure] = []
+    for why, days in selection.waiting.items():
+        failures.append(Failure(days=days, error=f"{why}; ask again once they are there"))
+    return Outcome(failed=tuple(failures))
 
 
 def _end(queue: Queue, record: Record) -> Record:

@@ -13,15 +13,24 @@ from datetime import datetime
 
 from reloads.batch import Batch
 from reloads.planning.batching import Limits, Plan, cut_batches
-from reloads.planning.selection import Selection, read_state, runnable_records, select_days, written_parameters
+from reloads.planning.selection import (
+    Selection,
+    find_waiting,
+    read_state,
+    runnable_records,
+    select_days,
+    written_parameters,
+)
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
+from reloads.runs.arrivals import ask_for_arrivals, give_up_waiting, note_awaited_files
 from reloads.runs.following import begin_to_follow, follow
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.staging import remove_abandoned_folders
 
 REQUESTS_PER_RUN = 2000
@@ -41,26 +50,44 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
         begin_to_follow(settings, catalog, name)
         follow(settings, catalog, name, now=now)
 
+    raw = RawFiles.look(settings)
+    give_up_waiting(settings, catalog, definition, raw=raw, now=now)
+    ask_for_arrivals(settings, catalog, definition, raw=raw, now=now)
     accepted = queue.records("accepted")
     records = [record for record in accepted if record.table == table]
     attend(queue, records)
-    runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
+    others = [record for record in accepted if record.table != table]
+    runnable = runnable_records(
+        records,
+        everything=accepted,
+        lineage=catalog.lineage,
+        # Those of this table are looked at anew, for each day that is to be rewritten.
+        waiting_for_files=find_waiting(others, catalog, raw=raw),
+    )
     _log_waiting(table, records, runnable)
     limits = _limits(settings, definition)
     # The oldest, so that of two requests for a day the younger is never served first.
     oldest = runnable[:REQUESTS_PER_RUN]
-    selections, plan = plan_records(settings, catalog, definition, oldest, limits=limits, now=now)
-    queue.plan_all({each.record.id: (each.planned, each.skipped) for each in selections}, now=now)
+    selections, plan = plan_records(settings, catalog, definition, oldest, limits=limits, raw=raw, now=now)
+    queue.plan_all({each.record.id: each.planned_days for each in selections}, now=now)
+    note_awaited_files(settings, definition, queue.accepted(table), raw=raw)
     day_count = sum(len(batch.days) for batch in plan.batches)
     log.info("%s: %d days in %d batches, %d left for the next run", table, day_count, len(plan.batches), plan.days_left)
     return list(plan.batches)
 
 
 def plan_records(
-    settings: Settings, catalog: Catalog, table: Table, records: Sequence[Record], *, limits: Limits, now: datetime
+    settings: Settings,
+    catalog: Catalog,
+    table: Table,
+    records: Sequence[Record],
+    *,
+    limits: Limits,
+    raw: RawFiles,
+    now: datetime,
 ) -> tuple[list[Selection], Plan]:
     """What a run takes on of these records of ``table``, and its batches. Writes nothing down."""
-    state = read_state(settings, catalog, table, records)
+    state = read_state(settings, catalog, table, records, raw=raw)
     selections = select_days(records, state, now=now)
     selected = [selection.record for selection in selections]
     plan = cut_batches(selected, limits=limits, written=written_parameters(selections, state))

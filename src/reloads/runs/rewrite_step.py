@@ -11,7 +11,7 @@ from typing import Any
 
 from reloads.batch import Batch
 from reloads.errors import OperatorError, ReloadsError, TableError
-from reloads.outcome import Failure, Outcome, Reason
+from reloads.outcome import Failure, Outcome, Postponement
 from reloads.requests.queue import Queue
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
@@ -51,7 +51,7 @@ def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, n
             return _rewrite_elsewhere(settings, definition, batch, run=run, now=now)
         return rewrite_here(settings, catalog, definition, batch, run=run, now=now)
     except TableError as error:
-        return Outcome(postponed=(Reason(days=batch.days, why=str(error)),))
+        return Outcome(postponed=(Postponement(days=batch.days, why=str(error)),))
     except ReloadsError as error:
         failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
         return Outcome(failed=(failure,))

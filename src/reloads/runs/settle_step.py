@@ -11,15 +11,17 @@ from typing import Any
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
-from reloads.planning.selection import runnable_records
+from reloads.planning.selection import find_waiting, runnable_records
 from reloads.requests.announcement import Announcement, announce
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
+from reloads.runs.arrivals import ask_for_arrivals
 from reloads.runs.credit import complete_outcomes, credit_requests
 from reloads.runs.following import follow
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def settle_batches(
         # Readers see a day change, whatever became of its other parts.
         published=Days.union(outcome.published for outcome in completed),
         failed=sum(completed, start=Outcome()).failed,
-        announce=_requests_to_announce(settings, catalog, table),
+        announce=_requests_to_announce(settings, catalog, table, now=now),
     )
 
 
@@ -81,15 +83,22 @@ def _settle_requests(
         log.info("request %s", settled.progress())
 
 
-def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> tuple[Announcement, ...]:
+def _requests_to_announce(
+    settings: Settings, catalog: Catalog, table: str, *, now: datetime
+) -> tuple[Announcement, ...]:
     """The requests of each table that has something to do now: this one and all that follow it.
 
     Those of a table that cannot be loaded now are neglected until it is mended.
     """
     queue = Queue(settings.landing)
+    raw = RawFiles.look(settings)
+    if catalog.is_loadable(table):
+        # What came while the run was at work: it had been asked for, so nobody else asked.
+        ask_for_arrivals(settings, catalog, catalog[table], raw=raw, now=now)
     accepted = queue.records("accepted")
     tables = {table, *catalog.lineage.all_downstream(table)}
     records = [record for record in accepted if record.table in tables and catalog.is_loadable(record.table)]
-    runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage)
+    waiting = find_waiting(accepted, catalog, raw=raw)
+    runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage, waiting_for_files=waiting)
     attend(queue, runnable)
     return tuple(announce(runnable))

@@ -49,7 +49,13 @@ def rewrite_here(
     return rewrite_batch(
         batch,
         table=table,
-        place=Locations(settings.warehouse, settings.source, catalog.all_inputs(table), settings.time_zone),
+        place=Locations(
+            settings.warehouse,
+            settings.source,
+            catalog.all_inputs(table),
+            settings.time_zone,
+            settings.stable_seconds,
+        ),
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),
         wishes=Wishes(

@@ -21,6 +21,7 @@ from reloads.days import Days
 from reloads.errors import one_line
 from reloads.files import printable_name
 from reloads.raw_file import RawFile
+from reloads.settings import Settings
 from reloads.tables.definition import Table
 from reloads.tables.file_sources import FileSource
 from reloads.tables.lineage import input_days
@@ -37,12 +38,19 @@ class DayFiles:
     """By path below the source folder."""
     missing: str = ""
     """Why the day cannot be loaded now, in a clause like ``flights/2013-01-05.csv is not there``; else empty."""
+    is_young: bool = False
+    """Whether that is only because a file was written a moment ago."""
     is_unknown: bool = False
     """Whether a folder is away or cannot be read, so that nothing can be said of what was removed."""
 
 
 class RawFiles:
     """Looks at the raw files of days, at each path once; a new look needs another instance."""
+
+    @classmethod
+    def look(cls, settings: Settings) -> RawFiles:
+        """A look at the source folder now."""
+        return cls(settings.source, stable_seconds=settings.stable_seconds)
 
     def __init__(self, source: Path, *, stable_seconds: float, clock: Callable[[], float] = time) -> None:
         self.source = source
@@ -58,14 +66,17 @@ class RawFiles:
         The first thing that is missing is told.
         """
         files: dict[str, RawFile] = {}
-        missing, is_unknown = "", False
+        missing, young, is_unknown = "", "", False
         for name, source in table.file_sources.items():
             for source_day in input_days(Days.of([day]), table.file_windows[name]):
                 look = self.of_source(source, source_day)
                 files |= look.files
-                missing = missing or look.missing
+                if look.is_young:
+                    young = young or look.missing
+                else:
+                    missing = missing or look.missing
                 is_unknown = is_unknown or look.is_unknown
-        return DayFiles(files, missing, is_unknown)
+        return DayFiles(files, missing or young, is_young=bool(young) and not missing, is_unknown=is_unknown)
 
     def paths_of(self, table: Table, name: str, days: Days) -> list[Path]:
         """The files of one source that these days of the table are made from, each once."""
@@ -73,6 +84,11 @@ class RawFiles:
         for day in input_days(days, table.file_windows[name]):
             paths |= dict.fromkeys(self.of_source(table.file_sources[name], day).files)
         return [self.source / path for path in paths]
+
+    def find_sample(self, source: FileSource) -> Path | None:
+        """One file of whatever day, the last by its name, which tells what columns there are; lists all of them."""
+        paths = sorted(glob(source.files.any_day(), root_dir=self.source))  # noqa: PTH207 - see below
+        return self.source / paths[-1] if paths else None
 
     def of_source(self, source: FileSource, day: date) -> DayFiles:
         """What lies there of one source for one day, or for the month or year that the day is in."""
@@ -94,18 +110,24 @@ class RawFiles:
                     files[path] = file
         except _UnusableError as error:
             return DayFiles(files, str(error), is_unknown=True)
-        return DayFiles(files, self._missing(source, pattern, marker, files))
+        missing = self._find_missing(source, pattern, marker, files)
+        # A marker says that the sender is through.
+        young = "" if missing or marker else self._find_young(files)
+        return DayFiles(files, missing or young, is_young=bool(young))
 
-    def _missing(self, source: FileSource, pattern: str, marker: str, files: Mapping[str, RawFile]) -> str:
+    def _find_missing(self, source: FileSource, pattern: str, marker: str, files: Mapping[str, RawFile]) -> str:
         if marker and not self._is_file(marker):
             return f"{marker} is not there"
         if not files and not source.optional:
             has_glob = re.search(r"[*?]", pattern)
             beside = f", though {marker} is" if marker else ""
             return f"no file like {pattern} is there{beside}" if has_glob else f"{pattern} is not there{beside}"
+        return ""
+
+    def _find_young(self, files: Mapping[str, RawFile]) -> str:
         for path, file in files.items():
-            # A marker says that the sender is through; a time ahead of ours says nothing.
-            if not marker and 0 <= self._now - file.changed_ns / 1e9 < self._stable_seconds:
+            # A time ahead of ours says nothing.
+            if 0 <= self._now - file.changed_ns / 1e9 < self._stable_seconds:
                 return f"{printable_name(path)} may still be written"
         return ""
 

@@ -16,6 +16,7 @@ from reloads.planning.selection import read_state, runnable_records, select_days
 from reloads.requests.record import Mode, Record
 from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import Lineage
+from reloads.tables.raw_files import RawFiles
 from tests.support.chain import NOW, Chain
 
 FOUR_DAYS = ("2025-01-01", "2025-01-04")
@@ -157,7 +158,7 @@ def test_a_day_that_only_follows_keeps_the_parameters_it_was_written_with(chain:
     chain.run("a")
     catalog = Catalog.load(chain.settings.tables)
     records = chain.queue.accepted("b")
-    state = read_state(chain.settings, catalog, catalog["b"], records)
+    state = read_state(chain.settings, catalog, catalog["b"], records, raw=RawFiles.look(chain.settings))
     selections = select_days(records, state, now=datetime.now(UTC))
     assert written_parameters(selections, state) == {
         date(2025, 1, 2): WrittenParameters({"factor": 5}),

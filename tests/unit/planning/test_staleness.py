@@ -15,6 +15,7 @@ from reloads.planning.staleness import GONE, MISSING, OUTDATED, UNKNOWN, TableSt
 from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
+from reloads.tables.raw_files import RawFiles
 from tests.support.chain import NOW, Chain
 
 FIRST, SECOND, THIRD = (date(2025, 1, n) for n in (1, 2, 3))
@@ -25,7 +26,9 @@ SHOPS = "select day, shop, amount from a cross join (values ('north'), ('south')
 def look(chain: Chain, table: str) -> TableState:
     definition = load_table(chain.settings.tables, table)
     inputs = Catalog.load(chain.settings.tables).all_inputs(definition)
-    return TableState.at(definition, DAYS, warehouse=chain.settings.warehouse, inputs=inputs)
+    return TableState.at(
+        definition, DAYS, warehouse=chain.settings.warehouse, inputs=inputs, raw=RawFiles.look(chain.settings)
+    )
 
 
 def whys(chain: Chain, table: str, **choice: tuple[str, ...]) -> list[str | None]:

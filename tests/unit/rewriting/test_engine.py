@@ -12,6 +12,7 @@ from reloads.errors import OperatorError, QueryError
 from reloads.rewriting.engine import Engine, Share, connect, message
 from reloads.settings import Settings
 from reloads.tables.definition import load_table
+from reloads.tables.raw_files import RawFiles
 from tests.conftest import DefineTable
 
 SHARE = Share(threads=1, memory_mb=256)
@@ -39,7 +40,7 @@ def test_batches_share_the_machine(settings: Settings, batches: int, share: Shar
 
 def test_a_connection_keeps_to_its_share_and_spills_where_it_is_told(sales_settings: Settings, tmp_path: Path) -> None:
     table = load_table(sales_settings.tables, "sales")
-    with connect(table, source=tmp_path, spill=tmp_path / "spill", share=Share(threads=1, memory_mb=100)) as engine:
+    with connect(table, raw=raw_files(tmp_path), folder=tmp_path, share=Share(threads=1, memory_mb=100)) as engine:
         row = engine.db.execute(
             "select current_setting('threads'), current_setting('memory_limit'), current_setting('temp_directory')"
         ).fetchone()
@@ -51,13 +52,17 @@ def test_a_connection_keeps_to_its_share_and_spills_where_it_is_told(sales_setti
 
 def test_the_variable_source_holds_the_source_folder(sales_settings: Settings) -> None:
     odd = Path("/odd ' folder; \"")
-    with connect(load_table(sales_settings.tables, "sales"), source=odd, spill=odd, share=SHARE) as engine:
+    with connect(load_table(sales_settings.tables, "sales"), raw=raw_files(odd), folder=odd, share=SHARE) as engine:
         assert engine.db.execute("select getvariable('source')").fetchall() == [(str(odd),)]
+
+
+def raw_files(source: Path) -> RawFiles:
+    return RawFiles(source, stable_seconds=0)
 
 
 def open_engine(tables: Path, table: str, *, time_zone: str = "UTC") -> AbstractContextManager[Engine]:
     folder = tables.parent
-    return connect(load_table(tables, table), source=folder, spill=folder / "spill", share=SHARE, time_zone=time_zone)
+    return connect(load_table(tables, table), raw=raw_files(folder), folder=folder, share=SHARE, time_zone=time_zone)
 
 
 def relations_of(engine: Engine) -> set[str]:

@@ -23,6 +23,7 @@ from reloads.rewriting.inputs import create_inputs, set_parameters
 from reloads.rewriting.linked_inputs import LinkedInput, link_inputs
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table, load_table
+from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.expiry import expire
@@ -87,7 +88,7 @@ def engine_with(chain: Chain, downstream: str, linked_inputs: Mapping[str, Linke
     """A database that knows the inputs of the downstream table, as they were linked."""
     table, settings = definition_of(chain, downstream), chain.settings
     share = Share(threads=2, memory_mb=256)
-    with connect(table, source=settings.source, spill=settings.home / "spill", share=share) as engine:
+    with connect(table, raw=RawFiles.look(settings), folder=settings.home, share=share) as engine:
         inputs = Catalog.load(settings.tables).all_inputs(table)
         create_inputs(engine, linked_inputs, warehouse=settings.warehouse, inputs=inputs)
         yield engine
@@ -281,7 +282,8 @@ def test_an_input_that_is_replaced_while_a_downstream_table_is_rewritten_makes_i
 def stale_days(chain: Chain, name: str) -> list[date]:
     table, two_weeks = definition_of(chain, name), Days.between(FIRST, date(2025, 1, 14))
     inputs = Catalog.load(chain.settings.tables).all_inputs(table)
-    state = TableState.at(table, two_weeks, warehouse=chain.settings.warehouse, inputs=inputs)
+    raw = RawFiles.look(chain.settings)
+    state = TableState.at(table, two_weeks, warehouse=chain.settings.warehouse, inputs=inputs, raw=raw)
     return [day for day in two_weeks if state.why(day)]
 
 

@@ -21,6 +21,7 @@ from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.stage import LONGEST_NAME, Stage, Staged
 from reloads.sql import quote_text
 from reloads.tables.definition import load_table
+from reloads.tables.raw_files import RawFiles
 from tests.conftest import define_table
 from tests.support.sales_home import days, of_each_day
 
@@ -39,7 +40,7 @@ def stage_of(
     table, folder = load_table(home / "tables", "sales"), home / "staging"
     folder.mkdir()
     share = Share(threads=threads, memory_mb=512)
-    with connect(table, source=home, spill=home / "spill", share=share) as engine:
+    with connect(table, raw=RawFiles(home, stable_seconds=0), folder=home, share=share) as engine:
         yield Stage(table, partition_filter or PartitionFilter(), FOOTER, engine.db, folder)
 
 

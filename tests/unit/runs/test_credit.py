@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reloads.batch import Batch
 from reloads.days import Days
-from reloads.outcome import CheckResult, Failure, Outcome, Reason
+from reloads.outcome import CheckResult, Failure, Outcome, Postponement
 from reloads.partition_filter import PartitionFilter
 from reloads.runs.credit import complete_outcomes, credit_requests
 
@@ -26,7 +26,7 @@ def outcome_of(batch: Batch, endings: dict[date, str]) -> Outcome:
         unchanged=of["unchanged"],
         failed=tuple(Failure(days=Days.of([day]), error=f"batch {batch.number}") for day in of["failed"]),
         cancelled=of["cancelled"],
-        postponed=tuple(Reason(days=Days.of([day]), why="broken") for day in of["postponed"]),
+        postponed=tuple(Postponement(days=Days.of([day]), why="broken") for day in of["postponed"]),
         rows=counts,
         rows_before=counts,
         bytes=counts,

@@ -1,0 +1,171 @@
+"""Arrivals: raw files that came, changed or went ask for their days, and days whose files do not come are given up.
+
+It is decided by the files that lie there and by the log, never by an event, so whoever comes next finds what a crash
+left. What a file asked for once it does not ask for again: a day that a check refused, or that somebody took back by an
+undo, stays as it is until its files change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+
+from reloads.days import Days
+from reloads.outcome import Failure, Outcome
+from reloads.planning.selection import find_waiting
+from reloads.planning.staleness import TableState
+from reloads.raw_file import RawFile
+from reloads.requests.announcement import Announcement, announce
+from reloads.requests.neglect import attend
+from reloads.requests.queue import Queue
+from reloads.requests.record import Record
+from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
+from reloads.settings import Settings
+from reloads.tables.arrival_settings import end_of_day, parse_span
+from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
+from reloads.tables.lineage import input_days
+from reloads.tables.raw_files import RawFiles, days_to_look_at
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of each recent day a digest of the files that last asked for it, or that it was loaded from by then."""
+
+    digests: Mapping[date, str] = field(default_factory=dict)
+    noted_at: str = ""
+    """Tells the acts of asking from each other, also where files take turns."""
+
+
+def collect_arrivals(settings: Settings, catalog: Catalog, *, now: datetime) -> list[Announcement]:
+    """Ask for the days of all tables whose raw files arrived, and announce these and what waited for such files."""
+    raw = RawFiles.look(settings)
+    records: list[Record] = []
+    for name, table in catalog.tables.items():
+        if catalog.is_loadable(name):
+            records += ask_for_arrivals(settings, catalog, table, raw=raw, now=now)
+    queue = Queue(settings.landing)
+    accepted = queue.records("accepted")
+    waiting = find_waiting(accepted, catalog, raw=raw)
+    for record in accepted:
+        if record.waiting_days & record.outstanding - waiting.get(record.id, Days()):
+            records.append(record)
+    attend(queue, records)
+    return announce(records)
+
+
+def ask_for_arrivals(
+    settings: Settings, catalog: Catalog, table: Table, *, raw: RawFiles, now: datetime
+) -> list[Record]:
+    """Ask for those of the recent days of the table whose raw files came or changed; the request, if there is one.
+
+    A day that somebody asked for already, and that is not done, is not asked for again. Repeated after a crash it asks
+    for the same and nothing twice.
+    """
+    if not table.settings.on_arrival:
+        return []
+    queue = Queue(settings.landing)
+    recent_days = days_to_look_at(table, today=settings.day_of(now))
+    open_days = Days.union(record.outstanding for record in queue.accepted(table.name) if not record.keys)
+    seen = _read_seen(settings, table)
+    digests: dict[date, str] = {}
+    for day in recent_days - open_days:
+        look = raw.of_day(table, day)
+        if look.files and not look.missing:
+            digests[day] = _digest(look.files)
+    new_days = Days.of(day for day, digest in digests.items() if seen.digests.get(day) != digest)
+    if not new_days:
+        return []
+    state = TableState.at(table, new_days, warehouse=settings.warehouse, inputs=catalog.all_inputs(table), raw=raw)
+    asking_days = Days.of(day for day in new_days if state.why_arrived(day))
+    records: list[Record] = []
+    if asking_days:
+        records = queue.add_all([_build_request(table, asking_days, digests, seen.noted_at, now=now)])
+    kept = {day: digest for day, digest in seen.digests.items() if day in recent_days}
+    noted = kept | {day: digests[day] for day in new_days}
+    _write_seen(settings, table, Seen(noted, now.isoformat()))
+    return records
+
+
+def _build_request(table: Table, days: Days, digests: Mapping[date, str], noted_at: str, *, now: datetime) -> Record:
+    text = "\0".join([table.name, noted_at, *(f"{day} {digests[day]}" for day in days)])
+    return Record(
+        id=f"arrival-{table.name}-{sha256(text.encode()).hexdigest()[:12]}",
+        mode="arrival",
+        table=table.name,
+        days=days,
+        accepted_at=now,
+        # The clock or a person may have loaded them before it is their turn.
+        only="stale",
+        reason="raw files arrived",
+    )
+
+
+def give_up_waiting(settings: Settings, catalog: Catalog, table: Table, *, raw: RawFiles, now: datetime) -> None:
+    """Fail the days whose raw files did not come within ``give_up_after`` of the request, or of the end of the day."""
+    if not table.file_sources:
+        return
+    queue = Queue(settings.landing)
+    patience = parse_span(table.settings.give_up_after)
+    records = queue.accepted(table.name)
+    waiting = find_waiting(records, catalog, raw=raw)
+    outcomes: dict[str, Outcome] = {}
+    for record in records:
+        failures: dict[str, list[date]] = {}
+        for day in waiting.get(record.id, Days()):
+            look = raw.of_day(table, day)
+            since = max(record.accepted_at, end_of_day(day, time_zone=settings.time_zone))
+            if now - since >= patience and not look.is_young:
+                error = (
+                    f"no raw files within {table.settings.give_up_after}: {look.missing}; ask again once they are there"
+                )
+                failures.setdefault(error, []).append(day)
+        if failures:
+            failed = tuple(Failure(days=Days.of(days), error=error) for error, days in failures.items())
+            outcomes[record.id] = Outcome(failed=failed)
+    if outcomes:
+        queue.settle_all(outcomes, run="plan", now=now)
+
+
+def note_awaited_files(settings: Settings, table: Table, records: Sequence[Record], *, raw: RawFiles) -> None:
+    """Leave word for the doorbell which days of which sources are waited for; it rings when a file of them comes."""
+    if not table.file_sources:
+        return
+    days = Days.union(record.waiting_days & record.outstanding for record in records)
+    awaited: dict[str, list[str]] = {}
+    for name, window in table.file_windows.items():
+        source_days = [day for day in input_days(days, window) if raw.of_source(table.file_sources[name], day).missing]
+        if source_days:
+            awaited[name] = Days.of(source_days).texts()
+    if awaited:
+        write_watermark(settings.landing, "waiting", table.name, json.dumps(awaited))
+    else:
+        remove_watermark(settings.landing, "waiting", table.name)
+
+
+def _digest(files: Mapping[str, RawFile]) -> str:
+    """Equal for files that are the same."""
+    values = {path: file.content or file.to_json() for path, file in files.items()}
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read_seen(settings: Settings, table: Table) -> Seen:
+    return read_watermark(settings.landing, "arrivals", table.name, _parse_seen) or Seen()
+
+
+def _parse_seen(text: str) -> Seen:
+    try:
+        fields = json.loads(text)
+        digests = {date.fromisoformat(day): str(digest) for day, digest in fields["digests"].items()}
+        return Seen(digests, str(fields["noted_at"]))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError("it is of another form") from error
+
+
+def _write_seen(settings: Settings, table: Table, seen: Seen) -> None:
+    digests = {str(day): digest for day, digest in sorted(seen.digests.items())}
+    text = json.dumps({"noted_at": seen.noted_at, "digests": digests})
+    write_watermark(settings.landing, "arrivals", table.name, text)
