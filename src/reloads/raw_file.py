@@ -36,7 +36,12 @@ class RawFile:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RawFile:
         """The inverse; raises ``TypeError`` for anything else."""
-        return cls(**fields)
+        file = cls(**fields)
+        if not all(type(number) is int for number in (file.size, file.modified_ns, file.changed_ns)):
+            raise TypeError(f"{file} has other numbers than whole ones")
+        if not isinstance(file.content, str):
+            raise TypeError(f"{file} has a content that is no text")
+        return file
 
 
 def describe_change(before: Mapping[str, RawFile], now: Mapping[str, RawFile]) -> str | None:

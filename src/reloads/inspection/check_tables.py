@@ -15,6 +15,7 @@ from reloads.rewriting.schema import query_columns, refuse_lossy_types
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.tables.file_sources import FileSources
 from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.access import state_of
 from reloads.warehouse.partitions import folder_of
@@ -29,6 +30,10 @@ def check_tables(settings: Settings) -> list[str]:
     """
     catalog = Catalog.load(settings.tables)
     problems = {name: str(error) for name, error in catalog.broken.items()}
+    file_sources = FileSources.load(settings.tables)
+    for fault in filter(None, (file_sources.fault, *file_sources.faults.values())):
+        if str(fault) not in problems.values():
+            problems[str(fault)] = str(fault)
     with TemporaryDirectory(prefix="reloads-") as folder:
         for name, table in catalog.tables.items():
             try:

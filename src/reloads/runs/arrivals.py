@@ -81,6 +81,8 @@ def ask_for_arrivals(
         return []
     state = TableState.at(table, new_days, warehouse=settings.warehouse, inputs=catalog.all_inputs(table), raw=raw)
     asking_days = Days.of(day for day in new_days if state.why_arrived(day))
+    if table.settings.on_arrival == "corrections":
+        asking_days = Days.of(day for day in asking_days if state.has_day(day))
     records: list[Record] = []
     if asking_days:
         records = queue.add_all([_build_request(table, asking_days, digests, seen.noted_at, now=now)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from reloads.errors import shorten
@@ -31,4 +31,5 @@ def parse_span(text: str) -> timedelta:
 def end_of_day(day: date, *, time_zone: str, after: timedelta = timedelta()) -> datetime:
     """The moment at which the day ends, or so much later by the clocks of that zone."""
     midnight = datetime.combine(day + timedelta(days=1), time())
-    return (midnight + after).replace(tzinfo=ZoneInfo(time_zone))
+    # In UTC, as Python subtracts two times of one zone by what their clocks show.
+    return (midnight + after).replace(tzinfo=ZoneInfo(time_zone)).astimezone(UTC)

@@ -19,14 +19,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from reloads.errors import TableError, one_line
 from reloads.tables.arrival_settings import parse_due, parse_span
 from reloads.tables.file_sources import FileSource, FileSources
 from reloads.tables.lineage import parse_window
 from reloads.tables.parameters import Parameter
-from reloads.tables.references import References, find_references
+from reloads.tables.references import References, find_references, lower_ascii
 from reloads.tables.sources import Statement, needed_statements, parse_sources, set_variables
 from reloads.tables.statements import normalize, strip_end
 
@@ -39,6 +48,9 @@ FILES = ("query.sql", "table.toml", "checks.sql")
 
 _OTHER_FILE = re.compile(r"\..*|.*\.md|.*~|#.*#|.*\.(bak|orig|rej|swp|tmp)", re.IGNORECASE)
 """Hidden files, texts, and what editors and merges leave behind."""
+
+_GETVARIABLE = re.compile(r"\bgetvariable \( '([^']*)' \)", re.IGNORECASE)
+"""A call in a normalized text."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -56,6 +68,15 @@ def _check_due(text: str) -> str:
 def _check_span(text: str) -> str:
     parse_span(text)
     return text
+
+
+def _check_on_arrival(value: object) -> object:
+    if value is not True and value is not False and value != "corrections":
+        raise ValueError('it is none of true, false and "corrections"; write one of them')
+    return value
+
+
+OnArrival = Annotated[bool | Literal["corrections"], BeforeValidator(_check_on_arrival)]
 
 
 class CheckSettings(BaseModel):
@@ -79,8 +100,10 @@ class TableSettings(BaseModel):
     reads: dict[Name, Annotated[str, AfterValidator(_check_window)]] = Field(
         {}, description='how much of an input a day depends on, like `{ flights = "7 days" }`; default: the same day'
     )
-    on_arrival: bool = Field(False, description="raw files that arrive or change ask for their days themselves")
-    arrival_days: int = Field(31, ge=0, le=4000, description="so many days before today, and today, they ask for")
+    on_arrival: OnArrival = Field(
+        False, description='raw files that arrive or change ask for their days; `"corrections"`: for days once loaded'
+    )
+    arrival_days: int = Field(31, ge=0, le=40_000, description="so many days before today, and today, they ask for")
     due: Annotated[str, AfterValidator(_check_due)] | None = Field(
         None, description='when a day is late, in hours and minutes after it ended, like `"06:00"` or `"30:00"`'
     )
@@ -174,9 +197,9 @@ def load_table(tables: Path, name: str) -> Table:
         tables, name, (*sources, *check_sources, *(source for source in statements if source.name == name))
     )
     readers = (reader, *check_statements, *sources, *check_sources)
-    own_variables = {*settings.parameters, *set_variables(statements)}
+    own_variables = {"source", *settings.parameters, *set_variables(statements)}
     all_file_sources, file_sources = _find_file_sources(tables, readers, own_variables)
-    known = {"source", *own_variables, *all_file_sources}
+    known = {*own_variables, *all_file_sources}
     if settings.on_arrival and not file_sources:
         raise TableError(
             f"{folder / 'table.toml'}: on_arrival is true but the query reads no files of sources.toml; "
@@ -201,10 +224,13 @@ def load_table(tables: Path, name: str) -> Table:
 
 
 def _find_variables(statements: Iterable[Statement]) -> set[str]:
-    """The variables that these statements read."""
+    """The variables that these statements read; where parsing cannot tell, as in a macro, those that it may read."""
     names: set[str] = set()
     for statement in statements:
-        names.update(statement.references.variables if statement.references else ())
+        if statement.references:
+            names |= statement.references.variables
+        else:
+            names |= {lower_ascii(name) for name in _GETVARIABLE.findall(statement.normalized)}
     return names
 
 
@@ -217,7 +243,7 @@ def _find_file_sources(
     """
     all_sources = FileSources.load(tables)
     sources: dict[str, FileSource] = {}
-    for name in sorted(_find_variables(readers) - {"source"}):
+    for name in sorted(_find_variables(readers)):
         source = all_sources.of_variable(name)
         if source and name in own_variables:
             raise TableError(
@@ -293,7 +319,7 @@ def _read_inputs(
     if unread:
         raise TableError(
             f"{tables / name / 'table.toml'}: reads names '{unread[0]}' but the query reads "
-            f"{', '.join(inputs) or 'none'} of the tables; mend either"
+            f"{', '.join([*inputs, *file_sources]) or 'none'} of the tables and file sources; mend either"
         )
     return inputs
 

@@ -17,16 +17,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
-from reloads.errors import TableError, one_line
+from reloads.errors import TableError, one_line, printable, shorten
 from reloads.tables.file_template import FileTemplate
+from reloads.tables.references import lower_ascii
 
 FILE = "sources.toml"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def _parse_template(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f'{shorten(repr(value))} is not a text; write one like "flights/{{day}}/*.csv"')  # noqa: TRY004
     try:
-        return FileTemplate.parse(value if isinstance(value, str) else "")
+        return FileTemplate.parse(value)
     except TableError as error:
         raise ValueError(str(error)) from error
 
@@ -70,27 +73,36 @@ class FileSources:
             return cls(fault=TableError(f"{path} is not TOML: {one_line(error)}; mend that line"))
         except (OSError, UnicodeDecodeError) as error:
             return cls(fault=TableError(f"{path} cannot be read: {one_line(error)}; make it a readable UTF-8 file"))
+        except (ValueError, RecursionError) as error:
+            return cls(
+                fault=TableError(f"{path} holds a value that is too large or too deep: {one_line(error)}; remove it")
+            )
         sources: dict[str, FileSource] = {}
         faults: dict[str, TableError] = {}
         for name, fields in sections.items():
             try:
                 sources[name] = _parse_source(name, fields)
             except TableError as error:
-                faults[name] = TableError(f"{path}: {error}")
+                # By the variable as DuckDB compares names, so that readers of a section [Flights] learn of its fault.
+                faults[lower_ascii(name)] = TableError(f"{path}: {error}")
         return cls(sources, faults)
 
     def of_variable(self, name: str) -> FileSource | None:
         """The source that the variable stands for; raises ``TableError`` for one that is broken."""
-        if name in self.faults:
+        if name not in self.sources and name in self.faults:
             raise self.faults[name]
         return self.sources.get(name)
 
 
 def _parse_source(name: str, fields: Any) -> FileSource:
-    if not _NAME.fullmatch(name) or name == "source":
-        raise TableError(f"the name [{name}] is not that of a variable; use lower case letters, digits and _")
+    if not _NAME.fullmatch(name):
+        shown = shorten(printable(name))
+        raise TableError(f"the name [{shown}] is not that of a variable; use up to 63 lower case letters, digits and _")
+    if name == "source":
+        raise TableError("[source] is the name of the folder of all raw files; name the section otherwise")
     if not isinstance(fields, dict):
-        raise TableError(f'{name} = {fields!r} is not a section; write [{name}] and files = "…" below it')
+        shown = shorten(repr(fields))
+        raise TableError(f'{name} = {shown} is not a section; write [{name}] and files = "…" below it')
     try:
         source = FileSource.model_validate(fields)
     except ValidationError as error:
@@ -100,14 +112,19 @@ def _parse_source(name: str, fields: Any) -> FileSource:
             f"[{name}] has a marker for each {source.marker.period} and files for each {source.files.period}; "
             "give both the same date"
         )
+    if source.marker and re.search(r"[*?]", source.marker.text):
+        raise TableError(f"[{name}] has the marker {source.marker.text!r}, which is one file; write it without * and ?")
     return source
 
 
 def _describe_fault(error: ValidationError) -> str:
     first = error.errors()[0]
-    setting = ".".join(str(part) for part in first["loc"])
+    setting = shorten(printable(".".join(str(part) for part in first["loc"])))
     if first["type"] == "extra_forbidden":
         return f"has the unknown setting '{setting}'; known are {', '.join(FileSource.model_fields)}"
     if first["type"] == "missing":
         return f'lacks {setting}; write {setting} = "flights/{{day}}/*.csv", say'
-    return f"{setting} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"
+    reason = one_line(first["msg"]).removeprefix("Value error, ")
+    # What we say of a template names it already.
+    value = "" if first["type"] == "value_error" else f" = {shorten(repr(first['input']))}"
+    return f"{setting}{value} is not valid: {reason}"

@@ -39,8 +39,11 @@ class FileTemplate:
         """The template; raises ``TableError`` if it names no date, or leads out of the source folder."""
         template = cls(text)
         codes = template._codes
-        if text.startswith("/") or any(part in ("", ".", "..") for part in text.split("/")):
+        # With the formats in it, as they may hold slashes and dots, too.
+        if any(part in ("", ".", "..") for part in _expand(text).split("/")):
             raise TableError(f"{text!r} is no path below the source folder; write one like flights/{{day}}/*.csv")
+        if not text.isprintable():
+            raise TableError(f"{text!r} has a character that is not seen; write ? for it")
         rest = _PLACE.sub("", text)
         if "{" in rest or "}" in rest or "%" in _CODE.sub("", _expand(text)):
             raise TableError(
@@ -79,8 +82,8 @@ class FileTemplate:
         return "/".join(fixed)
 
     def any_day(self) -> str:
-        """The pattern of the files of whatever days."""
-        return _CODE.sub(lambda code: "[0-9]" * _DIGITS[code[1]], _expand(self.text))
+        """The pattern of the files of whatever days, and of others that differ in the digits of the date."""
+        return _CODE.sub(lambda code: "?" * _DIGITS[code[1]], _expand(self.text))
 
     def pattern(self, day: date) -> str:
         """The path of the day's files, with ``*`` and ``?`` where the template has them."""

@@ -9,11 +9,11 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from glob import glob
+from fnmatch import translate
 from pathlib import Path
 from time import time
 
@@ -25,6 +25,8 @@ from reloads.settings import Settings
 from reloads.tables.definition import Table
 from reloads.tables.file_sources import FileSource
 from reloads.tables.lineage import input_days
+
+_WILD = re.compile(r"[*?]")
 
 SKEW_SECONDS = 2.0
 """A time so far ahead of the clock here is one that cannot be trusted."""
@@ -55,9 +57,10 @@ class RawFiles:
     def __init__(self, source: Path, *, stable_seconds: float, clock: Callable[[], float] = time) -> None:
         self.source = source
         self._stable_seconds = stable_seconds
-        self._now = clock()
+        self._clock = clock
         self._looks: dict[tuple[FileSource, str], DayFiles] = {}
         self._folders: dict[Path, str] = {}
+        self._listings: dict[str, list[str]] = {}
         self._root = os.path.realpath(source)
 
     def of_day(self, table: Table, day: date) -> DayFiles:
@@ -87,7 +90,10 @@ class RawFiles:
 
     def find_sample(self, source: FileSource) -> Path | None:
         """One file of whatever day, the last by its name, which tells what columns there are; lists all of them."""
-        paths = sorted(glob(source.files.any_day(), root_dir=self.source))  # noqa: PTH207 - see below
+        try:
+            paths = [path for path in self._find(source.files.any_day(), "") if source.files.days_of(path)]
+        except _UnusableError:
+            return None
         return self.source / paths[-1] if paths else None
 
     def of_source(self, source: FileSource, day: date) -> DayFiles:
@@ -102,6 +108,8 @@ class RawFiles:
         fault = self._fault_of(self.source / source.files.folder)
         if fault:
             return DayFiles(missing=fault, is_unknown=True)
+        # The marker first: what is listed before it was written may be half of what it stands for.
+        is_ready = not marker or self._is_file(marker)
         files: dict[str, RawFile] = {}
         try:
             for path in self._find(pattern, marker):
@@ -110,24 +118,25 @@ class RawFiles:
                     files[path] = file
         except _UnusableError as error:
             return DayFiles(files, str(error), is_unknown=True)
+        if not is_ready:
+            return DayFiles(files, f"{printable_name(marker)} is not there")
         missing = self._find_missing(source, pattern, marker, files)
         # A marker says that the sender is through.
         young = "" if missing or marker else self._find_young(files)
         return DayFiles(files, missing or young, is_young=bool(young))
 
     def _find_missing(self, source: FileSource, pattern: str, marker: str, files: Mapping[str, RawFile]) -> str:
-        if marker and not self._is_file(marker):
-            return f"{marker} is not there"
-        if not files and not source.optional:
-            has_glob = re.search(r"[*?]", pattern)
-            beside = f", though {marker} is" if marker else ""
-            return f"no file like {pattern} is there{beside}" if has_glob else f"{pattern} is not there{beside}"
-        return ""
+        if files or source.optional:
+            return ""
+        shown = printable_name(pattern)
+        beside = f", though {printable_name(marker)} is" if marker else ""
+        return f"no file like {shown} is there{beside}" if _WILD.search(pattern) else f"{shown} is not there{beside}"
 
     def _find_young(self, files: Mapping[str, RawFile]) -> str:
+        now = self._clock()
         for path, file in files.items():
-            # A time ahead of ours says nothing.
-            if 0 <= self._now - file.changed_ns / 1e9 < self._stable_seconds:
+            # A time far ahead of ours says nothing.
+            if -SKEW_SECONDS <= now - file.changed_ns / 1e9 < self._stable_seconds:
                 return f"{printable_name(path)} may still be written"
         return ""
 
@@ -147,15 +156,41 @@ class RawFiles:
             self._folders[folder] = fault
         return self._folders[folder]
 
-    def _find(self, pattern: str, marker: str) -> Iterator[str]:
+    def _find(self, pattern: str, marker: str) -> list[str]:
         """The paths that a pattern names, sorted; only the folders on its way are listed."""
-        if not re.search(r"[*?]", pattern):
-            yield pattern
-            return
-        # Not Path.glob, whose * finds hidden files. Brackets in a template are letters.
-        for path in sorted(glob(re.sub(r"\[", "[[]", pattern), root_dir=self.source)):  # noqa: PTH207
-            if path != marker:
-                yield path
+        if not _WILD.search(pattern):
+            return [pattern]
+        if marker:
+            self._listings.clear()  # one from before the marker was found may be half
+        # Not by glob, which takes a folder that cannot be listed for an empty one.
+        paths = [""]
+        for part in pattern.split("/"):
+            is_wild = _WILD.search(part)
+            found: list[str] = []
+            for folder in paths:
+                names = self._match(folder, part) if is_wild else [part]
+                found += [f"{folder}/{name}" if folder else name for name in names]
+            paths = found
+        return sorted(path for path in paths if path != marker)
+
+    def _match(self, folder: str, part: str) -> list[str]:
+        """The names in a folder that one part of a pattern stands for; as in a shell, no hidden ones."""
+        if folder not in self._listings:
+            self._listings[folder] = self._list(folder)
+        # Brackets in a template are letters.
+        expression = re.compile(translate(part.replace("[", "[[]")))
+        names = [name for name in self._listings[folder] if expression.match(name)]
+        return names if part.startswith(".") else [name for name in names if not name.startswith(".")]
+
+    def _list(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(self.source / folder) as entries:
+                return [entry.name for entry in entries]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            where, reason = printable_name(str(self.source / folder)), one_line(error.strerror)
+            raise _UnusableError(f"the folder {where} cannot be read ({reason}); grant access") from error
 
     def _read(self, source: FileSource, path: str) -> RawFile | None:
         """What the file is now; None where there is none."""
@@ -168,11 +203,15 @@ class RawFiles:
             raise _UnusableError(f"{printable_name(path)} cannot be looked at ({one_line(error.strerror)})") from error
         if not stat.S_ISREG(status.st_mode):
             return None
+        if not _is_utf8(path):
+            raise _UnusableError(
+                f"{printable_name(path)} has a name that is not UTF-8, which no query can open; rename it"
+            )
         real = os.path.realpath(full)
         if not real.startswith(self._root.rstrip("/") + "/"):
             raise _UnusableError(f"{printable_name(path)} leads out of the source folder; put the file itself there")
         file = RawFile(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        ahead = max(file.modified_ns, file.changed_ns) / 1e9 > self._now + SKEW_SECONDS
+        ahead = max(file.modified_ns, file.changed_ns) / 1e9 > self._clock() + SKEW_SECONDS
         if source.compare == "content" or ahead or file.modified_ns <= 0:
             return RawFile(file.size, file.modified_ns, file.changed_ns, _hash(full, path))
         return file
@@ -185,6 +224,14 @@ class RawFiles:
 
 class _UnusableError(Exception):
     """A file that is there and cannot be used; its text says why."""
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _hash(full: Path, path: str) -> str:

@@ -96,10 +96,16 @@ ODD = ["{hour}/x", "{day", "{day:%H}", "{day:%d}", "{day:%m-%d}.csv"]
 SHARED = ["{day:%Y/%m}.csv", "{month:%Y}.csv", "{year:%m}.csv", "{month:%Y-%m-%d}.csv"]
 
 
-@pytest.mark.parametrize("text", [*BAD, *ODD, *SHARED])
+BY_FORMAT = ["{day:../%Y-%m-%d}", "{day:/%Y-%m-%d}", "{day:%Y-%m-%d/}", "a/{day:../../%Y-%m-%d}", "{day:%Y/./%m/%d}"]
+UNSEEN = ["a\n{day}", "a\0{day}.csv", "\u202e{day}"]
+
+
+@pytest.mark.parametrize("text", [*BAD, *ODD, *SHARED, *BY_FORMAT, *UNSEEN])
 def test_a_template_that_leads_out_or_names_no_date_is_refused_with_the_cure(text: str) -> None:
-    with pytest.raises(TableError, match="write"):
+    with pytest.raises(TableError, match="write") as refused:
         FileTemplate.parse(text)
+    assert str(refused.value).startswith(repr(text))
+    assert str(refused.value).isprintable()
 
 
 def test_the_period_is_the_finest_that_is_named() -> None:
