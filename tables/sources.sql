@@ -1,12 +1,12 @@
 -- Views over the raw sources; the queries of the tables read these and never a path.
--- The variable source holds the source folder.
+-- The variables hold the files of the days that are rewritten, as sources.toml says where they lie.
 
--- One CSV file a day. flight_date is the name of the day's folder, so a filter on it leaves the other days' files
--- unopened; nothing is detected, since that opens all of them and could guess other types on other days.
+-- One CSV file a day. flight_date is the name of the day's folder; nothing is detected, since that could guess other
+-- types on other days.
 create or replace view raw_flights as
 select *
 from read_csv(
-    getvariable('source') || '/flights/*/flights.csv',
+    getvariable('flight_files'),
     header = true,
     auto_detect = false,
     delim = ',',
@@ -44,7 +44,7 @@ from read_csv(
 create or replace view raw_weather as
 select *
 from read_csv(
-    getvariable('source') || '/weather/*/weather.csv',
+    getvariable('weather_files'),
     header = true,
     auto_detect = false,
     delim = ',',

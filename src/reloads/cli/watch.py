@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,18 +11,22 @@ from typing import Annotated
 
 import typer
 
-from reloads.cli.console import TABLE, current_settings, say, say_csv
+from reloads.cli.console import TABLE, current_settings, current_time, say, say_csv
 from reloads.cli.notes import Note, find_note, list_notes, list_waiting, read_note
 from reloads.days import parse_day
 from reloads.errors import OperatorError, RequestError
 from reloads.files import printable_name
 from reloads.inspection.verify import verify as find_disagreements
 from reloads.inspection.versions import disk_use, versions
+from reloads.outcome import Reason
 from reloads.requests.drop_folder import list_request_files
 from reloads.requests.endings import KEPT, Ending, read_endings
 from reloads.requests.lookup import find_named
 from reloads.requests.queue import Queue, State, read_records
 from reloads.requests.record import Record
+from reloads.tables.arrival_settings import find_late_days
+from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
 from reloads.warehouse.upgrade import open_catalog
 
 SHOWN_ENDED = 10
@@ -39,7 +44,7 @@ def status(
         _show_request(queue, request_id)
         return
     lines = [_format_ended(item) for item in (_read_all_ended(queue) if everything else _read_last_ended(queue))]
-    lines += [_format_record(record) for record in queue.records("accepted")]
+    lines += _format_open(queue.records("accepted"))
     lines += [_format_note("waiting", note) for note in list_waiting(queue.landing).values()]
     for line in lines or ["no requests yet; ask with: reloads request TABLE FIRST [LAST]"]:
         say(line)
@@ -148,6 +153,28 @@ def _format_record(record: Record) -> str:
     when = f"{record.accepted_at:%Y-%m-%d %H:%M:%S}"
     parts = (f"{state:8}", f"{days:12}", f"{record.rows:>10,} rows", record.table, when, record.id, record.reason)
     return "  ".join(part for part in parts if part)
+
+
+def _format_open(records: Sequence[Record]) -> list[str]:
+    """Each open request, and below it what it waits for."""
+    waiting = any(record.waiting_days & record.outstanding for record in records)
+    tables = Catalog.load(current_settings().tables).tables if waiting else {}
+    lines: list[str] = []
+    for record in records:
+        lines.append(_format_record(record))
+        for reason in record.waiting:
+            lines += [f"          {line}" for line in _format_waiting(record, reason, tables.get(record.table))]
+    return lines
+
+
+def _format_waiting(record: Record, reason: Reason, table: Table | None) -> Iterator[str]:
+    """What these days of a request wait for, and whether they are late."""
+    days = reason.days & record.outstanding
+    due = table.settings.due if table else None
+    late = find_late_days(days, due, now=current_time(), time_zone=current_settings().time_zone)
+    for some, how in ((days - late, ""), (late, f", late since {due} after the day ended")):
+        if some:
+            yield f"{some}: {reason.why}{how}"
 
 
 def _format_ended(item: Record | Note) -> str:

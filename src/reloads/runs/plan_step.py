@@ -28,6 +28,7 @@ from reloads.runs.arrivals import ask_for_arrivals, give_up_waiting, note_awaite
 from reloads.runs.following import begin_to_follow, follow
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
+from reloads.tables.arrival_settings import find_late_days
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.raw_files import RawFiles
@@ -70,6 +71,7 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
     oldest = runnable[:REQUESTS_PER_RUN]
     selections, plan = plan_records(settings, catalog, definition, oldest, limits=limits, raw=raw, now=now)
     queue.plan_all({each.record.id: each.planned_days for each in selections}, now=now)
+    _log_waiting_for_files(settings, definition, selections, now=now)
     note_awaited_files(settings, definition, queue.accepted(table), raw=raw)
     day_count = sum(len(batch.days) for batch in plan.batches)
     log.info("%s: %d days in %d batches, %d left for the next run", table, day_count, len(plan.batches), plan.days_left)
@@ -100,6 +102,14 @@ def _log_waiting(table: str, records: Sequence[Record], runnable: Sequence[Recor
     waiting = [record.id for record in records if record.id not in runnable_ids]
     if waiting:
         log.info("%s: %s wait for the tables that this one reads", table, ", ".join(waiting))
+
+
+def _log_waiting_for_files(settings: Settings, table: Table, selections: Sequence[Selection], *, now: datetime) -> None:
+    for selection in selections:
+        for why, days in selection.waiting.items():
+            late = find_late_days(days, table.settings.due, now=now, time_zone=settings.time_zone)
+            suffix = f"; late: {late}" if late else ""
+            log.warning("%s: %s of %s: %s%s", table.name, days, selection.record.id, why, suffix)
 
 
 def _limits(settings: Settings, table: Table) -> Limits:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from reloads.days import Days
 from reloads.errors import shorten
 
 _DUE = re.compile(r"([0-9]{2,3}):([0-5][0-9])")
@@ -26,6 +27,14 @@ def parse_span(text: str) -> timedelta:
     if match is None:
         raise ValueError(f"{shorten(repr(text))} is not a span like '7 days' or '12 hours'")
     return timedelta(hours=int(match[1]) * (24 if match[2] == "day" else 1))
+
+
+def find_late_days(days: Days, due: str | None, *, now: datetime, time_zone: str) -> Days:
+    """Those of the days that were due by now; none where no time is said."""
+    if due is None:
+        return Days()
+    after = parse_due(due)
+    return Days.of(day for day in days if end_of_day(day, time_zone=time_zone, after=after) <= now)
 
 
 def end_of_day(day: date, *, time_zone: str, after: timedelta = timedelta()) -> datetime:

@@ -49,7 +49,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def warehouse(source: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in which each table's query is a view of the table's name."""
     with duckdb.connect() as connection:
-        connection.execute("set variable source = $1", [str(source)])
+        connection.execute("set variable flight_files = $1", [[f"{source}/flights/*/flights.csv"]])
+        connection.execute("set variable weather_files = $1", [[f"{source}/weather/*/weather.csv"]])
         connection.execute("set variable events_per_partition = 1000")
         connection.execute((TABLES / "sources.sql").read_text(encoding="utf-8"))
         for table in ("flights", "events"):
@@ -190,7 +191,7 @@ def test_the_files_of_other_days_are_not_read(
     files_to_read = {tmp_path / f"flights/flight_date={day}/flights.csv" for day in days}
     for file in set(tmp_path.glob("flights/*/flights.csv")) - files_to_read:
         file.write_text("not a line of flights\nnor this\n", encoding="utf-8")
-    warehouse.execute("set variable source = $1", [str(tmp_path)])
+    warehouse.execute("set variable flight_files = $1", [[f"{tmp_path}/flights/*/flights.csv"]])
 
     rows = warehouse.execute(f"select * from flights where {where}", days).fetchall()
     assert {row[0] for row in rows} == set(days)

@@ -47,7 +47,8 @@ def order_of(table: str) -> str:
 
 def make_tables(db: Database, source: Path) -> None:
     """Every table of 2013, as a whole."""
-    db.execute("set variable source = $1", [str(source)])
+    db.execute("set variable flight_files = $1", [[f"{source}/flights/*/flights.csv"]])
+    db.execute("set variable weather_files = $1", [[f"{source}/weather/*/weather.csv"]])
     db.execute((TABLES / "sources.sql").read_text(encoding="utf-8"))
     for table in TABLES_OF_2013:
         db.execute(f"create table {table} as {query_of(table)}")
