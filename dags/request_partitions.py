@@ -8,6 +8,8 @@ Turns every way of asking into accepted requests, and wakes the tables concerned
 
       {"table": "flights", "start_date": "2013-01-01", "end_date": "2013-01-31", "reason": "late files"}
 
+* **By raw files**: where a table has `on_arrival`, a file that comes or changes asks for its days; and a day that waits
+  for its file is loaded once that has come.
 * **By hand**: *Trigger* opens a form. Mode `daily` does what the clock does; `custom` asks for the days you name.
 
 1. **request** checks each request, in the order in which they were asked for, writes the good ones to
@@ -67,6 +69,8 @@ with DAG(
     @task(outlets=[REQUESTED], priority_weight=1000)
     def request(*, dag_run=None, params=None, outlet_events=None, **context):
         """Accept what is asked for and announce it."""
+        from reloads.runs.arrivals import answer_arrivals
+
         origin, ask = origin_of(dag_run), None
         at = dag_run.logical_date or dag_run.run_after
         with plain_errors():
@@ -78,7 +82,9 @@ with DAG(
                 ask = partial(request_daily, settings, catalog, at=at, origin=origin)
             clock = partial(datetime.now, UTC)
             intake = collect_requests(settings, catalog, clock=clock, ask=ask, asked_at=dag_run.run_after)
-        for announcement in intake.announce:
+            is_due = dag_run.run_type != "asset_triggered"
+            arrivals = answer_arrivals(settings, catalog, now=clock(), is_due=is_due)
+        for announcement in (*intake.announce, *arrivals):
             outlet_events[REQUESTED].add(request_asset(announcement.table), extra=announcement.extra())
         for table in intake.untold:
             outlet_events[REQUESTED].add(request_asset(table), extra=look_again_extra(table))

@@ -1,4 +1,4 @@
-"""The doorbell: an Airflow trigger that rings when there is something to do in the drop folder.
+"""The doorbell: an Airflow trigger that rings when there is something to do in the drop folder, or with raw files.
 
 It only wakes ``request_partitions``; what is to be done stands in the folders. So a ring too many costs a moment, and a
 ring too few is made up for by the next look. Airflow's triggerer loads this class by its path,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from reloads.airflow.attention import Attention, Pace, Signature
-from reloads.airflow.folder_listener import FolderListener
+from reloads.airflow.drop_folder_listener import DropFolderListener
+from reloads.airflow.source_watch import SourceWatch
 from reloads.errors import ReloadsError, one_line, shorten
 from reloads.files import printable_name
 from reloads.requests.drop_folder import list_arrivals
@@ -35,40 +36,84 @@ FIRST_PAUSE_SECONDS = 1.0
 class Doorbell(BaseEventTrigger):
     """Rings for complete request files, for accepted requests that nobody takes care of, and for untold tables.
 
+    It rings too for the raw files below ``source`` that came, changed or went, of the days that ``tables`` wait for.
+
     ``landing`` is scanned whole at the start, soon after every file event and every ``rescan_seconds``; ``observer`` is
     ``auto`` (the operating system tells) or ``polling`` (for file systems that report nothing).
 
-    It does not end by itself: whatever goes wrong is one sentence in the log, and it begins afresh.
+    It does not end by itself: whatever goes wrong is one sentence in the log, and it begins afresh. The drop folder and
+    the raw files are watched side by side, so that trouble with one does not hold up the other.
     """
 
-    def __init__(self, *, landing: str, observer: str, rescan_seconds: float, stable_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        landing: str,
+        source: str,
+        tables: str,
+        observer: str,
+        rescan_seconds: float,
+        stable_seconds: float,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.landing = landing
+        self.source = source
+        self.tables = tables
         self.observer = observer
         self.rescan_seconds = rescan_seconds
         self.stable_seconds = stable_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path and the arguments that make this trigger again."""
-        names = ("landing", "observer", "rescan_seconds", "stable_seconds")
+        names = ("landing", "source", "tables", "observer", "rescan_seconds", "stable_seconds")
         return "reloads.airflow.doorbell.Doorbell", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each ring; its payload names the files and the neglected requests.
+        """Yield an event for each ring; its payload names the files, the neglected requests and the raw files.
 
         A payload holds at most ``MAX_NAMES`` names of each, shortened and printable: one that Airflow cannot encode
         would end its triggerer, again at every start.
         """
+        # One at a time, so that no ring is made before the one before it was handed on.
+        rings: asyncio.Queue[dict[str, list[str]]] = asyncio.Queue(maxsize=1)
+        sources = SourceWatch(
+            source=Path(self.source),
+            tables=Path(self.tables),
+            landing=Path(self.landing),
+            polling=self.observer == "polling",
+            rescan_seconds=self.rescan_seconds,
+            stable_seconds=self.stable_seconds,
+        )
+        watches = [
+            asyncio.create_task(self._watch("the drop folder", self._rings, rings)),
+            asyncio.create_task(self._watch("the source folder", sources.rings, rings)),
+        ]
+        try:
+            while True:
+                ring = await rings.get()
+                yield TriggerEvent({kind: _printable_names(names) for kind, names in ring.items()})  # type: ignore[no-untyped-call]
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _watch(
+        self,
+        what: str,
+        watch: Callable[[], AsyncGenerator[dict[str, list[str]], None]],
+        rings: asyncio.Queue[dict[str, list[str]]],
+    ) -> None:
+        """Hand on the rings of one watch for ever, and begin it afresh when something goes wrong."""
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_SECONDS
         while True:
             began = loop.time()
             try:
-                async with aclosing(self._rings()) as rings:
-                    async for ring in rings:
-                        yield TriggerEvent(ring)  # type: ignore[no-untyped-call]
+                async with aclosing(watch()) as its_rings:
+                    async for ring in its_rings:
+                        await rings.put(ring)
             except Exception as error:  # noqa: BLE001 - a trigger that ends sees nothing any more, whatever ended it
-                log.error("the drop folder cannot be watched, it is tried again: %s", _sentence(error))  # noqa: TRY400
+                log.error("%s cannot be watched, it is tried again: %s", what, _sentence(error))  # noqa: TRY400
             has_held = loop.time() - began > pause
             pause = min(FIRST_PAUSE_SECONDS if has_held else 2 * pause, self.rescan_seconds)
             await asyncio.sleep(pause)
@@ -78,7 +123,7 @@ class Doorbell(BaseEventTrigger):
         loop = asyncio.get_running_loop()
         attention = Attention(stable_seconds=self.stable_seconds, rescan_seconds=self.rescan_seconds)
         pace = Pace()
-        listener = FolderListener(Path(self.landing), polling=self.observer == "polling")
+        listener = DropFolderListener(Path(self.landing), polling=self.observer == "polling")
         next_rescan = loop.time()
         try:
             while True:
@@ -86,7 +131,7 @@ class Doorbell(BaseEventTrigger):
                 # Taken before the folder is read: a file heard of later may not be seen by this look.
                 finished = listener.take_finished()
                 files = await asyncio.to_thread(self._look, listener, attention, finished, loop)
-                ring = {"files": _printable_names(files)}
+                ring = {"files": files}
                 took = loop.time() - began
                 if listener.was_knocked() or loop.time() >= next_rescan:
                     next_rescan = loop.time() + self.rescan_seconds
@@ -104,7 +149,7 @@ class Doorbell(BaseEventTrigger):
 
     def _look(
         self,
-        listener: FolderListener,
+        listener: DropFolderListener,
         attention: Attention,
         finished: set[str],
         loop: asyncio.AbstractEventLoop,
@@ -122,12 +167,12 @@ class Doorbell(BaseEventTrigger):
         except Exception as error:  # noqa: BLE001 - anybody may have put a file into accepted/
             log.error("the waiting requests cannot be read, it is tried again: %s", _sentence(error))  # noqa: TRY400
             return []
-        return _printable_names([record.id for record in records])
+        return [record.id for record in records]
 
     def _find_untold(self) -> list[str]:
         """The tables of which Airflow is still to be told. Trouble with them does not hold up the files."""
         try:
-            return _printable_names(find_untold(Path(self.landing), now=datetime.now(UTC)))
+            return find_untold(Path(self.landing), now=datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - as above
             log.error("the untold tables cannot be read, it is tried again: %s", _sentence(error))  # noqa: TRY400
             return []

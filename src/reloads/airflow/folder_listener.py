@@ -1,95 +1,113 @@
-"""Hearing of files in a folder: watchdog's threads, started again where one ends, and the event loop that they wake."""
+"""Hearing of files in folders: watchdog's threads, started again where one ends, and the event loop that they wake."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
-from watchdog.observers.polling import PollingObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from reloads.requests.neglect import KNOCK
-
-log = logging.getLogger(__name__)
-HEARD = (FileClosedEvent, FileMovedEvent, FileCreatedEvent)
 HEARING_CHECK_SECONDS = 5.0
 """How long a listener whose thread or folder is gone stays unnoticed, at most."""
+
+CallInLoop = Callable[[Callable[[], None]], object]
 
 
 def _threads(observer: BaseObserver) -> list[threading.Thread]:
     """All threads by which an observer hears; inotify's reader is private to it (watchdog 7.1)."""
+    return [*_shared_threads(observer), *observer.emitters]
+
+
+def _shared_threads(observer: BaseObserver) -> list[threading.Thread]:
     reader = getattr(observer, "_inotify_fd", None)
-    return [observer, *observer.emitters, *([reader] if isinstance(reader, threading.Thread) else [])]
+    return [observer, *([reader] if isinstance(reader, threading.Thread) else [])]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A folder that is listened to: one of the same path may be another one later."""
+
+    watch: ObservedWatch
+    inode: int
 
 
 class FolderListener(FileSystemEventHandler):
-    """Learns of files through watchdog, in the observer's thread, and wakes the event loop."""
+    """Learns of files through watchdog, in the observer's thread, and wakes the event loop.
 
-    def __init__(self, landing: Path, *, polling: bool) -> None:
+    It listens to folders and not to what lies in their folders. ``heard`` are the kinds of events asked for.
+    """
+
+    def __init__(self, heard: Sequence[type[FileSystemEvent]]) -> None:
         self.woken = asyncio.Event()
-        self._landing = landing
-        self._polling = polling
-        self._finished: set[str] = set()
-        self._is_knocked = False
+        self._heard = list(heard)
         self._observer: BaseObserver | None = None
-        self._inode = 0
+        self._wanted: frozenset[Path] = frozenset()
+        self._watched: dict[Path, _Watched] = {}
         self._lock = threading.Lock()
         self._is_closed = False
-        self._call_in_loop: Callable[[Callable[[], None]], object] = lambda _: None
+        self._call_in_loop: CallInLoop = lambda _: None
 
-    def listen(self, call_in_loop: Callable[[Callable[[], None]], object]) -> None:
-        """Start listening, or start again where the observer died or the folder is another one than before."""
+    def listen_to(
+        self, folders: Collection[Path], call_in_loop: CallInLoop, *, kind: Callable[[], BaseObserver] = Observer
+    ) -> bool:
+        """Listen to these folders and to no others; to those anew that are other ones now, or whose thread ended.
+
+        Returns whether there is one that was not listened to before: what came meanwhile was not heard. A folder that
+        is not there is left out. Raises ``OSError`` where the system refuses; those heard before are still heard then.
+        """
         # A task that is cancelled while this runs closes the listener meanwhile, in another thread.
         with self._lock:
             if self._is_closed:
-                return
-            self._landing.mkdir(parents=True, exist_ok=True)
-            inode = self._landing.stat().st_ino
-            if self._is_listening() and inode == self._inode:
-                return
-            self._stop()
+                return False
             self._call_in_loop = call_in_loop
-            self._observer = self._start_observer()
-            self._inode = inode
+            self._wanted = frozenset(folders)
+            inodes = _read_inodes(self._wanted)
+            self._drop_watches(inodes)
+            added = sorted(inodes.keys() - self._watched.keys())
+            if added and self._observer is None:
+                self._observer = _start(kind)
+            for folder in added:
+                self._watched[folder] = _Watched(self._schedule(folder), inodes[folder])
+            if not self._watched:
+                self._stop()
+            return bool(added)
 
     def hears(self) -> bool:
-        """Whether all threads live and the folder is still the one they listen to."""
-        try:
-            return self._is_listening() and self._landing.stat().st_ino == self._inode
-        except OSError:
-            return False
+        """Whether all threads live and the folders are still those that are listened to."""
+        return self._is_listening() and _read_inodes(self._wanted) == {
+            folder: watched.inode for folder, watched in self._watched.items()
+        }
 
     def _is_listening(self) -> bool:
         # An emitter ends with its folder while the observer lives on, and a new folder may get the old one's inode.
         observer = self._observer
-        return observer is not None and all(thread.is_alive() for thread in _threads(observer))
+        if observer is None:
+            return not self._wanted
+        return all(thread.is_alive() for thread in _threads(observer))
 
-    def _start_observer(self) -> BaseObserver:
-        if self._polling:
-            return self._start(PollingObserver)
-        try:
-            return self._start(Observer)
-        except OSError as error:
-            # The limits of inotify's watches and instances are per user and easily used up by an editor.
-            log.warning("the system cannot report file events here (%s); the folder is polled instead", error.strerror)
-            return self._start(PollingObserver)
+    def _drop_watches(self, inodes: dict[Path, int]) -> None:
+        """Stop listening to what is not wanted, to other folders of the same path, and where a thread ended."""
+        if self._observer is None:
+            return
+        if not all(thread.is_alive() for thread in _shared_threads(self._observer)):
+            self._stop()
+            return
+        living = {emitter.watch for emitter in self._observer.emitters if emitter.is_alive()}
+        for folder, watched in list(self._watched.items()):
+            if inodes.get(folder) != watched.inode or watched.watch not in living:
+                del self._watched[folder]
+                self._observer.unschedule(watched.watch)
 
-    def _start(self, kind: Callable[[], BaseObserver]) -> BaseObserver:
-        observer = kind()
-        try:
-            observer.schedule(self, str(self._landing), event_filter=[*HEARD])
-            observer.start()
-        except BaseException:
-            # An observer that never started has a thread already, which reads events (watchdog 7.1).
-            observer.stop()
-            raise
-        return observer
+    def _schedule(self, folder: Path) -> ObservedWatch:
+        if self._observer is None:
+            raise RuntimeError("a listener without an observer listens to nothing")
+        return self._observer.schedule(self, str(folder), event_filter=self._heard, follow_symlink=True)
 
     async def wait(self, seconds: float) -> None:
         """Wait until something is heard, the listener has gone deaf, or the time is over."""
@@ -102,17 +120,6 @@ class FolderListener(FileSystemEventHandler):
                 if not await asyncio.to_thread(self.hears):
                     return
 
-    def take_finished(self) -> set[str]:
-        """The names of the files whose writers finished since the last call."""
-        self.woken.clear()
-        finished, self._finished = self._finished, set()
-        return finished
-
-    def was_knocked(self) -> bool:
-        """Whether somebody asked for a look at the requests that wait, since the last call."""
-        is_knocked, self._is_knocked = self._is_knocked, False
-        return is_knocked
-
     def close(self) -> None:
         """End the observer's thread for good and wait until it has ended."""
         with self._lock:
@@ -120,23 +127,38 @@ class FolderListener(FileSystemEventHandler):
             self._stop()
 
     def _stop(self) -> None:
+        self._watched = {}
         if self._observer is not None and self._observer.is_alive():
             self._observer.stop()
             self._observer.join()
         self._observer = None
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called in the observer's thread; reading a file makes events too, which are not asked for."""
-        if isinstance(event, FileClosedEvent | FileMovedEvent):
-            self._call_in_loop(lambda: self._note_finished(Path(os.fsdecode(event.dest_path or event.src_path)).name))
-        elif isinstance(event, FileCreatedEvent):
-            self._call_in_loop(self.woken.set)
+        """Called in the observer's thread."""
+        self._call_in_loop(partial(self.note, event))
 
-    def _note_finished(self, name: str) -> None:
-        """Called in the event loop, so that the set needs no lock."""
-        if name == KNOCK:
-            self._is_knocked = True
-            self.woken.set()
-        elif name.endswith(".json") and not name.startswith("."):
-            self._finished.add(name)
-            self.woken.set()
+    def note(self, event: FileSystemEvent) -> None:  # noqa: ARG002 - those who want to know more override it
+        """Called in the event loop, so that what is noted needs no lock."""
+        self.woken.set()
+
+
+def _start(kind: Callable[[], BaseObserver]) -> BaseObserver:
+    observer = kind()
+    try:
+        observer.start()
+    except BaseException:
+        # An observer that never started has a thread already, which reads events (watchdog 7.1).
+        observer.stop()
+        raise
+    return observer
+
+
+def _read_inodes(folders: Collection[Path]) -> dict[Path, int]:
+    """Those that are there."""
+    inodes: dict[Path, int] = {}
+    for folder in folders:
+        try:
+            inodes[folder] = folder.stat().st_ino
+        except OSError:
+            continue
+    return inodes

@@ -1,6 +1,7 @@
 """Watermarks: how far a table has been followed (the last day loaded daily, the newest asset event seen).
 
-One more says since when the folder of a table that has requests is missing.
+One more says since when the folder of a table that has requests is missing, and one which days of which sources a table
+waits for.
 
 A watermark is written after what it stands for is safe, so a crash in between repeats a step that can be repeated.
 """
@@ -38,6 +39,11 @@ def write_watermark(landing: Path, kind: Kind, table: str, text: str) -> None:
     path = _path(landing, kind, table)
     make_own_folder(path.parent)
     write_atomically(path, text + "\n")
+
+
+def list_watermarks(landing: Path, kind: Kind) -> list[str]:
+    """The tables that have a watermark of this kind, sorted."""
+    return sorted(path.name.removeprefix(f"{kind}-") for path in (landing / ".watermarks").glob(f"{kind}-*"))
 
 
 def remove_watermark(landing: Path, kind: Kind, table: str) -> None:

@@ -8,17 +8,20 @@ undo, stays as it is until its files change.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 
 from reloads.days import Days
+from reloads.errors import ReloadsError
 from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import find_waiting
 from reloads.planning.staleness import TableState
 from reloads.raw_file import RawFile
 from reloads.requests.announcement import Announcement, announce
+from reloads.requests.doorbell_notes import arrived
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -30,6 +33,8 @@ from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
 from reloads.tables.raw_files import RawFiles, days_to_look_at
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -40,13 +45,33 @@ class Seen:
     """Tells the acts of asking from each other, also where files take turns."""
 
 
+def answer_arrivals(settings: Settings, catalog: Catalog, *, now: datetime, is_due: bool = False) -> list[Announcement]:
+    """Do what ``collect_arrivals`` does, if the doorbell left word of raw files or if ``is_due``.
+
+    Word is forgotten once what follows from it is safe.
+    """
+    notes = arrived(settings.landing)
+    taken = notes.take()
+    if not taken and not is_due:
+        return []
+    announcements = collect_arrivals(settings, catalog, now=now)
+    for note in taken:
+        notes.forget(note)
+    return announcements
+
+
 def collect_arrivals(settings: Settings, catalog: Catalog, *, now: datetime) -> list[Announcement]:
     """Ask for the days of all tables whose raw files arrived, and announce these and what waited for such files."""
     raw = RawFiles.look(settings)
     records: list[Record] = []
     for name, table in catalog.tables.items():
-        if catalog.is_loadable(name):
+        if not catalog.is_loadable(name):
+            continue
+        try:
             records += ask_for_arrivals(settings, catalog, table, raw=raw, now=now)
+        except ReloadsError as error:
+            # What is wrong with one table must not hold up the others.
+            log.error("%s: its raw files cannot ask for their days: %s", name, error)  # noqa: TRY400 - one sentence
     queue = Queue(settings.landing)
     accepted = queue.records("accepted")
     waiting = find_waiting(accepted, catalog, raw=raw)

@@ -105,6 +105,15 @@ class FileTemplate:
             return None
         return Days((DateRange(first, self._last_of(first)),))
 
+    def has_no_such_day(self, path: str) -> bool:
+        """Whether a path has the form of the template, but a date that does not exist.
+
+        The path may be that of a folder on the way to the files, too.
+        """
+        depth = path.count("/") + 1
+        way = FileTemplate("/".join(_expand(self.text).split("/")[:depth]))
+        return "Y" in way._codes and way._regex.fullmatch(path) is not None and way.days_of(path) is None
+
     def _last_of(self, first: date) -> date:
         """The last day of the period that begins then."""
         if self.period == "day":

@@ -25,6 +25,7 @@ from reloads.settings import Settings
 from reloads.tables.definition import Table
 from reloads.tables.file_sources import FileSource
 from reloads.tables.lineage import input_days
+from reloads.tables.source_folder import find_folder_fault
 
 _WILD = re.compile(r"[*?]")
 
@@ -141,19 +142,8 @@ class RawFiles:
         return ""
 
     def _fault_of(self, folder: Path) -> str:
-        """Why the folder that holds all files of a source cannot be looked at; of an empty one, too.
-
-        A mount point without its file system is an empty folder.
-        """
         if folder not in self._folders:
-            fault = ""
-            try:
-                with os.scandir(folder) as entries:
-                    if next(entries, None) is None:
-                        fault = f"the folder {folder} is empty; mount it, or put its files there"
-            except OSError as error:
-                fault = f"the folder {folder} cannot be read ({error.strerror}); mount it or grant access"
-            self._folders[folder] = fault
+            self._folders[folder] = find_folder_fault(folder)
         return self._folders[folder]
 
     def _find(self, pattern: str, marker: str) -> list[str]:

@@ -39,6 +39,18 @@ REQUEST = json.dumps({"table": "sales", "start_date": "2025-01-01"})
 FIRST = "0-first.json"
 
 
+def make_doorbell(landing: Path, *, observer: str, rescan_seconds: float, stable_seconds: float) -> Doorbell:
+    """A doorbell of a deployment without raw files."""
+    return Doorbell(
+        landing=str(landing),
+        source=str(landing.parent / "source"),
+        tables=str(landing.parent / "tables"),
+        observer=observer,
+        rescan_seconds=rescan_seconds,
+        stable_seconds=stable_seconds,
+    )
+
+
 def run(bell: Doorbell) -> AsyncGenerator[Any, None]:
     """What Airflow calls an iterator is a generator, which can be closed."""
     return cast("AsyncGenerator[Any, None]", bell.run())
@@ -75,7 +87,7 @@ async def listening(
     landing: Path, *, observer: str = "auto", rescan: float = HOUR, settle: float = 0.2
 ) -> AsyncIterator[Rings]:
     """A doorbell in a task, as Airflow's triggerer runs it; it rang once before this returns."""
-    bell = Doorbell(landing=str(landing), observer=observer, rescan_seconds=rescan, stable_seconds=settle)
+    bell = make_doorbell(landing, observer=observer, rescan_seconds=rescan, stable_seconds=settle)
     rings = Rings()
 
     async def listen() -> None:
@@ -108,7 +120,7 @@ def landing(tmp_path: Path) -> Path:
 async def test_it_rings_at_the_start_for_what_lies_there(landing: Path, observer: str) -> None:
     (landing / "a.json").write_text(REQUEST)
     (landing / "b.json").write_text(REQUEST)
-    bell = Doorbell(landing=str(landing), observer=observer, rescan_seconds=HOUR, stable_seconds=0.2)
+    bell = make_doorbell(landing, observer=observer, rescan_seconds=HOUR, stable_seconds=0.2)
     async with aclosing(run(bell)) as rings:
         assert (await anext(rings)).payload == {"files": ["a.json", "b.json"]}
 
@@ -250,7 +262,7 @@ async def test_an_event_is_small_however_many_files_of_however_long_names_there_
     for number in range(50):
         name = f"{number:02}".encode() + b"\xff" * 248 + b".json"
         Path(os.fsdecode(os.fsencode(landing) + b"/" + name)).write_text(REQUEST)
-    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR, stable_seconds=0.1)
+    bell = make_doorbell(landing, observer="auto", rescan_seconds=HOUR, stable_seconds=0.1)
     async with aclosing(run(bell)) as rings:
         payload = (await anext(rings)).payload
     assert [name[:2] for name in payload["files"]] == [f"{number:02}" for number in range(20)]
@@ -280,7 +292,7 @@ async def test_whatever_somebody_put_among_the_accepted_requests_it_rings_for_th
     for path in accepted.iterdir():
         os.utime(path, (0, 0))
     (accepted / "loop.json").symlink_to("loop.json")
-    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
+    bell = make_doorbell(landing, observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
     async with aclosing(run(bell)) as rings:
         assert (await anext(rings)).payload == {"neglected": [record.id]}
     assert len(caplog.records) == 4
@@ -295,7 +307,7 @@ async def test_it_rings_for_a_request_nobody_takes_care_of(landing: Path) -> Non
     Queue(landing).add(record)
     long_ago = accepted_at.timestamp()
     os.utime(landing / "accepted" / f"{record.id}.json", (long_ago, long_ago))
-    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
+    bell = make_doorbell(landing, observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
     async with aclosing(run(bell)) as rings:
         ring = await anext(rings)
     assert ring.payload == {"neglected": [record.id]}
@@ -325,7 +337,7 @@ async def test_it_goes_on_with_a_folder_that_went_and_was_made_again(
 
 @in_a_loop
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
-    bell = Doorbell(landing=str(tmp_path / "new" / "landing"), observer="auto", rescan_seconds=HOUR, stable_seconds=0.2)
+    bell = make_doorbell(tmp_path / "new" / "landing", observer="auto", rescan_seconds=HOUR, stable_seconds=0.2)
     async with aclosing(run(bell)) as rings:
         ring = asyncio.ensure_future(anext(rings))
         while not (tmp_path / "new" / "landing").exists():
@@ -339,7 +351,7 @@ async def test_a_folder_that_cannot_be_watched_is_said_once_a_rescan_and_tried_a
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "landing").write_text("a file")
-    bell = Doorbell(landing=str(tmp_path / "landing"), observer="auto", rescan_seconds=0.3, stable_seconds=0.1)
+    bell = make_doorbell(tmp_path / "landing", observer="auto", rescan_seconds=0.3, stable_seconds=0.1)
     async with aclosing(run(bell)) as rings:
         with caplog.at_level(logging.ERROR):
             ring = asyncio.ensure_future(anext(rings))
@@ -421,7 +433,7 @@ async def test_an_error_that_stays_does_not_make_it_spin(
 ) -> None:
     monkeypatch.setattr(doorbell, "FIRST_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(BaseThread, "start", refuse_to_start_a_thread)
-    bell = Doorbell(landing=str(landing), observer="auto", rescan_seconds=HOUR, stable_seconds=1)
+    bell = make_doorbell(landing, observer="auto", rescan_seconds=HOUR, stable_seconds=1)
     with suppress(TimeoutError):
         await asyncio.wait_for(anext(bell.run()), timeout=1)
     # Pauses of 0.1, 0.2, 0.4 … seconds.
@@ -432,7 +444,7 @@ async def test_an_error_that_stays_does_not_make_it_spin(
 @in_a_loop
 async def test_no_thread_is_left_when_its_generator_is_closed(landing: Path, observer: str) -> None:
     (landing / "a.json").write_text(REQUEST)
-    bell = Doorbell(landing=str(landing), observer=observer, rescan_seconds=HOUR, stable_seconds=0.1)
+    bell = make_doorbell(landing, observer=observer, rescan_seconds=HOUR, stable_seconds=0.1)
     async with aclosing(run(bell)) as rings:
         await anext(rings)
         assert [thread for thread in threading.enumerate() if isinstance(thread, BaseThread)]
@@ -442,7 +454,7 @@ async def test_no_thread_is_left_when_its_generator_is_closed(landing: Path, obs
 @both_observers
 @in_a_loop
 async def test_no_thread_is_left_whenever_its_task_is_cancelled(landing: Path, observer: str) -> None:
-    bell = Doorbell(landing=str(landing), observer=observer, rescan_seconds=HOUR, stable_seconds=0.1)
+    bell = make_doorbell(landing, observer=observer, rescan_seconds=HOUR, stable_seconds=0.1)
     for steps in range(40):
         task = asyncio.ensure_future(anext(bell.run()))
         for _ in range(steps):
@@ -452,7 +464,7 @@ async def test_no_thread_is_left_whenever_its_task_is_cancelled(landing: Path, o
 
 
 def test_the_triggerer_can_make_it_again_from_its_class_path(landing: Path) -> None:
-    bell = Doorbell(landing=str(landing), observer="polling", rescan_seconds=7.5, stable_seconds=0.5)
+    bell = make_doorbell(landing, observer="polling", rescan_seconds=7.5, stable_seconds=0.5)
     path, arguments = bell.serialize()
     module, _, name = path.rpartition(".")
     again = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))

@@ -6,6 +6,7 @@ import errno
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify_c import InotifyFD
 from watchdog.observers.polling import PollingObserver
 
-from reloads.airflow.folder_listener import FolderListener
+from reloads.airflow.drop_folder_listener import DropFolderListener
 from tests.support.watchers import assert_no_watcher_lives, both_observers
 
 
@@ -29,7 +30,7 @@ def landing(tmp_path: Path) -> Path:
 @both_observers
 def test_a_listener_that_was_closed_does_not_begin_to_listen(landing: Path, observer: str) -> None:
     # A task that is cancelled closes it while a thread may be about to start the observer.
-    listener = FolderListener(landing, polling=observer == "polling")
+    listener = DropFolderListener(landing, polling=observer == "polling")
     listener.close()
     listener.listen(lambda call: call())
     assert_no_watcher_lives()
@@ -39,14 +40,15 @@ def test_a_listener_that_was_closed_does_not_begin_to_listen(landing: Path, obse
 def test_a_listener_whose_folder_went_listens_anew_even_if_the_new_folder_has_the_old_inode(
     landing: Path, observer: str
 ) -> None:
-    listener = FolderListener(landing, polling=observer == "polling")
+    listener = DropFolderListener(landing, polling=observer == "polling")
     try:
         listener.listen(lambda call: call())
         shutil.rmtree(landing)
         while listener._is_listening():
             time.sleep(0.01)
         landing.mkdir()
-        listener._inode = landing.stat().st_ino
+        watched = listener._watched[landing]
+        listener._watched[landing] = replace(watched, inode=landing.stat().st_ino)
         listener.listen(lambda call: call())
         (landing / "a.json").write_text("{}")
         assert listener._is_listening()
@@ -82,7 +84,7 @@ def test_where_the_system_has_no_listener_left_the_folder_is_polled_and_the_log_
     limit: str,
 ) -> None:
     monkeypatch.setattr(broken, method, refuse)
-    listener = FolderListener(landing, polling=False)
+    listener = DropFolderListener(landing, polling=False)
     try:
         listener.listen(lambda call: call())
         assert isinstance(listener._observer, PollingObserver)

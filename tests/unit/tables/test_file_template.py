@@ -91,6 +91,38 @@ def test_a_path_that_names_no_day_is_of_none(text: str, path: str) -> None:
     assert FileTemplate.parse(text).days_of(path) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("flights/{day}.csv", "flights/2013-02-31.csv"),
+        ("flights/{day}/*.csv", "flights/2013-02-31"),
+        ("flights/{day}/*.csv", "flights/2013-02-31/a.csv"),
+        ("clicks/{day:%Y/%m/%d}/*.json", "clicks/2013/13"),
+        ("{month}.csv", "2013-00.csv"),
+    ],
+)
+def test_a_path_of_the_right_form_whose_day_does_not_exist_is_known(text: str, path: str) -> None:
+    assert FileTemplate.parse(text).has_no_such_day(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("flights/{day}.csv", "flights/2013-02-28.csv"),
+        ("flights/{day}.csv", "flights/readme.csv"),
+        ("flights/{day}.csv", "flights"),
+        ("flights/{day}.csv", "flights/2013-02-31.csv/more"),
+        ("flights/{day}/*.csv", "flights/2013-02-28"),
+        ("flights/{day}/*.csv", "flights/2013-02-31/.a.csv"),
+        ("clicks/{day:%Y/%m/%d}/*.json", "clicks/2013/12"),
+        ("clicks/{day:%Y/%m/%d}/*.json", "clicks/2013"),
+        ("clicks/{day:%d/%m/%Y}.json", "clicks/32"),
+    ],
+)
+def test_a_path_of_another_form_or_of_a_day_that_exists_is_not_said_to_have_none(text: str, path: str) -> None:
+    assert not FileTemplate.parse(text).has_no_such_day(path)
+
+
 BAD = ["", "flights.csv", "/{day}.csv", "../{day}.csv", "a/../{day}", "a//{day}", "./{day}", "**/{day}.csv"]
 ODD = ["{hour}/x", "{day", "{day:%H}", "{day:%d}", "{day:%m-%d}.csv"]
 SHARED = ["{day:%Y/%m}.csv", "{month:%Y}.csv", "{year:%m}.csv", "{month:%Y-%m-%d}.csv"]

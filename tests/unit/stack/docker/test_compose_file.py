@@ -67,6 +67,13 @@ def test_whoever_reads_dag_files_can_import_the_sensors_of_the_clone(name: str) 
     assert "PYTHONPATH: /opt/reloads\n" in COMPOSE
 
 
+def test_the_doorbell_sees_the_raw_files_and_the_tables_and_can_leave_a_note_in_the_drop_folder() -> None:
+    mounts = service("triggerer")
+    assert {"*tables", "*source"} <= set(re.findall(r"- (\*\w+)", mounts))
+    [landing] = re.findall(r".*target: /opt/reloads/landing.*", mounts)
+    assert "read_only" not in landing
+
+
 def test_the_sample_is_laid_out_in_the_folder_of_the_clone_and_nowhere_else() -> None:
     writable = re.findall(r"source: ([^,]+), target: [^,]+, bind", service("sample"))
 
