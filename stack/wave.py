@@ -44,6 +44,11 @@ class Wave:
         self._raise_failure()
         return [record for record in self.queue.records("done") if record.accepted_at >= self.began_at]
 
+    def records(self) -> list[Record]:
+        """The requests that were accepted, ended or not; one that moves meanwhile may be there twice."""
+        records = [*self.queue.records("accepted"), *self.queue.records("done"), *self.queue.records("failed")]
+        return [record for record in records if record.accepted_at >= self.began_at]
+
     def _raise_rejection(self) -> None:
         for note in (self.queue.landing / "rejected").glob("*.error.txt"):
             if note.stat().st_mtime >= self.began_at.timestamp():
