@@ -43,7 +43,7 @@ def tell_story(stack: RunningStack, console: Console) -> None:
     console.print(f"\n2. the airline takes back {WITHDRAWN} flights of {CORRECTED} and replaces its file; nobody asks")
     with _corrected(stack.source / "flights" / f"flight_date={CORRECTED}" / "flights.csv"):
         wave = Wave.begin(stack.landing)
-        request = _await_arrival(stack, wave)
+        request = _await_arrival(wave)
         _await_end(stack, wave, "the new file")
         _print_wave(console, wave)
         console.print(_times(stack, wave))
@@ -68,8 +68,8 @@ def _load_example(stack: RunningStack, name: str) -> Wave:
     return wave
 
 
-def _await_arrival(stack: RunningStack, wave: Wave) -> Record:
-    """Wait until the new file has asked for its day; returns that request."""
+def _await_arrival(wave: Wave) -> Record:
+    """Wait until the new file has asked for its day, and return that request."""
 
     def find_requests() -> list[Record]:
         return [record for record in wave.records() if (record.table, record.mode) == ("flights", "arrival")]

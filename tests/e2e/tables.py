@@ -26,6 +26,29 @@ from (select *, if(day = date '{FAILING_DAY}', 'twelve', '12') as price from ({P
 MENDED = FAILING.replace("cast(", "try_cast(")
 
 
+ARRIVING = ("arrived", "awaited", "delivered")
+"""Tables whose days have a raw file each, in a folder of the table's name."""
+
+FILES = """
+[{name}_files]
+files = "{name}/{{day}}.csv"
+"""
+RAW = """
+create or replace view raw_{name} as
+select * from read_csv(
+    getvariable('{name}_files'),
+    header = true, auto_detect = false, columns = {{'day': 'date', 'amount': 'integer'}}
+);
+"""
+
+
+def arriving(
+    name: str, settings: Mapping[str, object] | None = None, *, first_day: str = "2024-01-01"
+) -> ScenarioTable:
+    """A table that reads the raw files of its name."""
+    return ScenarioTable(f"select day, amount from raw_{name}", settings or {}, first_day=first_day)
+
+
 def gated(name: str, settings: Mapping[str, object] | None = None) -> ScenarioTable:
     """A table whose rewrites wait while the gate of its name is closed."""
     return ScenarioTable(GATED.replace("{name}", name), settings or {})
@@ -53,6 +76,12 @@ TABLES: Mapping[str, ScenarioTable] = {
     "door": gated("door"),
     "mendable": ScenarioTable(),
     "crowded": ScenarioTable(),
+    "arrived": arriving("arrived", {"on_arrival": True}),
+    "arrived_totals": ScenarioTable("select day, sum(amount)::bigint as total from arrived group by day"),
+    "awaited": arriving("awaited"),
+    "delivered": arriving(
+        "delivered", {"on_arrival": True, "arrival_days": 4000, "partitions_per_run": 4000}, first_day="2016-01-01"
+    ),
 }
 
 
@@ -61,6 +90,12 @@ def lay_out_gated(home: Path) -> None:
     lay_out(home, TABLES)
     with (home / "tables" / "sources.sql").open("a") as sources:
         sources.write(GATE)
+        for name in ARRIVING:
+            sources.write(RAW.format(name=name))
+            (home / "source" / name).mkdir(parents=True)
+    with (home / "tables" / "sources.toml").open("a") as templates:
+        for name in ARRIVING:
+            templates.write(FILES.format(name=name))
     gates = home / "source" / "gates"
     gates.mkdir(parents=True)
     for name in TABLES:
