@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,8 @@ class FolderListener(FileSystemEventHandler):
             if added and self._observer is None:
                 self._observer = _start(kind)
             for folder in added:
-                self._watched[folder] = _Watched(self._schedule(folder), inodes[folder])
+                with suppress(FileNotFoundError):  # it went just now
+                    self._watched[folder] = _Watched(self._schedule(folder), inodes[folder])
             if not self._watched:
                 self._stop()
             return bool(added)

@@ -51,6 +51,9 @@ class SourceListener(FolderListener):
 
     def listen(self, folders: Collection[Path], call_in_loop: CallInLoop) -> bool:
         """Listen to these folders; returns whether one was added, so that a look must follow."""
+        if not folders:
+            self.listen_to((), call_in_loop)
+            return False
         if self._polling:
             self._say("the raw files are looked at every 5 seconds, because RELOADS_OBSERVER is polling")
             return False

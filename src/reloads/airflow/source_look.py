@@ -43,7 +43,7 @@ class SourceView:
     """The existing folders on the way to the files, the source folder included."""
     sources: Mapping[str, FileSource] = field(default_factory=dict)
     troubles: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong, in sentences, by what it is wrong with."""
+    """What is wrong, in sentences, by what it is wrong with: of a folder that is away, its path."""
 
 
 def look_at_sources(*, source: Path, tables: Path, landing: Path, today: date) -> SourceView:
@@ -118,7 +118,7 @@ def _look_at_source(
     patterns = {source.files.pattern(day): source.marker.pattern(day) if source.marker else "" for day in days}
     fault = find_folder_fault(walk.source / source.files.folder)
     if fault:
-        troubles[f"folder {source.files.folder}"] = fault
+        troubles[str(walk.source / source.files.folder)] = fault
         with suppress(OSError):
             walk.go_to(source.files.folder)
         return {Group(name, pattern): None for pattern in patterns}
@@ -130,7 +130,7 @@ def _look_at_source(
             groups[Group(name, pattern)] = GroupSight(files, markers)
         except OSError as error:
             path = printable_name(str(error.filename))
-            troubles[f"path {path}"] = f"{path} cannot be looked at ({error.strerror}); grant access or mend it"
+            troubles[path] = f"{path} cannot be looked at ({error.strerror}); grant access or mend it"
             groups[Group(name, pattern)] = None
     return groups
 

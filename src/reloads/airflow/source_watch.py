@@ -87,7 +87,7 @@ class SourceWatch:
         view = look_at_sources(
             source=self._source, tables=self._tables, landing=self._landing, today=datetime.now(UTC).date()
         )
-        self._troubles.note(view.troubles)
+        self._troubles.note(view)
         return view, listener.listen(view.folders, loop.call_soon_threadsafe)
 
     def _leave_notes(self, sources: Collection[str]) -> None:
@@ -128,15 +128,15 @@ class _Troubles:
         self._said: dict[str, str] = {}
         self._said_alone: dict[str, str] = {}
 
-    def note(self, troubles: Mapping[str, str]) -> None:
-        """All that is wrong now with the sources, by what it is wrong with."""
-        for subject in self._said.keys() - troubles.keys():
-            if subject.startswith("folder "):
-                log.warning("the %s of the raw files is there again", printable_name(subject))
-        for subject, sentence in troubles.items():
+    def note(self, view: SourceView) -> None:
+        """All that is wrong with the sources by this look."""
+        for subject in self._said.keys() - view.troubles.keys():
+            if Path(subject) in view.folders:
+                log.warning("the folder %s is there again", printable_name(subject))
+        for subject, sentence in view.troubles.items():
             if self._said.get(subject) != sentence:
                 log.warning("%s", printable_name(sentence))
-        self._said = dict(troubles)
+        self._said = dict(view.troubles)
 
     def note_one(self, subject: str, sentence: str) -> None:
         """What is wrong now with something else; nothing where the sentence is empty."""

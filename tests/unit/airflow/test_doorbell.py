@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
@@ -470,3 +472,10 @@ def test_the_triggerer_can_make_it_again_from_its_class_path(landing: Path) -> N
     again = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
     assert type(again) is Doorbell
     assert again.serialize() == (path, arguments)
+
+
+def test_the_triggerer_loads_no_database_for_it() -> None:
+    command = [sys.executable, "-c", "import reloads.airflow.doorbell, sys; print(*sys.modules, sep='\\n')"]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert "reloads.airflow.source_watch" in loaded
+    assert loaded & {"duckdb", "pyarrow", "polars"} == set()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import errno
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from watchdog.events import FileCreatedEvent
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify_c import InotifyFD
 from watchdog.observers.polling import PollingObserver
 
 from reloads.airflow.drop_folder_listener import DropFolderListener
+from reloads.airflow.folder_listener import FolderListener
 from tests.support.watchers import assert_no_watcher_lives, both_observers
 
 
@@ -96,3 +99,64 @@ def test_where_the_system_has_no_listener_left_the_folder_is_polled_and_the_log_
     )
     assert [record.getMessage() for record in caplog.records] == [sentence]
     assert_no_watcher_lives()
+
+
+@pytest.fixture
+def listener() -> Iterator[FolderListener]:
+    listener = FolderListener([FileCreatedEvent])
+    try:
+        yield listener
+    finally:
+        listener.close()
+        assert_no_watcher_lives()
+
+
+def listened_to(listener: FolderListener) -> set[str]:
+    observer = listener._observer
+    return {emitter.watch.path for emitter in observer.emitters} if observer else set()
+
+
+def test_folders_are_added_and_dropped_and_each_new_one_is_said(tmp_path: Path, listener: FolderListener) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    assert listener.listen_to([first, second], lambda call: call())
+    assert listened_to(listener) == {str(first)}
+    assert not listener.listen_to([first], lambda call: call())
+    second.mkdir()
+    assert listener.listen_to([first, second], lambda call: call())
+    assert listened_to(listener) == {str(first), str(second)}
+    assert not listener.listen_to([second], lambda call: call())
+    assert listened_to(listener) == {str(second)}
+    assert listener.hears()
+    assert not listener.listen_to([], lambda call: call())
+    assert_no_watcher_lives()
+
+
+@pytest.mark.parametrize("how", ["moved away", "removed"])
+def test_another_folder_of_the_same_path_is_listened_to_and_said(
+    tmp_path: Path, listener: FolderListener, how: str
+) -> None:
+    folder, heard = tmp_path / "folder", threading.Event()
+    folder.mkdir()
+    listener.listen_to([folder, tmp_path], lambda call: call())
+    if how == "removed":
+        folder.rmdir()
+        while listener._is_listening():
+            time.sleep(0.01)
+    else:
+        folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    assert listener.listen_to([folder, tmp_path], lambda _: heard.set())
+    (folder / "a.json").write_text("{}")
+    assert heard.wait(timeout=20)
+
+
+def test_it_is_missed_that_a_wanted_folder_is_not_there_or_not_heard(tmp_path: Path, listener: FolderListener) -> None:
+    folder = tmp_path / "folder"
+    assert listener.hears()
+    listener.listen_to([folder], lambda call: call())
+    assert not listener.hears()
+    folder.mkdir()
+    assert not listener.hears()
+    listener.listen_to([folder], lambda call: call())
+    assert listener.hears()

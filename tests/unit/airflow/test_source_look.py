@@ -160,8 +160,9 @@ def test_of_a_folder_that_is_away_or_empty_nothing_can_be_said_and_the_folder_ab
     assert {group.source for group, sight in view.groups.items() if sight is None} == {"flight_files"}
     assert {group.source for group, sight in view.groups.items() if sight is not None} == {"weather"}
     assert home.source in view.folders
-    assert list(view.troubles) == ["folder flights"]
-    assert str(home.source / "flights") in view.troubles["folder flights"]
+    [(subject, sentence)] = view.troubles.items()
+    assert subject == str(home.source / "flights")
+    assert sentence.startswith(f"the folder {subject} ")
 
 
 def test_a_path_that_cannot_be_looked_at_concerns_its_own_day(home: Home) -> None:
