@@ -167,11 +167,17 @@ def _await_record(queue: Queue, file: str, days: int) -> Record:
     with _progress() as progress:
         bar = progress.add_task("waiting for Airflow", total=days)
         record: Record | None = None
+        told: set[str] = set()
         while True:
             record = queue.get(record.id) if record else _find_accepted(queue, file)
             if record is not None:
                 ended = len(record.days) - len(record.outstanding)
                 progress.update(bar, completed=ended, description=printable(f"{record.table} {record.days}"))
+                for reason in record.waiting:
+                    sentence = f"{reason.days}: {reason.why}"
+                    if sentence not in told:
+                        told.add(sentence)
+                        complain(sentence)
                 if not record.outstanding:
                     return record
             time.sleep(LOOK_EVERY_SECONDS)

@@ -117,6 +117,38 @@ def ask_for_arrivals(
     return records
 
 
+def look_anew(settings: Settings, table: Table, days: Days) -> None:
+    """Have the files of these days asked by the log alone at the next look, as a command loaded the days.
+
+    Files of the same content may have been replaced, loaded and put back since they last asked.
+    """
+    if not table.settings.on_arrival:
+        return
+    seen = _read_seen(settings, table)
+    kept = {day: digest for day, digest in seen.digests.items() if day not in days}
+    if len(kept) < len(seen.digests):
+        _write_seen(settings, table, Seen(kept, seen.noted_at))
+
+
+def note_taken_back(
+    settings: Settings, table: Table, made_from: Mapping[date, Mapping[str, RawFile]], *, now: datetime
+) -> None:
+    """Keep the files by which these days were made from asking for them again, as somebody takes the days back.
+
+    Whoever loaded them may not have come by to note it, like a command. Other files that lie there by now still ask.
+    """
+    if not table.settings.on_arrival:
+        return
+    raw, seen = RawFiles.look(settings), _read_seen(settings, table)
+    noted: dict[date, str] = {}
+    for day in days_to_look_at(table, today=settings.day_of(now)) & Days.of(made_from):
+        # Files that have asked are not to ask twice, though they were not loaded.
+        if made_from[day] and seen.digests.get(day) != _digest(raw.of_day(table, day).files):
+            noted[day] = _digest(made_from[day])
+    if noted:
+        _write_seen(settings, table, Seen({**seen.digests, **noted}, now.isoformat()))
+
+
 def _build_request(table: Table, days: Days, digests: Mapping[date, str], noted_at: str, *, now: datetime) -> Record:
     text = "\0".join([table.name, noted_at, *(f"{day} {digests[day]}" for day in days)])
     return Record(

@@ -19,6 +19,7 @@ from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
 from reloads.requests.untold import leave_untold
+from reloads.runs.arrivals import look_anew
 from reloads.runs.credit import complete_outcomes, credit_requests
 from reloads.runs.following import begin_to_follow, follow
 from reloads.runs.plan_step import plan_records
@@ -121,6 +122,7 @@ def _run_table(
         if left:
             say(f"{table.name}: {Batch(days).label} done, {len(left)} days left")
     ended_at = clock()
+    look_anew(settings, table, Days.union(record.fulfilled for record in open_records))
     # Those that asked for nothing, or of which all was skipped.
     queue.settle_all({record.id: Outcome() for record in open_records}, run=run, now=ended_at)
     remove_expired(settings, catalog, table, now=ended_at)

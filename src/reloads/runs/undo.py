@@ -6,7 +6,7 @@ It is recorded, downstream tables follow, and it can itself be undone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from hashlib import sha256
@@ -15,18 +15,20 @@ from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.files import cannot_write
 from reloads.outcome import Failure, Reason
+from reloads.raw_file import RawFile
 from reloads.requests.control import find_records
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.untold import leave_untold
 from reloads.rewriting.strangers import read_with_strangers
+from reloads.runs.arrivals import note_taken_back
 from reloads.runs.following import begin_to_follow, follow
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.adoption import find_strangers
-from reloads.warehouse.commit import Commit
+from reloads.warehouse.commit import Commit, Making
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.layout import tables_with_log
 from reloads.warehouse.partition_name import PartitionName
@@ -137,6 +139,7 @@ def undo_in_table(
     if not acts:
         _refuse_nothing(take_back, definition, request)
     if take_back.back:
+        note_taken_back(settings, definition, _find_files(folder, take_back), now=now)
         acts.append(_publish(settings, definition, take_back, request, now=now))
     records: list[Record] = []
     for commit, failures in acts:
@@ -146,6 +149,17 @@ def undo_in_table(
         queue.file_away(record)
         records.append(record)
     return records
+
+
+def _find_files(folder: TableFolder, take_back: TakeBack) -> dict[date, Mapping[str, RawFile]]:
+    """The raw files by which the days that are put back were made."""
+    entries = state_of(folder).read({name.day for name in take_back.back}).entries
+    makings: dict[date, Making] = {}
+    for name in take_back.back:
+        making = entries[name].making if name in entries else None
+        if making and (name.day not in makings or makings[name.day].made_at < making.made_at):
+            makings[name.day] = making
+    return {day: making.files for day, making in makings.items()}
 
 
 def _find_asked(queue: Queue, request: str) -> Asked | None:

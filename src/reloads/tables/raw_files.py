@@ -32,6 +32,9 @@ _WILD = re.compile(r"[*?]")
 SKEW_SECONDS = 2.0
 """A time so far ahead of the clock here is one that cannot be trusted."""
 
+COARSE_SECONDS = 2.0
+"""The steps of the times of a file system that knows whole seconds only: FAT has the longest ones."""
+
 
 @dataclass(frozen=True)
 class DayFiles:
@@ -123,7 +126,7 @@ class RawFiles:
             return DayFiles(files, f"{printable_name(marker)} is not there")
         missing = self._find_missing(source, pattern, marker, files)
         # A marker says that the sender is through.
-        young = "" if missing or marker else self._find_young(files)
+        young = "" if missing else self._find_young(files, 0 if marker else self._stable_seconds)
         return DayFiles(files, missing or young, is_young=bool(young))
 
     def _find_missing(self, source: FileSource, pattern: str, marker: str, files: Mapping[str, RawFile]) -> str:
@@ -133,11 +136,14 @@ class RawFiles:
         beside = f", though {printable_name(marker)} is" if marker else ""
         return f"no file like {shown} is there{beside}" if _WILD.search(pattern) else f"{shown} is not there{beside}"
 
-    def _find_young(self, files: Mapping[str, RawFile]) -> str:
+    def _find_young(self, files: Mapping[str, RawFile], rest_seconds: float) -> str:
         now = self._clock()
         for path, file in files.items():
+            # On such a file system a file that is written again right after it was read would have the same time.
+            is_coarse = file.changed_ns % 10**9 == 0
+            rest = max(rest_seconds, COARSE_SECONDS) if is_coarse else rest_seconds
             # A time far ahead of ours says nothing.
-            if -SKEW_SECONDS <= now - file.changed_ns / 1e9 < self._stable_seconds:
+            if rest and -SKEW_SECONDS <= now - file.changed_ns / 1e9 < rest:
                 return f"{printable_name(path)} may still be written"
         return ""
 

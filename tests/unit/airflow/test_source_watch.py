@@ -141,10 +141,15 @@ async def test_it_rings_for_each_change_of_a_file_in_the_folder_of_a_day(home: H
         with (home.source / FILE).open("a") as file:
             file.write("more")
         assert await rings.until([FILE]) == [[FILE]]
-        home.write("draft").rename(home.source / FILE)
+        draft = home.landing.parent / "draft"
+        draft.write_text("another")
+        draft.rename(home.source / FILE)
         assert await rings.until([FILE]) == [[FILE]]
-        (home.source / FILE).unlink()
-        assert await rings.until([FILE]) == [[FILE]]
+        renamed = f"flights/{DAY}/renamed.csv"
+        (home.source / FILE).rename(home.source / renamed)
+        assert await rings.until([FILE, renamed]) == [[FILE, renamed]]
+        (home.source / renamed).unlink()
+        assert await rings.until([renamed]) == [[renamed]]
 
 
 @both_observers

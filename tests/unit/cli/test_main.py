@@ -45,7 +45,7 @@ def reloads(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def settings_of(home: Path) -> Settings:
-    return Settings.from_environment({"RELOADS_HOME": str(home)})
+    return Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_STABLE_SECONDS": "0.001"})
 
 
 def work_off(home: Path) -> None:
@@ -107,6 +107,68 @@ def test_wait_ends_when_the_request_is_done(home: Path) -> None:
         out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 0, err
     assert "clicks: 3 partitions published, 30 rows" in out
+
+
+@pytest.fixture
+def files(home: Path) -> Path:
+    """The folder of the raw files of a table that reads one a day."""
+    (home / "tables" / "sources.toml").write_text('[click_files]\nfiles = "clicks/{day}.csv"\n')
+    (home / "tables" / "clicks" / "query.sql").write_text(
+        "select * from read_csv(getvariable('click_files'), columns = {'day': 'date', 'i': 'int'})"
+    )
+    with (home / "tables" / "clicks" / "table.toml").open("a") as settings:
+        settings.write('due = "06:00"\n')
+    folder = home / ".local" / "source" / "clicks"
+    folder.mkdir(parents=True)
+    deliver(folder, "2024-01-01")
+    return folder
+
+
+def deliver(folder: Path, day: str) -> None:
+    (folder / f"{day}.csv").write_text(f"day,i\n{day},1\n")
+
+
+WAITING = "2024-01-02: it waits for raw files: clicks/2024-01-02.csv is not there"
+
+
+def test_a_request_that_waits_for_raw_files_says_so_wherever_one_looks(home: Path, files: Path) -> None:
+    command = [sys.executable, "-m", "reloads.cli.main", "request", "clicks", "2024-01-01", "2024-01-02", "--wait"]
+    pipe = subprocess.PIPE
+    settings = {**environment(home), "RELOADS_STABLE_SECONDS": "0.001"}
+    with subprocess.Popen(command, env=settings, text=True, stdout=pipe, stderr=pipe) as waiting:
+        assert waiting.stdout
+        assert waiting.stderr
+        assert "dropped" in waiting.stdout.readline()
+        work_off(home)
+        told = ""
+        while WAITING not in told:
+            told += waiting.stderr.read(1)
+        [line] = [line for line in reloads(home, "status").stdout.splitlines() if "waits" in line]
+        assert line.strip() == f"{WAITING}, late since 06:00 after the day ended"
+        planned = reloads(home, "plan", "clicks", "2024-01-02").stdout
+        assert f"skip    clicks  day=2024-01-02  {WAITING.partition(': ')[2]}  (nothing there)" in planned
+        deliver(files, "2024-01-02")
+        work_off(home)
+        out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    assert "clicks: 2 partitions published" in out
+
+
+@pytest.mark.usefixtures("files")
+def test_a_command_whose_raw_file_is_not_there_loads_the_other_days_and_fails(home: Path) -> None:
+    done = reloads(home, "run", "clicks", "2024-01-01", "2024-01-02")
+    assert done.returncode == 1
+    assert f"clicks {WAITING}; ask again once they are there" in done.stderr
+    assert [path.parent.name for path in (home / "warehouse/clicks").glob("*/*.parquet")] == ["day=2024-01-01"]
+
+
+@pytest.mark.usefixtures("files")
+def test_check_says_what_is_wrong_with_sources_that_no_table_reads(home: Path) -> None:
+    with (home / "tables" / "sources.toml").open("a") as sources:
+        sources.write('[others]\nfiles = "others.csv"\n')
+    done = reloads(home, "check")
+    assert done.returncode == 1
+    assert "[others] files is not valid: 'others.csv' does not say which date a file is of; write {day}" in done.stderr
 
 
 def test_check_says_what_a_good_file_asks_for(home: Path) -> None:

@@ -314,6 +314,31 @@ def test_a_file_beside_its_marker_is_not_waited_for(tmp_path: Path) -> None:
     assert look(tmp_path, FLIGHTS, at=age(file, 0), marker="flights/{day}/ok").missing == ""
 
 
+@pytest.mark.parametrize("marker", [None, "flights/{day}/ok"])
+@pytest.mark.parametrize(("seconds", "is_waited_for"), [(1.9, True), (2.1, False)])
+def test_a_file_with_a_time_of_whole_seconds_rests_for_two_of_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    marker: str | None,
+    seconds: float,
+    *,
+    is_waited_for: bool,
+) -> None:
+    real_stat, second = Path.stat, 1_700_000_000
+
+    def coarse_stat(path: Path, **options: bool) -> os.stat_result:
+        status = real_stat(path, **options)
+        times = dict.fromkeys(("st_mtime_ns", "st_ctime_ns"), second * 10**9)
+        return os.stat_result([*status[:7], second, second, second], times)
+
+    put(tmp_path, f"flights/{DAY}/flights.csv", f"flights/{DAY}/ok")
+    monkeypatch.setattr(Path, "stat", coarse_stat)
+    raw_files = RawFiles(tmp_path, stable_seconds=0.1, clock=lambda: second + seconds)
+    settings = {"marker": marker} if marker else {}
+    found = raw_files.of_day(table_of(source_of(FLIGHTS, **settings)), DAY)
+    assert found.missing == (f"flights/{DAY}/flights.csv may still be written" if is_waited_for else "")
+
+
 def test_a_file_that_came_after_the_look_began_may_still_be_written(tmp_path: Path) -> None:
     now = [0.0]
     raw_files = RawFiles(tmp_path, stable_seconds=STABLE_SECONDS, clock=lambda: now[0])
