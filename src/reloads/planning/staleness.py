@@ -166,13 +166,15 @@ class TableState:
     def why_arrived(self, day: date) -> str | None:
         """Why the raw files of the day ask for it: it was never loaded whole, or they are other ones since.
 
-        None where they do not, or where some of them are not there.
+        None where they do not, or where some of them are not there. A day without any file, of a table that needs none,
+        asks only if it was loaded from some.
         """
-        if self.raw.of_day(self.table, day).missing:
+        look = self.raw.of_day(self.table, day)
+        if look.missing:
             return None
         making = self._making_of_day(day)
         if making is None:
-            return MISSING
+            return MISSING if look.files else None
         for name in self.names_of(day):
             entry = self.entry(name)
             if entry and entry.making and (why := self._why_files(day, entry.making)):

@@ -76,7 +76,8 @@ def collect_arrivals(settings: Settings, catalog: Catalog, *, now: datetime) -> 
     accepted = queue.records("accepted")
     waiting = find_waiting(accepted, catalog, raw=raw)
     for record in accepted:
-        if record.waiting_days & record.outstanding - waiting.get(record.id, Days()):
+        came = record.waiting_days & record.outstanding - waiting.get(record.id, Days())
+        if came and catalog.is_loadable(record.table):
             records.append(record)
     attend(queue, records)
     return announce(records)
@@ -99,7 +100,8 @@ def ask_for_arrivals(
     digests: dict[date, str] = {}
     for day in recent_days - open_days:
         look = raw.of_day(table, day)
-        if look.files and not look.missing:
+        # Most days of a table that needs no files never had one.
+        if not look.missing and (look.files or day in seen.digests):
             digests[day] = _digest(look.files)
     new_days = Days.of(day for day, digest in digests.items() if seen.digests.get(day) != digest)
     if not new_days:

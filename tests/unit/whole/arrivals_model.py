@@ -12,7 +12,7 @@ DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days +
 TODAY = LAST + timedelta(days=1)
 ALL_DAYS = [*DAYS, TODAY]
 MONTHS = ("2024-01", "2024-02")
-KEYS = ("a", "b")
+KEYS = ("a", "b", "c", "d")
 LIMIT = 30
 """A check refuses a day of ``flights`` that has a larger value."""
 GARBAGE = "garbage"

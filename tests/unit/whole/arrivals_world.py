@@ -89,7 +89,7 @@ class ArrivalsHome(FileHome):
         self.define(
             "clicks",
             "select day, k, sum(v)::bigint as total from raw_clicks group by all",
-            f'{ARRIVES}\nkeys = ["k"]\nkey_slices = 2\non_empty = "publish"',
+            f'{ARRIVES}\nkeys = ["k"]\nkey_slices = 4\non_empty = "publish"',
         )
         self.define(
             "weather",

@@ -368,7 +368,34 @@ def test_a_file_that_is_removed_leaves_its_partition_as_it_is(home: FileHome) ->
     assert len(home.arrivals()) == 2
 
 
+def test_a_file_that_need_not_be_there_asks_when_it_comes_and_when_it_goes(tmp_path: Path) -> None:
+    home = FileHome(tmp_path, toml=f"{SOURCES_TOML}optional = true\n")
+    home.define("sales", QUERY, f'{ARRIVES}\non_empty = "publish"')
+    home.sell(DAY, ("a", 1))
+    home.sell(NEXT, ("a", 2))
+    home.look_and_work()
+    assert home.rows("sales", "day::varchar, v") == [(DAY, 1), (NEXT, 2)]
+    (home.settings.source / f"sales/{DAY}.csv").unlink()
+    home.look_and_work()
+    assert home.rows("sales", "day::varchar, v") == [(NEXT, 2)]
+    assert [record.days.texts() for record in home.arrivals()][1:] == [[DAY]]
+    assert not home.look()
+
+
 # other tables
+
+
+def test_a_table_that_cannot_be_loaded_is_not_announced_though_its_requests_wait_for_files(home: FileHome) -> None:
+    home.define("sales", QUERY)
+    home.ask("sales", NEXT)
+    home.work("sales")
+    home.define("sales", "selec oops")
+    home.sell(NEXT, ("a", 2))
+    assert not home.look()
+    home.define("sales", QUERY)
+    assert home.look()
+    home.look_and_work()
+    assert home.rows("sales", "v") == [(2,)]
 
 
 def test_a_cascade_does_not_wait_for_a_day_of_its_input_whose_file_is_missing(home: FileHome) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import count
@@ -38,7 +38,7 @@ from reloads.requests.control import cancel_request
 from reloads.requests.record import Record
 from reloads.rewriting import rewrite as rewrite_module
 from reloads.rewriting.stage import Stage
-from tests.support.process_kill import SCRATCH, Killed, killed_after
+from tests.support.process_kill import SCRATCH, STEPS, Killed, killed_after
 from tests.unit.whole.arrivals_model import (
     ALL_DAYS,
     ARRIVING,
@@ -66,6 +66,7 @@ numbers = st.integers(0, 100)
 kills = st.none() | st.none() | st.integers(0, 12) | st.integers(0, 60)
 values = st.sampled_from([0, 1, 1, 2, 3, 31])
 moments_of_a_batch = st.sampled_from(["begin", "slice", "check", "check", "end"])
+SAFE_STEPS = {name: getattr(os, name) for name in STEPS}
 RETRIES = 3
 LOST = "the task ended without a result"
 
@@ -83,8 +84,9 @@ def contents(draw: st.DrawFn, path: str) -> Content:
     if kind == "weather":
         listed = [day for day in DAYS if path == f"weather/{day:%Y-%m}.csv" and draw(st.booleans())]
         return tuple((str(day), draw(values)) for day in listed)
-    row = st.tuples(st.sampled_from(KEYS), values) if kind == "clicks" else st.tuples(values)
-    return draw(st.lists(row, max_size=3).map(tuple))
+    if kind == "clicks":
+        return draw(st.lists(st.tuples(st.sampled_from(KEYS), values), max_size=5).map(tuple))
+    return draw(st.lists(st.tuples(values), max_size=3).map(tuple))
 
 
 @st.composite
@@ -201,7 +203,7 @@ class Arrivals(RuleBasedStateMachine):
     @rule(data=st.data(), pick=numbers, kill=kills, at=moments_of_a_batch, by_rename=st.booleans())
     def correct_twice(self, data: st.DataObject, pick: int, kill: int | None, at: str, by_rename: bool) -> None:
         """A file that is there is corrected, and once more while it is read, or removed."""
-        path = self._some_file(pick)
+        path = self._some_file(pick, "clicks" if at == "slice" else "")
         if path is None:
             return
         first, second = data.draw(contents(path)), data.draw(st.none() | contents(path))
@@ -263,8 +265,8 @@ class Arrivals(RuleBasedStateMachine):
     def bring_folders_back(self) -> None:
         self.world.bring_folders_back()
 
-    def _some_file(self, pick: int) -> str | None:
-        paths = [path for path in all_paths() if self.world.content(path) is not None]
+    def _some_file(self, pick: int, kind: str = "") -> str | None:
+        paths = [path for path in all_paths() if path.startswith(kind) and self.world.content(path) is not None]
         return paths[pick % len(paths)] if paths else None
 
     # what people and the clock do
@@ -589,6 +591,15 @@ class Arrivals(RuleBasedStateMachine):
 
 
 @contextmanager
+def _living() -> Iterator[None]:
+    """Senders live on where a process of ours is about to be killed."""
+    with ExitStack() as patches:
+        for name, step in SAFE_STEPS.items():
+            patches.enter_context(patch.object(os, name, step))
+        yield
+
+
+@contextmanager
 def _changing_files(world: ArrivalsHome, change: Delivery | None, at: str) -> Iterator[None]:
     """Somebody writes a file while the batch is at work: after its first look, between its queries, or at its end."""
     if change is None:
@@ -607,10 +618,11 @@ def _changing_files(world: ArrivalsHome, change: Delivery | None, at: str) -> It
         # The first slice is read before.
         if changes and (at != "slice" or next(calls) > 1):
             path, content, by_rename = changes.pop()
-            if content is None:
-                world.remove(path)
-            else:
-                world.deliver_file(path, content, by_rename=by_rename)
+            with _living():
+                if content is None:
+                    world.remove(path)
+                else:
+                    world.deliver_file(path, content, by_rename=by_rename)
         return original(*arguments, **options)
 
     with patch.object(place, name, act_and_go_on):
