@@ -84,21 +84,24 @@ def collect_arrivals(settings: Settings, catalog: Catalog, *, now: datetime) -> 
 
 
 def ask_for_arrivals(
-    settings: Settings, catalog: Catalog, table: Table, *, raw: RawFiles, now: datetime
+    settings: Settings, catalog: Catalog, table: Table, *, raw: RawFiles, now: datetime, among: Days | None = None
 ) -> list[Record]:
     """Ask for those of the recent days of the table whose raw files came or changed; the request, if there is one.
+
+    With ``among``, only these days are looked at.
 
     A day that somebody asked for already, and that is not done, is not asked for again. Repeated after a crash it asks
     for the same and nothing twice.
     """
-    if not table.settings.on_arrival:
+    if not table.settings.on_arrival or among == Days():
         return []
     queue = Queue(settings.landing)
     recent_days = days_to_look_at(table, today=settings.day_of(now))
     open_days = Days.union(record.outstanding for record in queue.accepted(table.name) if not record.keys)
     seen = _read_seen(settings, table)
     digests: dict[date, str] = {}
-    for day in recent_days - open_days:
+    days = recent_days - open_days
+    for day in days if among is None else days & among:
         look = raw.of_day(table, day)
         # Most days of a table that needs no files never had one.
         if not look.missing and (look.files or day in seen.digests):

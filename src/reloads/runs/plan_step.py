@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reloads.batch import Batch
+from reloads.days import Days
 from reloads.planning.batching import Limits, Plan, cut_batches
 from reloads.planning.selection import (
     Selection,
@@ -53,7 +54,6 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
 
     raw = RawFiles.look(settings)
     give_up_waiting(settings, catalog, definition, raw=raw, now=now)
-    ask_for_arrivals(settings, catalog, definition, raw=raw, now=now)
     accepted = queue.records("accepted")
     records = [record for record in accepted if record.table == table]
     attend(queue, records)
@@ -71,6 +71,9 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
     oldest = runnable[:REQUESTS_PER_RUN]
     selections, plan = plan_records(settings, catalog, definition, oldest, limits=limits, raw=raw, now=now)
     queue.plan_all({each.record.id: each.planned_days for each in selections}, now=now)
+    # Nobody asked for files that came while these days were asked for, and no run settles them.
+    skipped_days = Days.union(days for selection in selections for days in selection.skipped.values())
+    ask_for_arrivals(settings, catalog, definition, raw=RawFiles.look(settings), now=now, among=skipped_days)
     _log_waiting_for_files(settings, definition, selections, now=now)
     note_awaited_files(settings, definition, queue.accepted(table), raw=raw)
     day_count = sum(len(batch.days) for batch in plan.batches)

@@ -61,11 +61,14 @@ def settle_batches(
     if catalog.is_loadable(table):
         # A table that keeps nothing for an undo gives back the space of what was replaced now, not in its next run.
         remove_expired(settings, catalog, catalog[table], now=now)
+        # For files that came while the run was at work nobody asked, because their days had been asked for.
+        days = Days.union(batch.days for batch in planned)
+        ask_for_arrivals(settings, catalog, catalog[table], raw=RawFiles.look(settings), now=now, among=days)
     return Settled(
         # Readers see a day change, whatever became of its other parts.
         published=Days.union(outcome.published for outcome in completed),
         failed=sum(completed, start=Outcome()).failed,
-        announce=_requests_to_announce(settings, catalog, table, now=now),
+        announce=_requests_to_announce(settings, catalog, table),
     )
 
 
@@ -83,22 +86,16 @@ def _settle_requests(
         log.info("request %s", settled.progress())
 
 
-def _requests_to_announce(
-    settings: Settings, catalog: Catalog, table: str, *, now: datetime
-) -> tuple[Announcement, ...]:
+def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> tuple[Announcement, ...]:
     """The requests of each table that has something to do now: this one and all that follow it.
 
     Those of a table that cannot be loaded now are neglected until it is mended.
     """
     queue = Queue(settings.landing)
-    raw = RawFiles.look(settings)
-    if catalog.is_loadable(table):
-        # What came while the run was at work: it had been asked for, so nobody else asked.
-        ask_for_arrivals(settings, catalog, catalog[table], raw=raw, now=now)
     accepted = queue.records("accepted")
     tables = {table, *catalog.lineage.all_downstream(table)}
     records = [record for record in accepted if record.table in tables and catalog.is_loadable(record.table)]
-    waiting = find_waiting(accepted, catalog, raw=raw)
+    waiting = find_waiting(accepted, catalog, raw=RawFiles.look(settings))
     runnable = runnable_records(records, everything=accepted, lineage=catalog.lineage, waiting_for_files=waiting)
     attend(queue, runnable)
     return tuple(announce(runnable))
