@@ -28,6 +28,7 @@ REQUESTED = "it was asked for"
 PRESENT = "it is there"
 FRESH = "it is up to date"
 NEVER_LOADED = "it was never loaded"
+UNDECIDED = "its raw files cannot be looked at"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ def select_record_days(record: Record, state: TableState) -> tuple[dict[str, Day
     skipped: dict[str, list[date]] = {}
     for day in record.outstanding:
         why = state.why(day, record.keys or None, is_partly_enough=record.only == "stale")
+        if why is None and record.only == "stale" and not state.is_decidable(day):
+            # The files that asked for it may lie in a folder that is away now: it waits for that.
+            why = UNDECIDED
         reason_to_skip = _reason_to_skip(record, day, why)
         if reason_to_skip:
             skipped.setdefault(reason_to_skip, []).append(day)

@@ -181,6 +181,10 @@ class TableState:
                 return why
         return self._why_files(day, making)
 
+    def is_decidable(self, day: date) -> bool:
+        """Whether all raw files of the day can be looked at; else nobody knows whether it is up to date."""
+        return not self.table.file_sources or not self.raw.of_day(self.table, day).is_unknown
+
     def why_waiting(self, day: date) -> str | None:
         """Why the day cannot be rewritten yet: the raw file that is not there; None where all are."""
         look = self.raw.of_day(self.table, day) if self.table.file_sources else None
