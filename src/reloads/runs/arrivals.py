@@ -147,8 +147,10 @@ def note_taken_back(
     raw, seen = RawFiles.look(settings), _read_seen(settings, table)
     noted: dict[date, str] = {}
     for day in days_to_look_at(table, today=settings.day_of(now)) & Days.of(made_from):
-        # Files that have asked are not to ask twice, though they were not loaded.
-        if made_from[day] and seen.digests.get(day) != _digest(raw.of_day(table, day).files):
+        # Files that have asked are not to ask twice, though they were not loaded; nor those in a folder that is away.
+        look = raw.of_day(table, day)
+        has_asked = day in seen.digests and (look.is_unknown or seen.digests[day] == _digest(look.files))
+        if made_from[day] and not has_asked:
             noted[day] = _digest(made_from[day])
     if noted:
         _write_seen(settings, table, Seen({**seen.digests, **noted}, now.isoformat()))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reloads.requests.announcement import Announcement
 from reloads.requests.intake import collect_requests, request_daily
+from reloads.requests.queue import order_by_age
 from reloads.requests.record import Record
 from reloads.runs.arrivals import collect_arrivals
 from reloads.runs.settle_step import settle_batches
@@ -87,8 +88,8 @@ class FileHome(SmallHome):
     # what there is to see
 
     def arrivals(self) -> list[Record]:
-        """The requests by which files asked."""
-        return [record for record in self.records().values() if record.mode == "arrival"]
+        """The requests by which files asked, oldest first."""
+        return sorted((each for each in self.records().values() if each.mode == "arrival"), key=order_by_age)
 
     def commits_by_day(self, table: str) -> Counter[str]:
         """How often each day was published or confirmed."""

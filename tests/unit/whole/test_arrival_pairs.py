@@ -106,6 +106,24 @@ def test_a_file_that_came_between_a_load_and_its_undo_asks(home: FileHome) -> No
     assert home.rows("sales", "v") == [(2,)]
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_file_that_was_refused_does_not_ask_again_when_an_earlier_load_is_undone(
+    home: FileHome, is_away: bool
+) -> None:
+    check = "create view small as select day, max(v) as found from new where v > 9 group by day"
+    home.define("sales", QUERY, ARRIVES, check)
+    for value in (1, 2, 99):
+        home.sell(DAY, ("a", value))
+        home.look_and_work()
+    if is_away:
+        (home.settings.source / "sales").rename(home.home / "elsewhere")
+    home.undo(home.arrivals()[1].id)
+    if is_away:
+        (home.home / "elsewhere").rename(home.settings.source / "sales")
+    assert home.rows("sales", "v") == [(1,)]
+    assert not home.look()
+
+
 # parameters and keys
 
 
