@@ -65,7 +65,7 @@ class ArrivalNews:
     it speaks for. What is there when a group is looked at for the first time is news too, because it may have come
     while nobody looked. News are told together when nothing watched is still resting, but no later than
     ``LONGEST_DELAY_SECONDS`` after the first of them could have been. While a group cannot be looked at nothing is told
-    of it, and it is compared with what was seen before once it can.
+    of it. Once it can, what went meanwhile is news, and so is all that lies there: somebody may wait for it.
     """
 
     stable_seconds: float
@@ -78,7 +78,7 @@ class ArrivalNews:
         ``began`` and ``now`` say when the look began and ended, by the same clock; ``wall_ns`` is the time of day by
         which the files have their times.
         """
-        self._held = {group for group, sight in groups.items() if sight is None}
+        held_before, self._held = self._held, {group for group, sight in groups.items() if sight is None}
         for group in self._paths.keys() - groups.keys():
             self._stop_watching(group)
         for group, sight in groups.items():
@@ -86,7 +86,8 @@ class ArrivalNews:
                 for path in self._paths.get(group, {}).values():
                     path.forget_removal()
             else:
-                self._compare(group, sight, began=began, now=now, wall_ns=wall_ns)
+                is_back = group in held_before
+                self._compare(group, sight, is_back=is_back, began=began, now=now, wall_ns=wall_ns)
         return self._tell(began)
 
     def seconds_to_next_look(self, *, now: float) -> float:
@@ -104,15 +105,17 @@ class ArrivalNews:
         else:
             del self._paths[group]
 
-    def _compare(self, group: Group, sight: GroupSight, *, began: float, now: float, wall_ns: int) -> None:
-        is_first = group not in self._paths
+    def _compare(
+        self, group: Group, sight: GroupSight, *, is_back: bool, began: float, now: float, wall_ns: int
+    ) -> None:
+        is_first = group not in self._paths or is_back
         paths = self._paths.setdefault(group, {})
         rested_at = now + self.stable_seconds + REST_MARGIN_SECONDS
         has_new_marker = False
         signatures = {**sight.files, **sight.markers}
         for name in {**paths, **signatures}:
             path, signature = paths.setdefault(name, _Path()), signatures.get(name)
-            if path.seen == signature:
+            if path.seen == signature and not (is_back and signature):
                 continue
             path.seen, path.is_news = signature, True
             has_new_marker = has_new_marker or name in sight.markers

@@ -198,6 +198,7 @@ def test_nothing_is_told_of_a_folder_that_is_away_nor_that_its_files_went() -> N
     assert folder.look(after=100) == []
     assert folder.news.seconds_to_next_look(now=folder.now) == float("inf")
     folder.groups[DAY] = before
+    assert folder.look(after=100) == [A], "somebody may have waited for the folder"
     assert folder.look(after=100) == []
 
 
@@ -225,7 +226,7 @@ def test_files_that_went_with_their_folder_one_after_another_are_not_told_to_be_
     folder.groups[DAY] = None
     assert folder.look(after=1) == []
     folder.groups[DAY] = before
-    assert folder.look(after=100) == []
+    assert folder.look(after=100) == [A, B], "as all that lies in a folder that is back"
     assert folder.look(after=100) == []
 
 
