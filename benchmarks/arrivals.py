@@ -5,7 +5,7 @@
 365 files come one by one. Some are written in two halves, some are corrected once or twice, replaced by an equal one,
 or taken away and brought back, and every minute the triggerer or the scheduler is killed. Runs an Airflow of its own
 below `.local/bench/arrivals`. It ends with an error unless each day, and a table that reads it, holds what its file
-says last, and no day was rewritten more often than its file changed.
+says last, and no day was rewritten in more runs than its file changed.
 """
 
 from __future__ import annotations
@@ -191,16 +191,22 @@ def _read(table: str, column: str) -> dict[date, int]:
 
 
 def _check(sender: Sender) -> None:
-    """No day was rewritten more often than its file changed."""
-    rewritten: Counter[date] = Counter()
+    """No day was rewritten in more runs than its file changed."""
+    runs: dict[date, set[str]] = {}
+    commits = 0
     for path in (FOLDER / "warehouse" / ".log" / "readings").glob("*.json"):
-        for name in json.loads(path.read_text())["after"]:
-            rewritten[date.fromisoformat(name.partition("=")[2])] += 1
+        commit = json.loads(path.read_text())
+        for name in commit["after"]:
+            runs.setdefault(date.fromisoformat(name.partition("=")[2]), set()).add(commit["run"])
+            commits += 1
+    # A task that was killed is tried again in its run, and rewrites its batch again.
+    rewritten = Counter({day: len(names) for day, names in runs.items()})
     landing = FOLDER / "landing"
     requests = [path for state in ("done", "failed") for path in (landing / state).glob("arrival-readings-*.json")]
     print(
         f"{sum(sender.changes.values())} changes of files; {sum(rewritten.values())} rewrites of days in "
-        f"{len(requests)} requests; {len(list((landing / 'failed').glob('*.json')))} requests failed",
+        f"{len(requests)} requests, and {commits - sum(rewritten.values())} by tasks that were tried again; "
+        f"{len(list((landing / 'failed').glob('*.json')))} requests failed",
         flush=True,
     )
     too_often = [str(day) for day, count in rewritten.items() if count > sender.changes[day]]
