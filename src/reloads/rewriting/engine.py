@@ -67,29 +67,30 @@ class Engine:
         """
         for name, source in table.file_sources.items():
             paths = self._sample(source) if days is None else self.raw.paths_of(table, name, days)
-            patterns = [pattern(path) for path in paths or [self._stand_in(source, days)]]
+            patterns = [pattern(path) for path in paths] or [self._stand_in(source, days)]
             self.db.execute(f"set variable {quote_name(name)} = $1::varchar[]", [patterns])
 
     def _sample(self, source: FileSource) -> list[Path]:
         sample = self.raw.find_sample(source)
         return [sample] if sample else []
 
-    def _stand_in(self, source: FileSource, days: Days | None) -> Path:
-        """What is read where there is no file: an empty one where that is allowed, else one that is not there.
+    def _stand_in(self, source: FileSource, days: Days | None) -> str:
+        """What is read where there is no file: an empty one where that is allowed, else a pattern that finds none.
 
         Its folders are called like those of a file that is there, as some become columns.
         """
+        if not source.optional:
+            missing = source.files.pattern(days.ranges[0].first) if days else source.files.any_day()
+            return f"{pattern(self.raw.source)}/{missing}"
         day = days.ranges[0].first if days else date(1970, 1, 1)
         name = re.sub(r"[*?]", "x", source.files.pattern(day))
-        if not source.optional:
-            return self.raw.source / name
         path = self._folder / "no-files" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         except OSError as error:
             raise cannot_write(path, error) from error
-        return path
+        return pattern(path)
 
     def create_sources(self, statements: Iterable[Statement]) -> None:
         """Run those of these statements that have not run yet, one by one.

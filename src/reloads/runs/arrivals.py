@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 
 from reloads.days import Days
 from reloads.errors import ReloadsError
+from reloads.files import make_own_folder
+from reloads.locks import file_lock
 from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import find_waiting
 from reloads.planning.staleness import TableState
@@ -95,6 +98,20 @@ def ask_for_arrivals(
     """
     if not table.settings.on_arrival or among == Days():
         return []
+    with _lock(settings, table):
+        return _ask_locked(settings, catalog, table, raw=raw, now=now, among=among)
+
+
+def _lock(settings: Settings, table: Table) -> AbstractContextManager[int]:
+    """Keeps two who look at the files of a table from writing over what the other one saw."""
+    folder = settings.landing / ".watermarks"
+    make_own_folder(folder)
+    return file_lock(folder / f".arrivals-{table.name}.lock")
+
+
+def _ask_locked(
+    settings: Settings, catalog: Catalog, table: Table, *, raw: RawFiles, now: datetime, among: Days | None
+) -> list[Record]:
     queue = Queue(settings.landing)
     recent_days = days_to_look_at(table, today=settings.day_of(now))
     open_days = Days.union(record.outstanding for record in queue.accepted(table.name) if not record.keys)
@@ -129,10 +146,11 @@ def look_anew(settings: Settings, table: Table, days: Days) -> None:
     """
     if not table.settings.on_arrival:
         return
-    seen = _read_seen(settings, table)
-    kept = {day: digest for day, digest in seen.digests.items() if day not in days}
-    if len(kept) < len(seen.digests):
-        _write_seen(settings, table, Seen(kept, seen.noted_at))
+    with _lock(settings, table):
+        seen = _read_seen(settings, table)
+        kept = {day: digest for day, digest in seen.digests.items() if day not in days}
+        if len(kept) < len(seen.digests):
+            _write_seen(settings, table, Seen(kept, seen.noted_at))
 
 
 def note_taken_back(
@@ -144,16 +162,17 @@ def note_taken_back(
     """
     if not table.settings.on_arrival:
         return
-    raw, seen = RawFiles.look(settings), _read_seen(settings, table)
-    noted: dict[date, str] = {}
-    for day in days_to_look_at(table, today=settings.day_of(now)) & Days.of(made_from):
-        # Files that have asked are not to ask twice, though they were not loaded; nor those in a folder that is away.
-        look = raw.of_day(table, day)
-        has_asked = day in seen.digests and (look.is_unknown or seen.digests[day] == _digest(look.files))
-        if made_from[day] and not has_asked:
-            noted[day] = _digest(made_from[day])
-    if noted:
-        _write_seen(settings, table, Seen({**seen.digests, **noted}, now.isoformat()))
+    with _lock(settings, table):
+        raw, seen = RawFiles.look(settings), _read_seen(settings, table)
+        noted: dict[date, str] = {}
+        for day in days_to_look_at(table, today=settings.day_of(now)) & Days.of(made_from):
+            # Files that have asked are not to ask twice, though they were not loaded, nor if their folder is away.
+            look = raw.of_day(table, day)
+            has_asked = day in seen.digests and (look.is_unknown or seen.digests[day] == _digest(look.files))
+            if made_from[day] and not has_asked:
+                noted[day] = _digest(made_from[day])
+        if noted:
+            _write_seen(settings, table, Seen({**seen.digests, **noted}, now.isoformat()))
 
 
 def _build_request(table: Table, days: Days, digests: Mapping[date, str], noted_at: str, *, now: datetime) -> Record:

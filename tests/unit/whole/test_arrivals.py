@@ -247,6 +247,7 @@ class Arrivals(RuleBasedStateMachine):
         elif content is not None:
             self.world.deliver_file(path, content, by_rename=way == "equal by rename")
 
+    @precondition(lambda self: not self.world.half_written)
     @rule(day=days, rows=st.lists(st.tuples(values), min_size=2, max_size=4).map(tuple))
     def write_half(self, day: date, rows: Raw) -> None:
         self.world.write_half(f"flights/{day}.csv", rows)
@@ -256,6 +257,7 @@ class Arrivals(RuleBasedStateMachine):
     def finish_writing(self) -> None:
         self.world.finish_writing()
 
+    @precondition(lambda self: not self.world.moment.away)
     @rule(folder=st.sampled_from(["flights", "notes", "clicks", "weather", "late"]), is_mount=st.booleans())
     def take_folder_away(self, folder: str, is_mount: bool) -> None:
         self.world.take_folder_away(folder, leaves_mount_point=is_mount)
