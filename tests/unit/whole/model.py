@@ -69,6 +69,10 @@ class Version:
     """From one of them it was made."""
     by: frozenset[str] = frozenset()
     """One or several of these requests brought it."""
+    step: int = 0
+    """The step after which it was seen."""
+    is_behind_hidden: bool = False
+    """Whether a killed process may have committed something before it that was never seen."""
 
 
 @dataclass
@@ -82,6 +86,8 @@ class Partition:
     """Since which step it may differ from what its query gives; None if it may not."""
     late: list[Option] = field(default_factory=list)
     """What a killed process may have committed, so that it may appear later."""
+    hidden: list[Option] = field(default_factory=list)
+    """What it may have committed that was replaced before anybody saw it: an undo may bring it back."""
     standing: tuple[datetime, int] | None = None
     """When the request was accepted whose parameter stands, and that parameter."""
 
@@ -111,11 +117,13 @@ class Model:
         self._world, self._recomputation = world, Recomputation()
         self.step = 0
         self.cells: dict[Cell, Partition] = {cell: Partition() for table in ORDER for cell in cells_of(table)}
+        self.is_torn = False
+        """Whether something was seen that cannot be, so that not all that changed with it is known."""
         self.unsettled: set[str] = set()
-        """Tables of which a process died: what it committed may not be seen yet."""
+        """Tables of which a process died before all that it committed was to be seen."""
         self._must_exist: set[tuple[str, date]] = set()
-        self._whole_by: dict[tuple[str, date], set[str]] = {}
-        """The requests that brought a day with all of its keys."""
+        self._whole_by: dict[tuple[str, date], dict[str, int]] = {}
+        """The requests that brought a day with all of its keys, each with the last step that did."""
         self._day_values: dict[tuple[str, date], set[int]] = {}
         """The parameters with which a day as a whole may have been written last."""
         self._changes = dict.fromkeys(ORDER, 0)
@@ -134,7 +142,7 @@ class Model:
             # What the source had does not stand in any bookkeeping.
             recipes = now.recipes | (set(self._any_recipes(cell)) if DEFINITIONS[cell[0]].inputs else set())
             partition.versions = [Version(now.content, now.digest, recipes)]
-            partition.late, partition.standing = [], None
+            partition.late, partition.hidden, partition.standing = [], [], None
             partition.excused_at = self.step
             self._day_values[cell[0], cell[1]] = set(DEFINITIONS[cell[0]].values)
         self.unsettled.clear()
@@ -250,7 +258,7 @@ class Model:
         self, asks: Mapping[str, Sequence[Ask]], *, progress: Progress | None = None, is_killed: bool = False
     ) -> Progress:
         """Look at what a step did that served these requests, by table; all changes must follow from them."""
-        self.step += 1
+        self.step, self.is_torn = self.step + 1, True
         progress = progress or Progress()
         changes = self._look()
         for table in ORDER:
@@ -261,7 +269,9 @@ class Model:
                     self._explain(cell, *changes[cell], options.get(cell, []), progress)
             self._confirm(table, options, progress)
             if is_killed and table in asks:
-                self._expect_late(table, options)
+                self._expect_late(table, options, progress)
+        self._settle_down()
+        self.is_torn = False
         return progress
 
     def _explain(
@@ -285,8 +295,13 @@ class Model:
                 other.is_disturbed = True
         self._propagate(cell, cascades=all(option.cascades for option in matching))
 
-    def _push(self, cell: Cell, version: Version) -> None:
+    def _push(self, cell: Cell, version: Version, *, undoes: str | None = None) -> None:
         partition = self.cells[cell]
+        # An undo that is repeated completes the one that was killed; anybody else comes on top of what that committed.
+        others = [option for option in partition.late if option.undoes != undoes and option.content != version.content]
+        version.is_behind_hidden = bool(others)
+        partition.hidden += others
+        version.step = self.step
         partition.versions.append(version)
         partition.changed_at = self.step
         self._changes[cell[0]] += 1
@@ -309,16 +324,24 @@ class Model:
                     now.recipes.add(option.recipe)
                     progress.confirmed.setdefault(cell, []).append((self.step, option.recipe))
 
-    def _expect_late(self, table: str, options: Mapping[Cell, Sequence[Option]]) -> None:
+    def _expect_late(self, table: str, options: Mapping[Cell, Sequence[Option]], progress: Progress) -> None:
         self.unsettled.add(table)
+        for other in self._progress.values():
+            other.is_disturbed |= other is not progress and other.table == table
         for cell, possible in options.items():
             self.cells[cell].late += possible
 
-    def settle_down(self, table: str) -> None:
-        """All that a killed process committed is seen now, because somebody came next to the table."""
-        self.unsettled.discard(table)
-        for cell in cells_of(table):
-            self.cells[cell].late.clear()
+    def _settle_down(self) -> None:
+        """Of a table of which nothing is left to bring, all that killed processes committed is seen now.
+
+        The log is asked, as not every act that concerns a table comes to it: a command that nothing follows from, an
+        undo that is refused and a batch that was cancelled leave everything as the killed process left it.
+        """
+        for table in sorted(self.unsettled):
+            if not self._world.is_behind(table):
+                self.unsettled.discard(table)
+                for cell in cells_of(table):
+                    self.cells[cell].late.clear()
 
     # runs and their records
 
@@ -373,7 +396,7 @@ class Model:
             if ask.value is not None:
                 self._stand(cell, record, ask.value, is_local=is_local)
         if not record.keys:
-            self._whole_by.setdefault((table, day), set()).add(record.id)
+            self._whole_by.setdefault((table, day), {})[record.id] = max(steps)
             if ask.value is not None:
                 self._day_values[table, day] = {ask.value}
 
@@ -449,11 +472,11 @@ class Model:
         force: bool,
         is_killed: bool,
     ) -> list[Version]:
-        """Look at an undo of these requests, by table; returns the versions that it brought.
+        """Look at an undo of these requests, by table; returns the versions that it brought, and nobody else.
 
         ``undone`` are the records that it returned, ``new`` those that there are of it.
         """
-        self.step += 1
+        self.step, self.is_torn = self.step + 1, True
         unsettled = set(self.unsettled)
         changes = self._look()
         exact = {} if force else self._expected_by_undo(targets, undone, unsettled)
@@ -468,14 +491,20 @@ class Model:
             table = cell[0]
             late = any(option.content == content for option in self.cells[cell].late)
             assert table in targets or late, f"{cell} changed, which the undo of {targets} does not concern"
-            brought.append(self._put_back(cell, content, digest, targets.get(table, ""), by_table.get(table, UNKNOWN)))
+            by = {by_table.get(table, UNKNOWN)}
+            if cell in own:
+                brought.append(self._put_back(cell, content, digest, targets.get(table, ""), by))
+            elif digest not in {version.digest for version in self.cells[cell].versions}:
+                # Nobody can put back what never was, so it is what a killed process committed, with all that follows.
+                self._explain(cell, content, digest, (), Progress())
+            else:
+                self._put_back(cell, content, digest, targets.get(table, ""), by | {UNKNOWN})
         if not is_killed:
             self._check_undone(undone, own)
-        for table, request in targets.items():
-            if is_killed:
-                self._expect_late_undo(table, request)
-            else:
-                self.settle_down(table)
+        for table, request in targets.items() if is_killed else ():
+            self._expect_late_undo(table, request)
+        self._settle_down()
+        self.is_torn = False
         return brought
 
     def _expected_by_undo(
@@ -488,33 +517,43 @@ class Model:
             for cell in cells_of(table):
                 standing = list(self.cells[cell].versions)
                 is_by_request = standing[-1].by == {request}
+                is_behind_hidden = False
                 while standing[-1].by == {request}:
-                    standing.pop()
-                if is_by_request and request not in standing[-1].by:
+                    is_behind_hidden |= standing.pop().is_behind_hidden
+                if is_by_request and request not in standing[-1].by and not is_behind_hidden:
                     expected[cell] = standing[-1].digest
         return expected
 
-    def _put_back(self, cell: Cell, content: Content | None, digest: str, request: str, undo: str) -> Version:
+    def _put_back(self, cell: Cell, content: Content | None, digest: str, request: str, by: set[str]) -> Version:
         partition = self.cells[cell]
         origins = [each for each in partition.versions if each.digest == digest]
         recipes = {recipe for each in origins for recipe in each.recipes}
         late = [option for option in partition.late if option.content == content]
-        assert origins or late, f"the undo of {request} gave {cell} bytes that it never had"
-        is_of_request = any(each.by & {request, UNKNOWN} for each in partition.versions) or partition.late
+        hidden = [option for option in partition.hidden if option.content == content]
+        assert origins or late or hidden, f"the undo of {request} gave {cell} bytes that it never had"
+        brought_by = frozenset(option.request for option in partition.hidden)
+        brought_by = brought_by.union(*(each.by for each in partition.versions))
+        is_of_request = bool(brought_by & {request, UNKNOWN} or partition.late)
         assert is_of_request, f"the undo of {request} changed {cell}, which that did not bring"
-        version = Version(content, digest, recipes | {option.recipe for option in late}, frozenset({undo}))
-        self._push(cell, version)
-        self._propagate(cell, cascades=True)
+        version = Version(content, digest, recipes | {option.recipe for option in (*late, *hidden)}, frozenset(by))
+        self._push(cell, version, undoes=request)
+        self._propagate(cell, cascades=all(option.cascades for option in late))
         for undone in {request, *(option.undoes for option in late)}:
             self._note_put_back(cell, undone)
         return version
 
     def _note_put_back(self, cell: Cell, request: str) -> None:
-        """The partition, and its day, are as they were before the request."""
+        """The partition, and its day, are as they were before the request.
+
+        Whoever brought the day with all of its keys since is taken back as well, or found what is not there any more.
+        """
         table, day, _ = cell
         partition = self.cells[cell]
         partition.excused_at, partition.standing = self.step, None
-        self._whole_by.get((table, day), set()).discard(request)
+        steps_of_request = [each.step for each in partition.versions[:-1] if each.by & {request, UNKNOWN}]
+        for whole_by, step in list(self._whole_by.get((table, day), {}).items()):
+            if whole_by == request or step >= min(steps_of_request, default=0):
+                del self._whole_by[table, day][whole_by]
         if partition.now.content is None:
             # Now it counts as never loaded, until its input changes again.
             self._must_exist.discard((table, day))

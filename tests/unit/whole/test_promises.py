@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reloads.days import Days
 from reloads.errors import ReloadsError
 from reloads.requests.intake import request_daily
 from reloads.tables.catalog import Catalog
@@ -136,6 +137,21 @@ def test_the_first_load_of_a_table_with_two_keys_is_undone(tmp_path: Path) -> No
 
 
 # staleness
+
+
+def test_a_day_whose_first_load_is_undone_by_force_counts_as_never_loaded(home: SmallHome) -> None:
+    with_keyed(home)
+    home.deliver(*ROWS_AB)
+    home.load("base")
+    [first] = [record.id for record in home.records().values() if record.table == "keyed"]
+    home.deliver(f"{DAY},a,2", f"{DAY},b,2")
+    home.load("base")
+    whole = home.rows("keyed")
+    home.undo(first, force=True)
+    assert home.rows("keyed") == []
+    assert home.load("keyed", only="stale").skipped_days == Days.parse([DAY])
+    assert home.load("keyed", only="missing").published == Days.parse([DAY])
+    assert home.rows("keyed") == whole
 
 
 def test_a_value_that_was_asked_for_while_its_rows_were_missing_comes_back_with_them(home: SmallHome) -> None:

@@ -100,8 +100,10 @@ class Whole(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self._end()
-            _log_history(self.world)
+            # Behind a step that failed in the middle of a look the model would only say what follows from that.
+            if not self.model.is_torn:
+                self._end()
+                _log_history(self.world)
         finally:
             self.model.close()
             shutil.rmtree(self.world.home, ignore_errors=True)
@@ -229,6 +231,7 @@ class Whole(RuleBasedStateMachine):
             return
         self.model.check_skipped(before, after, table)
         if run := self.world.runs.get(table):
+            assert not self.world.is_behind(table), f"the run of {table} did not complete what a crash left"
             self.model.begin(run.name, table)
 
     @precondition(lambda self: self.world.waiting_runs())
@@ -272,8 +275,6 @@ class Whole(RuleBasedStateMachine):
         progress = self.model.progress_of(run.name) if is_open else None
         self.model.observe({run.table: asks}, progress=progress, is_killed=is_killed)
         self.model.note_ends(before, self.world.records())
-        if not is_killed and run.table not in self.world.broken:
-            self.model.settle_down(run.table)
         return is_killed
 
     def _asks_of(self, batch: Mapping[str, Any]) -> list[Ask]:
@@ -346,8 +347,6 @@ class Whole(RuleBasedStateMachine):
         for table in ORDER:
             finished = {record.id: record for record in new if record.finished_at}
             self.model.credit(before, finished, progress, table=table, has_lost_tasks=is_killed, is_local=True)
-            if table in asks and not is_killed and not self.world.broken:
-                self.model.settle_down(table)
         self.model.note_ends(before, after)
 
     # undo
@@ -358,7 +357,9 @@ class Whole(RuleBasedStateMachine):
         if not ended:
             return
         ended.sort(key=lambda record: (record.mode not in ("undo", "landing"), record.accepted_at, record.id))
-        self._undo(ended[pick % len(ended)], force, kill, is_repeated=is_repeated, is_by_file=is_by_file)
+        self.undo_record(
+            ended[pick % len(ended)], force=force, kill=kill, is_repeated=is_repeated, is_by_file=is_by_file
+        )
 
     @rule(force=st.booleans(), kill=kills, is_repeated=st.booleans())
     def undo_the_last(self, force: bool, kill: int | None, is_repeated: bool) -> None:
@@ -366,9 +367,11 @@ class Whole(RuleBasedStateMachine):
         ended = [record for record in self.world.records().values() if not record.outstanding and record.published]
         if ended:
             last = max(ended, key=lambda record: (record.mode != "cascade", record.accepted_at, record.id))
-            self._undo(last, force, kill, is_repeated=is_repeated, is_by_file=False)
+            self.undo_record(last, force=force, kill=kill, is_repeated=is_repeated)
 
-    def _undo(self, record: Record, force: bool, kill: int | None, *, is_repeated: bool, is_by_file: bool) -> None:
+    def undo_record(
+        self, record: Record, *, force: bool, kill: int | None, is_repeated: bool = False, is_by_file: bool = False
+    ) -> None:
         text = record.file if is_by_file and record.file else record.id
         targets = {each.table: each.id for each in find_records(self.world.queue, text)}
         brought, is_killed = self._undo_once(text, targets, force, kill)
@@ -423,8 +426,7 @@ class Whole(RuleBasedStateMachine):
         else:
             left = [record.progress() for record in self.world.queue.records("accepted")]
             raise AssertionError(f"never ends: {left}")
-        for table in ORDER:
-            self.model.settle_down(table)
+        assert not self.model.unsettled, "each table had a run, which completes what a crash left"
         self.model.assert_followed()
         self._assert_nothing_is_lost()
 

@@ -32,6 +32,7 @@ from reloads.tables.catalog import Catalog
 from reloads.warehouse.current_view import PREPARED
 from reloads.warehouse.layout import cursors_folder, log_folder, state_folder, versions_folder
 from reloads.warehouse.partitions import TableFolder, folder_of
+from reloads.warehouse.state import State as WarehouseState
 from reloads.warehouse.verification import verify_table
 from tests.unit.whole.definitions import DAYS, DEFINITIONS, ORDER, PARTITION_DAYS, SOURCES
 from tests.unit.whole.recompute import Content, Raw, make_content
@@ -202,6 +203,12 @@ class World:
     def _table_folders(self) -> list[TableFolder]:
         catalog = Catalog.load(self.settings.tables)
         return [folder_of(self.settings.warehouse, catalog[name]) for name in ORDER]
+
+    def is_behind(self, table: str) -> bool:
+        """Whether what readers see of the table lacks a commit, because the process died that made it."""
+        keys = ("k",) if DEFINITIONS[table].has_keys else ()
+        state = WarehouseState(self.settings.warehouse, table, "day", keys)
+        return next(state.behind(), None) is not None
 
     def records(self) -> dict[str, Record]:
         """All records by id; a request has one state."""
