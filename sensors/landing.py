@@ -17,5 +17,6 @@ def landing_asset(settings: Settings) -> Asset:
         observer=settings.observer,
         rescan_seconds=settings.rescan_seconds,
         stable_seconds=settings.stable_seconds,
+        time_zone=settings.time_zone,
     )
     return Asset("landing", group="reloads", watchers=[AssetWatcher(name="doorbell", trigger=doorbell)])

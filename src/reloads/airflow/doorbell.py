@@ -36,7 +36,8 @@ FIRST_PAUSE_SECONDS = 1.0
 class Doorbell(BaseEventTrigger):
     """Rings for complete request files, for accepted requests that nobody takes care of, and for untold tables.
 
-    It rings too for the raw files below ``source`` that came, changed or went, of the days that ``tables`` wait for.
+    It rings too for the raw files below ``source`` that came, changed or went, of the days that ``tables`` look at or
+    wait for. The last day that they look at is today in ``time_zone``.
 
     ``landing`` is scanned whole at the start, soon after every file event and every ``rescan_seconds``; ``observer`` is
     ``auto`` (the operating system tells) or ``polling`` (for file systems that report nothing).
@@ -54,6 +55,7 @@ class Doorbell(BaseEventTrigger):
         observer: str,
         rescan_seconds: float,
         stable_seconds: float,
+        time_zone: str = "UTC",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.landing = landing
@@ -62,10 +64,11 @@ class Doorbell(BaseEventTrigger):
         self.observer = observer
         self.rescan_seconds = rescan_seconds
         self.stable_seconds = stable_seconds
+        self.time_zone = time_zone
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path and the arguments that make this trigger again."""
-        names = ("landing", "source", "tables", "observer", "rescan_seconds", "stable_seconds")
+        names = ("landing", "source", "tables", "observer", "rescan_seconds", "stable_seconds", "time_zone")
         return "reloads.airflow.doorbell.Doorbell", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -83,6 +86,7 @@ class Doorbell(BaseEventTrigger):
             polling=self.observer == "polling",
             rescan_seconds=self.rescan_seconds,
             stable_seconds=self.stable_seconds,
+            time_zone=self.time_zone,
         )
         watches = [
             asyncio.create_task(self._watch("the drop folder", self._rings, rings)),

@@ -69,7 +69,10 @@ def look_at_sources(*, source: Path, tables: Path, landing: Path, today: date) -
 
 
 def find_recent_days(tables: Path, *, today: date) -> Days:
-    """The days around today that tables with ``on_arrival`` look at; a day more on both sides, for all time zones."""
+    """The days up to today that tables with ``on_arrival`` look at.
+
+    Not those to come: a file that came early is news on its day.
+    """
     recent: list[Days] = []
     for path in tables.glob("*/table.toml"):
         try:
@@ -79,13 +82,12 @@ def find_recent_days(tables: Path, *, today: date) -> Days:
         days, first_day = settings.get("arrival_days", ARRIVAL_DAYS), settings.get("first_day")
         if settings.get("on_arrival") not in (True, "corrections") or type(days) is not int or days < 0:
             continue
-        first = today - timedelta(days=min(days, MAX_DAYS) + 1)
+        first = today - timedelta(days=min(days, MAX_DAYS))
         if type(first_day) is date:
             # No day before it can be asked for, but a window of the table may read files of such days.
             first = max(first, first_day - timedelta(days=LONGEST_WINDOW))
-        last = today + timedelta(days=1)
-        if first <= last:
-            recent.append(Days.between(first, last))
+        if first <= today:
+            recent.append(Days.between(first, today))
     return Days.union(recent)
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time_ns
+from zoneinfo import ZoneInfo
 
 from reloads.airflow.arrival_news import ArrivalNews, News
 from reloads.airflow.source_listener import DEAF_LOOK_SECONDS, SourceListener
@@ -29,12 +30,21 @@ class SourceWatch:
     """Rings for news of raw files, and again for those that nobody took care of."""
 
     def __init__(
-        self, *, source: Path, tables: Path, landing: Path, polling: bool, rescan_seconds: float, stable_seconds: float
+        self,
+        *,
+        source: Path,
+        tables: Path,
+        landing: Path,
+        polling: bool,
+        rescan_seconds: float,
+        stable_seconds: float,
+        time_zone: str,
     ) -> None:
         self._source = source
         self._tables = tables
         self._landing = landing
         self._polling = polling
+        self._time_zone = ZoneInfo(time_zone)
         self._rescan_seconds = rescan_seconds
         self._news = ArrivalNews(stable_seconds)
         self._troubles = _Troubles()
@@ -84,9 +94,8 @@ class SourceWatch:
 
     def _look(self, listener: SourceListener, loop: asyncio.AbstractEventLoop) -> tuple[SourceView, bool]:
         """What lies there, and whether a folder is listened to from now on, so that a look must follow."""
-        view = look_at_sources(
-            source=self._source, tables=self._tables, landing=self._landing, today=datetime.now(UTC).date()
-        )
+        today = datetime.now(self._time_zone).date()
+        view = look_at_sources(source=self._source, tables=self._tables, landing=self._landing, today=today)
         self._troubles.note(view)
         return view, listener.listen(view.folders, loop.call_soon_threadsafe)
 

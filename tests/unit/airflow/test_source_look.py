@@ -65,8 +65,8 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_the_days_around_today_are_watched_with_one_more_on_both_sides(home: Home) -> None:
-    days = ["2026-02-26", "2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02"]
+def test_the_last_days_up_to_today_are_watched_and_no_day_to_come(home: Home) -> None:
+    days = ["2026-02-27", "2026-02-28", "2026-03-01"]
     assert home.patterns() == [f"flights/{day}/*.csv" for day in days]
 
 
@@ -76,9 +76,7 @@ def test_the_table_that_looks_back_furthest_decides(home: Home) -> None:
     home.write_table("broken", "on_arrival = true\narrival_days = ")
     home.write_table("odd", 'on_arrival = true\narrival_days = "400"\n')
     home.write_table("odder", "on_arrival = true\narrival_days = -400\n")
-    assert find_recent_days(home.tables, today=TODAY) == Days.between(
-        TODAY - timedelta(days=32), TODAY + timedelta(days=1)
-    )
+    assert find_recent_days(home.tables, today=TODAY) == Days.between(TODAY - timedelta(days=31), TODAY)
 
 
 def test_without_a_table_that_loads_what_arrives_only_awaited_days_are_watched(home: Home) -> None:

@@ -53,6 +53,16 @@ def test_a_file_that_arrives_is_loaded_and_asks_no_more(home: FileHome) -> None:
     assert len(home.arrivals()) == 1
 
 
+def test_a_file_that_comes_before_its_day_is_loaded_once_the_day_has_come(home: FileHome) -> None:
+    home.look_and_work()
+    tomorrow = TODAY + timedelta(days=1)
+    home.sell(tomorrow, ("a", 5))
+    assert not home.look()
+    home.pass_time(days=1)
+    home.look_and_work()
+    assert [each.published.texts() for each in home.arrivals()][1:] == [[str(tomorrow)]]
+
+
 # undo
 
 
