@@ -217,17 +217,19 @@ class Model:
             result = self.result(cell, recipe)
             if isinstance(result, Refusal) or self._is_refused(cell, ask, value):
                 progress.refused_days.add(cell[1])
-            else:
+            # Where it is not known with which parameters the other keys are written, it may come out as well.
+            if not isinstance(result, Refusal) and not self._is_refused(cell, ask, value, certainly=True):
                 options.append(Option(result, recipe, ask.request, ask.cascades))
         return options
 
-    def _is_refused(self, cell: Cell, ask: Ask, value: int) -> bool:
-        """Whether a check refuses the part of the day that is written for ``ask`` with this parameter."""
+    def _is_refused(self, cell: Cell, ask: Ask, value: int, *, certainly: bool = False) -> bool:
+        """Whether a check may refuse, or certainly does, what ``ask`` writes of the day with this parameter."""
         table, day, _ = cell
         if not DEFINITIONS[table].checks:
             return False
         for other in ((table, day, key) for key in ask.keys):
-            if value in self._values(other, ask):
+            values = self._values(other, ask)
+            if value in values and (not certainly or len(values) == 1):
                 result = self.result(other, self._recipe(table, day, value))
                 if not isinstance(result, Refusal) and is_refused_by_check(table, result):
                     return True

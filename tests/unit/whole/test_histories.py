@@ -73,3 +73,12 @@ def test_an_undo_that_completes_what_a_command_committed_does_not_make_downstrea
         [first] = records_of(history, "base")
         history.run_locally(request=request("base", 5, cascade=False), kill=kill)
         history.undo_record(first, force=False, kill=None)
+
+
+def test_a_key_comes_out_though_another_one_might_be_refused_with_its_parameters() -> None:
+    with told_to_the_end() as history:
+        history.load(first=FOURTH, last=FOURTH)
+        history.lose_bookkeeping()
+        keyed = request("keyed", 4, keys={"k": ["a"]}, parameters={"mul": 10})
+        history.reload(request=keyed, kill=None, killed_step="plan")
+        history.correct(day=FOURTH, rows=(("b", 7),), cascade=True)
