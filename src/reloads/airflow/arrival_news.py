@@ -126,7 +126,7 @@ class ArrivalNews:
                 path.due_at = min(path.due_at, began)
 
     def _has_rested(self, signature: FileSignature, wall_ns: int) -> bool:
-        return wall_ns - signature.changed_ns >= self.stable_seconds * 1e9
+        return wall_ns - signature.changed_ns >= (self.stable_seconds + REST_MARGIN_SECONDS) * 1e9
 
     def _tell(self, began: float) -> list[News]:
         pending = list(self._pending())

@@ -156,7 +156,7 @@ def test_a_file_that_never_rests_holds_up_the_others_no_longer_than_ten_seconds(
 
 def test_what_lies_there_at_the_first_look_is_told_at_once_unless_it_may_still_be_written() -> None:
     folder = Folder()
-    folder.put(A, age=STABLE)
+    folder.put(A, age=REST)
     assert folder.look() == [A]
     other = Folder()
     other.put(A, age=STABLE - 1)
