@@ -25,7 +25,8 @@ from reloads.planning.selection import (
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
-from reloads.runs.arrivals import ask_for_arrivals, give_up_waiting, note_awaited_files
+from reloads.runs.arrivals import ask_for_arrivals
+from reloads.runs.awaited_files import give_up_waiting, note_awaited_files
 from reloads.runs.following import begin_to_follow, follow
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
