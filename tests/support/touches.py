@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 import stat
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,9 +13,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-
-_watched: list[tuple[str, Counter[str]]] = []
-_is_hooked = False
 
 
 class _CountedNames:
@@ -61,33 +59,66 @@ def count_names(folder: Path) -> Iterator[Counter[str]]:
 
 @contextmanager
 def count_touches(folder: Path) -> Iterator[Counter[str]]:
-    """Count what this process touches below ``folder``, like ``{"list done": 1, "open done": 2, "bytes": 900}``."""
-    global _is_hooked  # noqa: PLW0603 - an audit hook stays for the life of the process
-    if not _is_hooked:
-        sys.addaudithook(_on_event)
-        _is_hooked = True
+    """Count what this process touches below ``folder``, like ``{"list done": 1, "open done": 2, "bytes": 900}``.
+
+    The functions that open and list are replaced for as long as it lasts. An audit hook would see the same, but stays
+    for the life of the process: in Python 3.11 a thread that starts under coverage while a hook runs dies.
+    """
     counts: Counter[str] = Counter()
-    _watched.append((f"{folder}/", counts))
-    try:
+    start = f"{folder}/"
+
+    def count_open(path: Any, *, reads: bool) -> None:
+        text = _path_below(path, start)
+        if text is None:
+            return
+        counts[f"open {Path(text).parent}"] += 1
+        if reads:
+            with suppress(OSError):
+                status = Path(start, text).stat()
+                # A folder that is flushed is opened, too.
+                counts["bytes"] += status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+    def count_list(path: Any) -> None:
+        text = _path_below(path, start)
+        if text is not None:
+            counts[f"list {text}"] += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        _count_calls(patch, count_open, count_list)
         yield counts
-    finally:
-        _watched.pop()
 
 
-def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watched or event not in ("open", "os.scandir", "os.listdir") or not isinstance(arguments[0], str | Path):
-        return
-    start, counts = _watched[-1]
-    path = os.fspath(arguments[0])
-    if not f"{path}/".startswith(start):
-        return
-    inner = path.removeprefix(start) if path.startswith(start) else "."
-    if event != "open":
-        counts[f"list {inner}"] += 1
-        return
-    counts[f"open {Path(inner).parent}"] += 1
-    if not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_DIRECTORY):
-        with suppress(OSError):
-            status = Path(path).stat()
-            # A folder that is flushed is opened, too.
-            counts["bytes"] += status.st_size if stat.S_ISREG(status.st_mode) else 0
+def _count_calls(patch: pytest.MonkeyPatch, count_open: Callable[..., None], count_list: Callable[[Any], None]) -> None:
+    open_file, open_number, scandir, listdir = io.open, os.open, os.scandir, os.listdir
+
+    def counted_open_file(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        count_open(path, reads=mode.startswith("r") and "+" not in mode)
+        return open_file(path, mode, *arguments, **options)
+
+    def counted_open_number(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        count_open(path, reads=not flags & (os.O_WRONLY | os.O_RDWR | os.O_DIRECTORY))
+        return open_number(path, flags, *arguments, **options)
+
+    def counted_scandir(path: Any = ".") -> Any:
+        count_list(path)
+        return scandir(path)
+
+    def counted_listdir(path: Any = ".") -> Any:
+        count_list(path)
+        return listdir(path)
+
+    patch.setattr(io, "open", counted_open_file)
+    patch.setattr(builtins, "open", counted_open_file)
+    patch.setattr(os, "open", counted_open_number)
+    patch.setattr(os, "scandir", counted_scandir)
+    patch.setattr(os, "listdir", counted_listdir)
+
+
+def _path_below(path: Any, start: str) -> str | None:
+    """The path from the folder on, ``.`` for the folder itself; None for what lies elsewhere or is only a number."""
+    if not isinstance(path, str | os.PathLike):
+        return None
+    text = os.fspath(path)
+    if not f"{text}/".startswith(start):
+        return None
+    return text.removeprefix(start) if text.startswith(start) else "."
