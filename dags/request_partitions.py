@@ -10,7 +10,8 @@ Turns every way of asking into accepted requests, and wakes the tables concerned
 
 * **By raw files**: where a table has `on_arrival`, a file that comes or changes asks for its days; and a day that waits
   for its file is loaded once that has come.
-* **By hand**: *Trigger* opens a form. Mode `daily` does what the clock does; `custom` asks for the days you name.
+* **By hand**: *Trigger* opens a form. A table and a first day ask for these days; a form with nothing filled in does
+  what the clock does.
 
 1. **request** checks each request, in the order in which they were asked for, writes the good ones to
    `landing/accepted/`, moves the bad ones to `landing/rejected/` with a sentence that says what to change, and emits
@@ -25,13 +26,14 @@ import os
 from datetime import UTC, datetime
 from functools import partial
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import REQUESTED, request_asset
-from reloads.airflow.tasks import origin_of, plain_errors, retry_arguments, shown_refusals
+from reloads.airflow.forms import request_params
+from reloads.airflow.tasks import origin_of, person_of, plain_errors, retry_arguments, shown_refusals
 from reloads.requests.announcement import look_again_extra
-from reloads.requests.intake import collect_requests, request_by_hand, request_daily
+from reloads.requests.intake import collect_requests, request_by_form
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import table_names
@@ -53,17 +55,7 @@ with DAG(
     max_active_runs=2,
     tags=["reloads"],
     default_args=retry_arguments(settings),
-    params={
-        "mode": Param("daily", enum=["daily", "custom"], description="`daily`: what the clock asks for every day"),
-        "table": Param(None, type=["null", "string"], enum=[None, *table_names(settings.tables)], title="Table"),
-        "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
-        "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),
-        "only": Param("all", enum=["all", "missing", "stale"], title="Only the partitions that are"),
-        "keys": Param({}, type=["null", "object"], title='Keys, like {"origin": ["EWR"]}'),
-        "parameters": Param({}, type=["null", "object"], title="Parameters of the table"),
-        "cascade": Param(True, type="boolean", title="The tables that read it follow"),
-        "reason": Param(None, type=["null", "string"], maxLength=1000, title="Reason"),
-    },
+    params=request_params(table_names(settings.tables)),
 ):
     # Before the tasks of all tables: whoever dropped a file waits for the answer.
     @task(outlets=[REQUESTED], priority_weight=1000)
@@ -75,11 +67,11 @@ with DAG(
         at = dag_run.logical_date or dag_run.run_after
         with plain_errors():
             catalog = Catalog.load(settings.tables)
-            if dag_run.run_type == "manual" and params["mode"] == "custom":
-                form = {name: params[name] for name in params if name != "mode"}
-                ask = partial(request_by_hand, settings, catalog, form, origin=origin)
-            elif dag_run.run_type != "asset_triggered":
-                ask = partial(request_daily, settings, catalog, at=at, origin=origin)
+            if dag_run.run_type != "asset_triggered":
+                # Another DAG may trigger this one with a form, too.
+                form = params if dag_run.run_type in ("manual", "operator_triggered") else {}
+                by = person_of(dag_run)
+                ask = partial(request_by_form, settings, catalog, form, at=at, origin=origin, requested_by=by)
             clock = partial(datetime.now, UTC)
             intake = collect_requests(settings, catalog, clock=clock, ask=ask, asked_at=dag_run.run_after)
             is_due = dag_run.run_type != "asset_triggered"

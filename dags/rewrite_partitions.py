@@ -11,7 +11,7 @@ once.
    downstream tables to follow, emits an event on `warehouse/<table>`, and wakes the next run if something is left.
 
 A run is red when a batch failed. The partitions that were published stay published; the others keep their old files.
-*Trigger* with a first and a last day asks for them by hand; without days it rewrites what is outstanding.
+*Trigger* with a first and a last day asks for them by hand; with nothing filled in it rewrites what is outstanding.
 """
 
 from __future__ import annotations
@@ -19,35 +19,42 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import request_asset, request_schedule, rewritten_alias, warehouse_asset
-from reloads.airflow.tasks import event_reader, origin_of, plain_errors, retry_arguments, shown_refusals, told_reader
+from reloads.airflow.forms import request_params
+from reloads.airflow.tasks import (
+    event_reader,
+    origin_of,
+    person_of,
+    plain_errors,
+    retry_arguments,
+    shown_refusals,
+    told_reader,
+)
 from reloads.requests.announcement import look_again_extra
 from reloads.requests.events import accept_foreign_events
+from reloads.requests.form import is_filled_in, read_form
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
 from reloads.tables.definition import TABLE_NAME, table_names
+from reloads.tables.table_text import describe_table, read_text, summarize
 
 settings = Settings.from_environment(os.environ)
 
 for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
     with DAG(
         f"rewrite_{table}",
-        doc_md=__doc__,
-        description=f"Rewrite the partitions of {table} that somebody asked for",
+        doc_md=f"{describe_table(settings.tables, table)}\n\n{__doc__}",
+        description=summarize(read_text(settings.tables, table)) or f"Rewrite the partitions of {table}",
         schedule=request_schedule(table),
         start_date=datetime(2024, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         tags=["reloads"],
         default_args=retry_arguments(settings),
-        params={
-            "start_date": Param(None, type=["null", "string"], format="date", title="First day"),
-            "end_date": Param(None, type=["null", "string"], format="date", title="Last day, included"),
-            "reason": Param(None, type=["null", "string"], maxLength=1000, title="Reason"),
-        },
+        params=request_params(),
     ):
 
         @task(inlets=[request_asset(table)], outlets=[rewritten_alias(table)])
@@ -59,8 +66,9 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             now = datetime.now(UTC)
             with plain_errors():
                 catalog = open_catalog(settings)
-                if params["start_date"] or params["end_date"]:
-                    request_by_hand(settings, catalog, {"table": table, **params}, now=now, origin=origin_of(dag_run))
+                if is_filled_in(params):
+                    form, by = read_form({**params, "table": table}), person_of(dag_run)
+                    request_by_hand(settings, catalog, form, now=now, origin=origin_of(dag_run), requested_by=by)
                 log_of_events = event_reader(inlet_events[request_asset(table)])
                 followed = accept_foreign_events(settings, catalog, table, log_of_events, now=now)
                 batches = [batch.to_json() for batch in plan_batches(settings, catalog, table, now=now)]

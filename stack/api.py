@@ -123,16 +123,22 @@ class Api:
 
     def _try(self, method: str, path: str, body: object) -> Any:
         """Send it, more than once if need be: all we ask for can be repeated, and a busy machine takes its time."""
+        is_sent = False
         for _ in range(TRIES - 1):
             try:
                 return self._send(method, path, body)
             except HTTPError as error:
+                if is_sent and error.code == HTTPStatus.CONFLICT:
+                    # The try before this one did it, and its answer did not come in time.
+                    error.close()
+                    return None
                 if error.code != HTTPStatus.TOO_MANY_REQUESTS:
                     raise
                 # Somebody mistyped the password a few times, and sits at the same address as we do.
                 error.close()
                 time.sleep(min(float(error.headers.get("Retry-After", "1")), SECONDS_PER_TRY))
             except (OSError, HTTPException):
+                is_sent = True
                 time.sleep(1)
         return self._send(method, path, body)
 

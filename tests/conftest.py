@@ -37,7 +37,7 @@ THREE_ROWS_A_DAY = """
 
 DefineTable = Callable[..., Path]
 
-STACKS = ("integration", "e2e")
+STACKS = ("integration", "e2e", "browser")
 """The folders whose tests share a stack. They come first, because they take longest."""
 
 

@@ -44,3 +44,19 @@ def take_lock(path: Path, flags: int = 0, *, wait: bool = False) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of that file. Any number of processes may ask at once."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # A shared lock, so that nobody who asks is taken for the holder.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

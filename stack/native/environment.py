@@ -16,6 +16,10 @@ FOREIGN = ("AIRFLOW_", "_AIRFLOW_", "PG", "PYTHON", "SUPERVISOR_", "MAKE", "MFLA
 REWRITE_POOL = "rewrite"
 """The pool that ``make up`` makes, with a slot for each of RELOADS_TASKS_AT_ONCE rewrites."""
 
+USERS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+MORE_USERS = "AIRFLOW_USERS"
+"""Further people who may log in, ``name:role``; Airflow makes up their passwords at each start."""
+
 SPARE_SLOTS = 2
 """For the short tasks that take requests, plan and settle."""
 
@@ -31,6 +35,8 @@ def environment(
     # The machine is shared by all tasks; in containers SCHEDULER_MEMORY is the limit, and the default does not ask for
     # the machine's cores.
     tasks_at_once = kept.get("RELOADS_TASKS_AT_ONCE") or str(max(4, 2 * cores))
+    shared = read_shared_settings()
+    users = ",".join(filter(None, [shared[USERS], inherited.get(MORE_USERS)]))
     # Airflow's own processes talk to each other over HTTP and must not ask a proxy for the way.
     direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), HOST, "localhost"]))
     return {
@@ -49,7 +55,8 @@ def environment(
         # Titles that processes give themselves would overwrite the variables by which `down` knows them.
         "SPT_NOENV": "1",
         "AIRFLOW_HOME": str(folders.airflow),
-        **read_shared_settings(),
+        **shared,
+        USERS: users,
         # The rewrites have a pool of their own, so that a dropped file is taken however many there are.
         "AIRFLOW__CORE__PARALLELISM": str(int(tasks_at_once) + SPARE_SLOTS),
         **_addresses(ports, credentials),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pytest
 
 from examples.make_source import make_source
 from stack.native.folders import Folders
-from stack.native.startup import start
-from tests.e2e.native_stack import NativeStackUnderTest, choose_own_ports, stopped_at_the_end
+from tests.e2e.native_stack import NativeStackUnderTest, running_stack
 from tests.e2e.tables import lay_out_gated
 from tests.support.clone import CLONE
 from tests.support.pipeline import Pipeline
@@ -23,6 +21,7 @@ SETTINGS = {
     # Airflow makes up for the last time at its start; from then on the daily load comes when a test asks for it.
     "RELOADS_DAILY_SCHEDULE": "0 0 29 2 *",
     "RELOADS_CATCH_UP_DAYS": "3",
+    "AIRFLOW_USERS": "ada:user,vera:viewer",
 }
 FIRST_MODULE = Path(__file__).with_name("test_examples.py")
 
@@ -38,16 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStackUnder
     folders = Folders(home=tmp_path_factory.mktemp("e2e") / "a home", clone=CLONE)
     lay_out_gated(folders.home)
     make_source(folders.home / "source")
-    folders.make()
-    choose_own_ports(folders)
-    with stopped_at_the_end(folders):
-        with pytest.MonkeyPatch.context() as patch:
-            for name in list(os.environ):
-                if name.startswith("RELOADS_"):
-                    patch.delenv(name)
-            for name, value in SETTINGS.items():
-                patch.setenv(name, value)
-            running = start(folders, say=print)
+    with running_stack(folders, SETTINGS) as running:
         yield NativeStackUnderTest(running)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from stack.files import last_lines
 from stack.loopback import HOST
@@ -15,6 +18,7 @@ from stack.native.folders import Folders
 from stack.native.leftovers import find_leftovers
 from stack.native.ports import Ports
 from stack.native.stack import NativeStack
+from stack.native.startup import start
 from stack.native.supervisor import Program
 from stack.waiting import wait_until
 from tests.support.janitor import cleaned_up
@@ -53,6 +57,10 @@ class NativeStackUnderTest:
     @property
     def password(self) -> str:
         return self._stack.credentials.admin
+
+    def password_of(self, user: str) -> str:
+        """That of another user than the administrator, as Airflow made it up."""
+        return str(json.loads((self._stack.folders.airflow / "passwords.json").read_text())[user])
 
     @property
     def database_url(self) -> str:
@@ -126,6 +134,22 @@ def choose_own_ports(folders: Folders) -> None:
     for server in servers:
         server.close()
     Ports(*ports).keep_in(folders.local / "ports.json")
+
+
+@contextmanager
+def running_stack(folders: Folders, settings: Mapping[str, str]) -> Iterator[NativeStack]:
+    """Start the stack of these folders with these settings and no others; it is stopped however the tests end."""
+    folders.make()
+    choose_own_ports(folders)
+    with stopped_at_the_end(folders):
+        with pytest.MonkeyPatch.context() as patch:
+            for name in list(os.environ):
+                if name.startswith("RELOADS_"):
+                    patch.delenv(name)
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            running = start(folders, say=print)
+        yield running
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.support.tables import BIG, PLAIN, ScenarioTable, lay_out
@@ -76,6 +76,9 @@ TABLES: Mapping[str, ScenarioTable] = {
     "door": gated("door"),
     "mendable": ScenarioTable(),
     "crowded": ScenarioTable(),
+    "paged": gated("paged"),
+    "paged_totals": ScenarioTable("select day, count(*) as numbers from paged group by day"),
+    "page_paused": ScenarioTable(),
     "arrived": arriving("arrived", {"on_arrival": True}),
     "arrived_totals": ScenarioTable("select day, sum(amount)::bigint as total from arrived group by day"),
     "awaited": arriving("awaited"),
@@ -85,18 +88,20 @@ TABLES: Mapping[str, ScenarioTable] = {
 }
 
 
-def lay_out_gated(home: Path) -> None:
-    """The tables of the clone and those of the scenarios, each gate open."""
-    lay_out(home, TABLES)
+def lay_out_gated(
+    home: Path, tables: Mapping[str, ScenarioTable] = TABLES, *, arriving: Iterable[str] = ARRIVING
+) -> None:
+    """The tables of the clone and these; each has a gate, which is open, the arriving ones a folder for raw files."""
+    lay_out(home, tables)
     with (home / "tables" / "sources.sql").open("a") as sources:
         sources.write(GATE)
-        for name in ARRIVING:
+        for name in arriving:
             sources.write(RAW.format(name=name))
             (home / "source" / name).mkdir(parents=True)
     with (home / "tables" / "sources.toml").open("a") as templates:
-        for name in ARRIVING:
+        for name in arriving:
             templates.write(FILES.format(name=name))
     gates = home / "source" / "gates"
     gates.mkdir(parents=True)
-    for name in TABLES:
+    for name in tables:
         (gates / f"{name}.csv").write_text("1\n")

@@ -55,12 +55,15 @@ def test_an_event_of_somebody_else_with_a_bad_range_is_rejected_and_turns_its_ru
     assert "end_date 2024-08-30 is before start_date 2024-08-31; swap them" in log
 
 
-def test_the_form_asks_for_the_days_it_names(pipeline: Pipeline) -> None:
+def test_the_form_asks_for_the_days_it_names_in_the_name_of_the_login(pipeline: Pipeline) -> None:
     form = {"table": "by_hand", "start_date": "2024-08-01", "end_date": "2024-08-03", "reason": "asked on the phone"}
-    run = pipeline.rest.trigger("request_partitions", mode="custom", **form)
+    run = pipeline.rest.trigger("request_partitions", **form)
 
     [record] = pipeline.wait_for("the days of the form", lambda: pipeline.records_of_table("done", "by_hand"))
     assert (record.mode, record.reason, record.rows) == ("manual", "asked on the phone", 3 * ROWS_A_DAY)
+    assert record.requested_by == pipeline.user
+    [extra] = pipeline.rest.events("requested/by_hand")
+    assert extra["about"] == f"2024-08-01..2024-08-03 of by_hand (by a form, {pipeline.user}): asked on the phone"
     assert pipeline.wait_for_run("request_partitions", run) == "success"
 
 
@@ -76,6 +79,16 @@ def test_a_form_filled_in_wrongly_turns_its_run_red_with_the_sentence_and_change
     assert pipeline.partitions("by_hand") == before
 
 
+def test_days_without_a_table_turn_the_run_red_and_reload_nothing(pipeline: Pipeline) -> None:
+    before = [record.id for record in pipeline.records("done")]
+    run = pipeline.rest.trigger("request_partitions", start_date="2024-08-03")
+
+    assert pipeline.wait_for_run("request_partitions", run) == "failed"
+    log = pipeline.rest.log("request_partitions", run, "rejected", map_index=0)
+    assert "the form has no table, but start_date is" in log
+    assert [record.id for record in pipeline.records("done")] == before
+
+
 def test_the_consumer_started_by_hand_rewrites_the_days_it_is_given(pipeline: Pipeline) -> None:
     run = pipeline.rest.trigger("rewrite_by_hand", start_date="2024-08-20", end_date="2024-08-21")
 
@@ -83,6 +96,9 @@ def test_the_consumer_started_by_hand_rewrites_the_days_it_is_given(pipeline: Pi
     assert {"2024-08-20", "2024-08-21"} <= set(pipeline.rows("by_hand"))
     record = pipeline.records("done")[-1]
     assert (record.table, record.mode, record.runs) == ("by_hand", "manual", (run,))
+    assert record.requested_by == pipeline.user
+    log = pipeline.rest.log("rewrite_by_hand", run, "plan")
+    assert f"by_hand: {record.id} asks for 2024-08-20..2024-08-21 (by {pipeline.user})" in log
 
 
 BAD = {

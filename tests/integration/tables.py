@@ -25,6 +25,7 @@ group by day, number
 TABLES: Mapping[str, ScenarioTable] = {
     "dropped": ScenarioTable(),
     "by_hand": ScenarioTable(),
+    "by_page": ScenarioTable(),
     "foreign": ScenarioTable(),
     "crowd": ScenarioTable(),
     # From 2023 on, so that the year asked for has neighbours.

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from reloads.days import Days
 from tests.integration.container_stack import ContainerStack
+from tests.support.page_api import PageApi
 from tests.support.pipeline import Pipeline
 from tests.support.tables import ROWS_A_DAY
 
@@ -38,6 +39,21 @@ def test_the_form_sent_through_the_rest_api_asks_for_the_days_it_names(pipeline:
     assert (record.mode, record.reason, record.rows) == ("manual", "asked on the phone", 3 * ROWS_A_DAY)
     assert pipeline.wait_for_run("request_partitions", run) == "success"
     assert pipeline.rows("by_hand") == {f"2024-08-0{n}": ROWS_A_DAY for n in range(1, 4)}
+
+
+def test_the_page_asks_shows_what_came_of_it_and_undoes_it(stack: ContainerStack, pipeline: Pipeline) -> None:
+    page = PageApi(stack.url, token=pipeline.rest.token)
+    days = "/api/tables/by_page/days?first=2024-08-01&last=2024-08-03"
+    file = page.post("/api/requests", {"table": "by_page", "days": ["2024-08-01..2024-08-02"], "reason": "try"})["file"]
+
+    [record] = pipeline.wait_for_done(file)
+    assert (record.requested_by, record.reason, record.rows) == (stack.user, "try", 2 * ROWS_A_DAY)
+    assert [day["state"] for day in page.get(days)["days"]] == ["fresh", "fresh", "missing"]
+
+    page.post(f"/api/requests/{record.id}/undo", {"force": False})
+    assert [day["state"] for day in page.get(days)["days"]] == ["missing", "missing", "missing"]
+    files = [path for path in (pipeline.landing / "done").iterdir() if path.is_file()]
+    assert {path.stat().st_uid for path in files} == {int(stack.secrets["AIRFLOW_UID"])}
 
 
 def test_the_daily_load_asked_for_before_its_time_loads_the_days_missed(pipeline: Pipeline) -> None:

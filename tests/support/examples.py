@@ -24,8 +24,8 @@ def drop_example(pipeline: Pipeline, example: Path) -> None:
     assert sorted(record.table for record in records) == sorted(tables), records
     assert {record.id for record in records} <= {record.id for record in pipeline.records("done")}
     for record in records:
-        assert record.fulfilled == record.days, record.progress()
-        assert record.rows > 0, record.progress()
+        assert record.fulfilled == record.days, record.describe_progress()
+        assert record.rows > 0, record.describe_progress()
 
     pipeline.wait_for_end_of_work()
     failed = [record for record in pipeline.records("failed") if record.id not in earlier]

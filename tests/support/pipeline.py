@@ -67,6 +67,7 @@ class Pipeline:
         self.warehouse = stack.home / "warehouse"
         self.tables = stack.home / "tables"
         self.source = stack.home / "source"
+        self.user = stack.user
         self.rest = Rest(stack.url, user=stack.user, password=stack.password)
         self._patience_seconds = stack.patience_seconds
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,12 @@ log = logging.getLogger(__name__)
 MAX_NAMES = 20
 MAX_NAME_LENGTH = 120
 FIRST_PAUSE_SECONDS = 1.0
+_WHAT = {
+    "files": "dropped files",
+    "neglected": "open requests that nobody takes care of",
+    "untold": "tables that changed outside of Airflow",
+    "arrived": "raw files that came, changed or went",
+}
 
 
 class Doorbell(BaseEventTrigger):
@@ -95,7 +101,8 @@ class Doorbell(BaseEventTrigger):
         try:
             while True:
                 ring = await rings.get()
-                yield TriggerEvent({kind: _printable_names(names) for kind, names in ring.items()})  # type: ignore[no-untyped-call]
+                payload: dict[str, object] = {kind: _printable_names(names) for kind, names in ring.items()}
+                yield TriggerEvent({"about": _describe(ring), **payload})  # type: ignore[no-untyped-call]
         finally:
             for watch in watches:
                 watch.cancel()
@@ -180,6 +187,11 @@ class Doorbell(BaseEventTrigger):
         except Exception as error:  # noqa: BLE001 - as above
             log.error("the untold tables cannot be read, it is tried again: %s", _sentence(error))  # noqa: TRY400
             return []
+
+
+def _describe(ring: Mapping[str, Sequence[str]]) -> str:
+    """What a ring is for, in one sentence, which a page shows first as its name does."""
+    return "; ".join(f"{_WHAT.get(kind, kind)}: {len(names):,}" for kind, names in ring.items())
 
 
 def _printable_names(names: list[str]) -> list[str]:

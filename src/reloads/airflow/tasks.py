@@ -38,6 +38,11 @@ def origin_of(dag_run: Any) -> str:
     return f"{dag_run.dag_id}/{dag_run.run_id}/{getattr(dag_run, 'clear_number', 0) or 0}"
 
 
+def person_of(dag_run: Any) -> str | None:
+    """Who triggered the run, by Airflow's login; None where nobody did."""
+    return getattr(dag_run, "triggering_user_name", None) or None
+
+
 def request_event(event: Any) -> RequestEvent:
     """An asset event as the core reads it; its id alone would come again with a database that was lost or restored."""
     return RequestEvent(

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from reloads.cli.console import (
     EXCLUDE,
@@ -37,20 +31,16 @@ from reloads.cli.console import (
     request_fields,
     say,
 )
-from reloads.cli.notes import find_note
-from reloads.errors import RequestError, printable
-from reloads.files import free_name, write_atomically
+from reloads.cli.wait import await_request
+from reloads.errors import RequestError
 from reloads.inspection.check_tables import check_tables
 from reloads.inspection.preview import PlanLine, preview
-from reloads.requests.lookup import find_named
+from reloads.requests.dropping import drop_request
 from reloads.requests.queue import Queue
-from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
 from reloads.requests.request_file import json_schema
 from reloads.runs.local_run import run_locally
 from reloads.settings import Settings
-
-LOOK_EVERY_SECONDS = 0.2
 
 
 def check(
@@ -113,13 +103,10 @@ def request(
     fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
     [dropped] = _requests(settings, table, first, last, fields | {"reason": reason})
     queue = Queue(settings.landing)
-    queue.landing.mkdir(parents=True, exist_ok=True)
-    content = dropped.model_dump(mode="json", exclude_defaults=True)
-    name = f"{free_name(queue.landing, f'{table}-{first}-{uuid4().hex[:6]}', endings=('.json',))}.json"
-    write_atomically(queue.landing / name, json.dumps(content, indent=2) + "\n")
+    name = drop_request(queue.landing, dropped, label=f"{table}-{first}")
     say(f"dropped {name}: {table}, {dropped.days} ({len(dropped.days)} days)")
     if wait:
-        print_outcome([_await_record(queue, name, len(dropped.days))])
+        print_outcome([await_request(settings, name, days=len(dropped.days))])
 
 
 def run(
@@ -160,42 +147,3 @@ def _format_line(line: PlanLine) -> str:
     replaced = "nothing there" if line.bytes is None else f"{line.bytes:,} bytes"
     rows = f"{line.rows:,} rows, " if line.rows is not None else ""
     return f"{'rewrite' if line.is_planned else 'skip':8}{line.table}  {line.partition}  {line.why}  ({rows}{replaced})"
-
-
-def _await_record(queue: Queue, file: str, days: int) -> Record:
-    """Follow the request of one dropped file until it ends; raises ``RequestError`` if it is rejected."""
-    with _progress() as progress:
-        bar = progress.add_task("waiting for Airflow", total=days)
-        record: Record | None = None
-        told: set[str] = set()
-        while True:
-            record = queue.get(record.id) if record else _find_accepted(queue, file)
-            if record is not None:
-                ended = len(record.days) - len(record.outstanding)
-                progress.update(bar, completed=ended, description=printable(f"{record.table} {record.days}"))
-                for reason in record.waiting:
-                    sentence = f"{reason.days}: {reason.why}"
-                    if sentence not in told:
-                        told.add(sentence)
-                        complain(sentence)
-                if not record.outstanding:
-                    return record
-            time.sleep(LOOK_EVERY_SECONDS)
-
-
-def _find_accepted(queue: Queue, file: str) -> Record | None:
-    """The record of the dropped file, None before it is accepted; raises ``RequestError`` if it is rejected."""
-    # While it lies there nothing came of it, and the folders need not be listed five times a second.
-    if os.path.lexists(queue.landing / file):
-        return None
-    records = find_named(queue, file)
-    if not records and (note := find_note(queue.landing / "rejected", file)):
-        raise RequestError(note.sentence())
-    return records[0] if records else None
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,22 +11,26 @@ from typing import Annotated
 
 import typer
 
+from reloads.cli.calendar import calendar_json, calendar_lines
 from reloads.cli.console import TABLE, current_settings, current_time, say, say_csv
-from reloads.cli.notes import Note, find_note, list_notes, list_waiting, read_note
 from reloads.days import parse_day
 from reloads.errors import OperatorError, RequestError
 from reloads.files import printable_name
+from reloads.inspection.open_requests import list_open_requests
 from reloads.inspection.verify import verify as find_disagreements
 from reloads.inspection.versions import disk_use, versions
 from reloads.outcome import Reason
+from reloads.planning.standing import describe_ended
 from reloads.requests.drop_folder import list_request_files
 from reloads.requests.endings import KEPT, Ending, read_endings
 from reloads.requests.lookup import find_named
-from reloads.requests.queue import Queue, State, read_records
+from reloads.requests.notes import Note, find_note, list_notes, list_waiting, read_note
+from reloads.requests.progress import with_progress
+from reloads.requests.queue import Queue, State, read_record, read_records
 from reloads.requests.record import Record
 from reloads.tables.arrival_settings import find_late_days
 from reloads.tables.catalog import Catalog
-from reloads.tables.definition import Table
+from reloads.tables.definition import TABLE_NAME, Table
 from reloads.warehouse.upgrade import open_catalog
 
 SHOWN_ENDED = 10
@@ -34,17 +38,26 @@ ENDED_STATES: tuple[State, ...] = ("done", "failed", "cancelled")
 
 
 def status(
-    request_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="an id or a dropped file's name")] = None,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[ID|TABLE]", help="an id, a dropped file's name, or a table")
+    ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="the ended ones too, not only the last ten")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="of a table: every day, as JSON")] = False,
 ) -> None:
-    """Show requests: all that are open or wait and the last that ended or were rejected, or one whole."""
-    queue = Queue(current_settings().landing)
-    if request_id is not None:
-        _show_request(queue, request_id)
+    """Show requests: all that are open or wait and the last that ended, or one whole, or the days of a table."""
+    settings = current_settings()
+    queue = Queue(settings.landing)
+    if what and TABLE_NAME.fullmatch(what) and (settings.tables / what).is_dir():
+        _show_table(what, as_json=as_json)
+        return
+    if as_json:
+        raise RequestError(f"--json is for a table, and {what or 'nothing'!r} is not one; leave it out")
+    if what is not None:
+        _show_request(queue, what)
         return
     lines = [_format_ended(item) for item in (_read_all_ended(queue) if everything else _read_last_ended(queue))]
-    lines += _format_open(queue.records("accepted"))
+    lines += _format_open()
     lines += [_format_note("waiting", note) for note in list_waiting(queue.landing).values()]
     for line in lines or ["no requests yet; ask with: reloads request TABLE FIRST [LAST]"]:
         say(line)
@@ -75,11 +88,11 @@ def sql(
     *,
     csv: Annotated[bool, typer.Option("--csv", help="as CSV, whole")] = False,
 ) -> None:
-    """Ask the index: the views are requests (every record) and partitions (every file, with its provenance)."""
+    """Ask the views: requests (every record), partitions (every file and its provenance), calendar (every day)."""
     from reloads.inspection.sql_query import csv_lines, draw_table, query_views
     from reloads.inspection.sql_views import open_views
 
-    with open_views(current_settings(), query=statement) as db:
+    with open_views(current_settings(), query=statement, now=current_time()) as db:
         answer = query_views(db, statement)
         if csv:
             for line in csv_lines(answer):
@@ -106,6 +119,17 @@ def verify(
 
 
 COMMANDS = (status, history, sql, verify)
+
+
+def _show_table(table: str, *, as_json: bool) -> None:
+    """Print the state of the days of a table."""
+    settings, now = current_settings(), current_time()
+    if as_json:
+        for line in json.dumps(calendar_json(settings, table, now=now), indent=1).split("\n"):
+            say(line)
+        return
+    for line in calendar_lines(settings, table, now=now):
+        say(line)
 
 
 def _read_last_ended(queue: Queue) -> list[Record | Note]:
@@ -144,10 +168,9 @@ def _ended_at(item: Record | Note) -> datetime:
     return item.written_at if isinstance(item, Note) else item.finished_at or item.accepted_at
 
 
-def _format_record(record: Record) -> str:
+def _format_record(record: Record, state: str) -> str:
     """One request on one line, what matters first, so that a narrow terminal cuts off nothing that does."""
     failed = len(record.failed_days)
-    state = "accepted" if record.outstanding else "failed" if failed else "cancelled" if record.cancelled else "done"
     days = f"{len(record.fulfilled | record.skipped_days)}/{len(record.days)} days"
     days += f" ({failed} failed)" if failed else ""
     when = f"{record.accepted_at:%Y-%m-%d %H:%M:%S}"
@@ -155,14 +178,18 @@ def _format_record(record: Record) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _format_open(records: Sequence[Record]) -> list[str]:
-    """Each open request, and below it what it waits for."""
-    waiting = any(record.waiting_days & record.outstanding for record in records)
-    tables = Catalog.load(current_settings().tables).tables if waiting else {}
+def _format_open() -> list[str]:
+    """Each open request, and below it why it is not done yet."""
+    settings, now = current_settings(), current_time()
     lines: list[str] = []
-    for record in records:
-        lines.append(_format_record(record))
+    tables: dict[str, Table] = {}
+    for record, standing in list_open_requests(settings, now=now):
+        # One word of it, as the sentence follows.
+        lines.append(_format_record(record, standing.kind.partition("_")[0]))
+        if standing.kind != "waiting_for_file":
+            lines.append(f"          {standing.sentence}")
         for reason in record.waiting:
+            tables = tables or Catalog.load(settings.tables).tables
             lines += [f"          {line}" for line in _format_waiting(record, reason, tables.get(record.table))]
     return lines
 
@@ -178,7 +205,7 @@ def _format_waiting(record: Record, reason: Reason, table: Table | None) -> Iter
 
 
 def _format_ended(item: Record | Note) -> str:
-    return _format_note("rejected", item) if isinstance(item, Note) else _format_record(item)
+    return _format_note("rejected", item) if isinstance(item, Note) else _format_record(item, describe_ended(item).kind)
 
 
 def _format_note(state: str, note: Note) -> str:
@@ -195,7 +222,7 @@ def _show_request(queue: Queue, name: str) -> None:
     location = queue.find(record.id) if record else None
     if location:
         say(f"{location.state}: {location.path}")
-        for line in location.path.read_text(encoding="utf-8").rstrip("\n").split("\n"):
+        for line in _read_lines(queue, location.path):
             say(_escape_json(line))
     elif note := list_waiting(queue.landing).get(printable_name(name)):
         say(note.sentence())
@@ -203,6 +230,16 @@ def _show_request(queue: Queue, name: str) -> None:
         say(f"{name} is still in the drop folder; is Airflow running and request_partitions on?")
     else:
         raise RequestError(f"{name!r} is not a request; reloads status lists them")
+
+
+def _read_lines(queue: Queue, path: Path) -> list[str]:
+    """The record as its file has it, and its progress while a batch works at it."""
+    text = path.read_text(encoding="utf-8").rstrip("\n")
+    [record] = with_progress(queue.landing, [read_record(path)], now=current_time())
+    if record.progress:
+        fields = json.loads(text) | {"progress": record.progress.model_dump(mode="json", exclude_none=True)}
+        text = json.dumps(fields, indent=2, ensure_ascii=False)
+    return text.split("\n")
 
 
 def _waiting_names(landing: Path) -> list[str]:

@@ -1,10 +1,12 @@
-"""Two SQL views of the landing folder and the warehouse.
+"""Three SQL views of the landing folder and the warehouse.
 
 requests      one row a request: accepted, cancelled, failed, done (archived too), and one a rejected file
 partitions    one row a published partition: what its file holds, who asked for it, whether its query is today's
+calendar      one row a day of a table: whether it is there, fresh, stale, empty, awaited or failed, and why
 
-``requests`` reads the folders at each query; ``partitions`` shows the warehouse as it was when the views were opened.
-A query reads nothing but these two folders and writes nothing, as it has no file system but ``ReadOnlyFiles``.
+``requests`` reads the folders at each query. The others, and the progress of requests, are shown as they were when the
+views were opened. A query reads nothing but the two folders and writes nothing, as it has no file system but
+``ReadOnlyFiles``.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from reloads.halving import attempt_by_halves
 from reloads.inspection.read_only_files import ReadOnlyFiles
-from reloads.requests.queue import RECORD_STATES
+from reloads.inspection.sql_calendar import create_calendar
+from reloads.requests.batch_notes import read_batches
+from reloads.requests.progress import add_progress
+from reloads.requests.queue import RECORD_STATES, Queue
 from reloads.settings import Settings
 from reloads.tables.definition import Table
 from reloads.warehouse.access import state_of
@@ -62,11 +67,20 @@ with files as (
 ), records as (
     select state, try_cast(fields as {RECORD}) as record from latest
 )
-select record.id as id, state, record.* exclude (id), record.failed[1].error as error from records
+select record.id as id, state, record.* exclude (id), progress, record.failed[1].error as error
+from records left join held.progress on progress.id = record.id
 union all by name
 select 'rejected' as state, regexp_replace(filename, '^.*/(.*)[.]error[.]txt$', '\\1.json') as file,
     last_modified as finished_at, rtrim(try(decode(content)), chr(10)) as error
 from read_blob('landing://rejected/*.error.txt')
+"""
+
+PROGRESS = """
+create table held.progress as select each.* from unnest(cast(cast($1 as json) as struct(
+    id varchar, progress struct(
+        days bigint, staged bigint, "rows" bigint, step varchar, percent integer, run varchar, "at" timestamptz
+    )
+)[])) as requests(each)
 """
 
 PUBLISHED = """
@@ -119,28 +133,33 @@ set lock_configuration = true;
 """What leaves the database no file system but ours. In this order: once the last two are set, nothing can be set."""
 
 
-def open_views(settings: Settings, *, query: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A database in memory with the views ``requests`` and ``partitions``; times are shown in UTC.
+def open_views(
+    settings: Settings, *, query: str | None = None, now: datetime | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the views ``requests``, ``partitions`` and ``calendar``; times are shown in UTC.
 
     What cannot be read does not hide the rest: a file that does not hold a record is left out, and a partition whose
     file is broken has no ``rows``. Tables whose folder is broken have no partitions here. For a ``query`` that does not
-    name ``partitions`` there are none, as to list them opens the footer of every file.
+    name ``partitions`` there are none, as to list them opens the footer of every file; so it is with ``calendar``.
     """
     import duckdb
 
     partitions: list[dict[str, Any]] = []
-    tables = open_catalog(settings).tables.values()
+    catalog = open_catalog(settings)
     if query is None or "partitions" in query.lower():
-        for table in tables:
+        for table in catalog.tables.values():
             partitions += _published_partitions(settings, table)
     db = duckdb.connect(":memory:")
     try:
         db.execute("set timezone = 'UTC'")
         db.execute("create schema held")
+        db.execute(PROGRESS, [json.dumps(list(_read_progress(settings)))])
         db.execute(PUBLISHED, [json.dumps(partitions)])
         db.execute(FOOTERS)
         _read_footers(db, [partition["file"] for partition in partitions])
         db.execute(PARTITIONS)
+        if query is None or "calendar" in query.lower():
+            create_calendar(db, settings, catalog, now=now or datetime.now(UTC))
         folders = {"landing": settings.landing, "warehouse": settings.warehouse}
         db.register_filesystem(ReadOnlyFiles(folders, moves=RECORD_STATES[1:]))
         db.execute(REQUESTS)
@@ -149,6 +168,16 @@ def open_views(settings: Settings, *, query: str | None = None) -> duckdb.DuckDB
         db.close()
         raise
     return db
+
+
+def _read_progress(settings: Settings) -> Iterator[dict[str, Any]]:
+    """The progress of each request that a batch works at."""
+    now = datetime.now(UTC)
+    batches = read_batches(settings.landing, now=now)
+    records = Queue(settings.landing).records("accepted") if batches else []
+    for record in add_progress(records, batches):
+        if record.progress:
+            yield {"id": record.id, "progress": record.progress.model_dump(mode="json")}
 
 
 def _published_partitions(settings: Settings, table: Table) -> Iterator[dict[str, Any]]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 from reloads.settings import Settings
 from reloads.tables.definition import Table
 from reloads.warehouse.access import state_of
 from reloads.warehouse.adoption import find_strangers
-from reloads.warehouse.commit import Entry
+from reloads.warehouse.commit import Commit, Entry
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.parquet import footers, row_counts
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import State
+
+ReadCommit = Callable[[int], Commit | None]
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,25 @@ def versions(settings: Settings, table: Table, *, day: date | None = None) -> li
     strangers = find_strangers(folder, snapshot, folder.days() if day is None else [day])
     # A file that was moved there may be older than what it replaced.
     last_commit_at = datetime.fromtimestamp(snapshot.head.published_ns / 10**9, UTC)
+    # Each commit once: one may have brought all partitions of a day.
+    read_commit = cache(state.log.read)
     found: list[_Found] = []
     for name, entry in snapshot.entries.items():
         if folder.has_form_of(name):
             replaced_at = max(_time_of(folder.file(name)), last_commit_at) if name in strangers else None
-            found += _versions_of(folder, state, name, entry, replaced_at)
+            found += _versions_of(folder, state, read_commit, name, entry, replaced_at)
     for name in strangers:
         found.append(_Found(Version(str(name), None, (), None), folder.file(name)))
     return sorted(_read_unread(found), key=_by_partition_and_time)
 
 
 def _versions_of(
-    folder: TableFolder, state: State, name: PartitionName, entry: Entry, replaced_at: datetime | None
+    folder: TableFolder,
+    state: State,
+    read_commit: ReadCommit,
+    name: PartitionName,
+    entry: Entry,
+    replaced_at: datetime | None,
 ) -> Iterator[_Found]:
     """The versions of one partition, from the last one back to the oldest that is kept.
 
@@ -82,10 +92,10 @@ def _versions_of(
     current = entry
     while True:
         if current.version:
-            yield _find_writer(folder, state, name, current, replaced_at)
+            yield _find_writer(folder, read_commit, name, current, replaced_at)
         elif replaced_at is not None:
             yield _Found(Version(str(name), None, (), replaced_at))
-        commit = state.log.read(current.changed)
+        commit = read_commit(current.changed)
         if commit is None:
             return
         before, replaced_at = commit.before.get(name), commit.published_at
@@ -98,10 +108,10 @@ def _versions_of(
 
 
 def _find_writer(
-    folder: TableFolder, state: State, name: PartitionName, entry: Entry, replaced_at: datetime | None
+    folder: TableFolder, read_commit: ReadCommit, name: PartitionName, entry: Entry, replaced_at: datetime | None
 ) -> _Found:
     """The version with the requests that wrote it, whoever put it back since."""
-    commit = state.log.read(entry.origin)
+    commit = read_commit(entry.origin)
     requests = [request for request in commit.requests if commit.serves(request, name)] if commit else []
     version = Version(str(name), entry.rows, tuple(requests), replaced_at)
     return _Found(version, None if commit else version_file(folder, name, entry.version))

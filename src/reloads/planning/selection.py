@@ -152,17 +152,60 @@ def runnable_records(
     ``waiting_for_files`` are the days of requests whose raw files are not there. A cascade does not wait for such days
     of its inputs: it follows again once they came.
     """
-    waiting_for_files = waiting_for_files or {}
-    outstanding = _Outstanding(everything, waiting_for_files)
-    waiting = _Waiting()
     runnable: list[Record] = []
-    for record in records:
-        waiting_days = _days_after_inputs(record, outstanding, lineage) | waiting.days_contradicted_by(record)
-        waiting_days |= waiting_for_files.get(record.id, Days())
-        waiting.add(record, waiting_days)
-        if record.outstanding - waiting_days:
-            runnable.append(record.model_copy(update={"days": record.days - waiting_days}))
+    for hold in Holds(everything, lineage, waiting_for_files or {}).find(records):
+        if hold.record.outstanding - hold.days:
+            runnable.append(hold.record.model_copy(update={"days": hold.record.days - hold.days}))
     return runnable
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The outstanding days of a record that are not rewritten now, by what they wait for."""
+
+    record: Record
+    after_inputs: Days
+    """They wait for requests for the tables that its table reads."""
+    behind: Days
+    """They wait behind a request for the same table that waits and sets other parameters."""
+    behind_request: str
+    """The id of that request, the first of them."""
+    for_files: Days
+
+    @property
+    def days(self) -> Days:
+        """All days that wait."""
+        return self.after_inputs | self.behind | self.for_files
+
+
+class Holds:
+    """Says of requests which of their days wait for other requests or for files."""
+
+    def __init__(self, everything: Sequence[Record], lineage: Lineage, waiting_for_files: Mapping[str, Days]) -> None:
+        self._outstanding = _Outstanding(everything, waiting_for_files)
+        self._lineage = lineage
+        self._waiting_for_files = waiting_for_files
+
+    def find(self, records: Sequence[Record]) -> list[Hold]:
+        """One for each record, as ``runnable_records`` takes them."""
+        waiting = _Waiting()
+        holds: list[Hold] = []
+        for record in records:
+            after_inputs = _days_after_inputs(record, self._outstanding, self._lineage)
+            behind, behind_request = waiting.days_contradicted_by(record)
+            for_files = self._waiting_for_files.get(record.id, Days())
+            hold = Hold(record, after_inputs, behind, behind_request, for_files)
+            waiting.add(record, hold.days)
+            holds.append(hold)
+        return holds
+
+    def find_awaited(self, record: Record) -> Record | None:
+        """The first request for an input that the record waits for."""
+        for table, days in self._lineage.upstream_days(record.table, record.outstanding).items():
+            for input_record in self._outstanding.awaited_by(record, table):
+                if self._outstanding.days_awaited_by(record, input_record) & days:
+                    return input_record
+        return None
 
 
 class _Outstanding:
@@ -170,6 +213,8 @@ class _Outstanding:
 
     def __init__(self, records: Sequence[Record], waiting_for_files: Mapping[str, Days]) -> None:
         self._waiting_for_files = waiting_for_files
+        self._days = {record.id: record.outstanding for record in records}
+        self._awaited_days: dict[tuple[str, str, str | None], Days] = {}
         self._by_table: dict[str, list[Record]] = {}
         self._by_drop: dict[tuple[str, str], list[Record]] = {}
         for record in records:
@@ -182,8 +227,17 @@ class _Outstanding:
         """The days of a request for an input of which the record is to see the result."""
         # A file may never come, and what came of the other days must not wait for it. A daily load without it is empty.
         if record.mode == "cascade":
-            return awaited.outstanding - self._waiting_for_files.get(awaited.id, Days())
-        return awaited.outstanding
+            return self._days[awaited.id] - self._waiting_for_files.get(awaited.id, Days())
+        return self._days[awaited.id]
+
+    def all_days_awaited_by(self, record: Record, table: str) -> Days:
+        """Those of all requests for an input of which the record is to see the result."""
+        # Once for all records that wait alike: of thousands of cascades each waits for the same thousands of requests.
+        key = (table, record.mode, None if record.mode in ("cascade", "daily") else _drop_of(record))
+        if key not in self._awaited_days:
+            awaited = self.awaited_by(record, table)
+            self._awaited_days[key] = Days.union(self.days_awaited_by(record, each) for each in awaited)
+        return self._awaited_days[key]
 
     def awaited_by(self, record: Record, table: str) -> Sequence[Record]:
         """The requests for an input of which the record is to see the result."""
@@ -204,30 +258,34 @@ class _Waiting:
     """What waits so far, by table and part. What keeps its parameters contradicts nobody, whenever it is rewritten."""
 
     def __init__(self) -> None:
-        self._days: dict[str, dict[str, tuple[Part, Days]]] = {}
+        self._days: dict[str, dict[str, tuple[Part, Days, str]]] = {}
 
     def add(self, record: Record, days: Days) -> None:
         """These days of the record wait."""
         if days and not record.keeps_parameters:
             part = named_part(record.keys, record.parameters)
             parts = self._days.setdefault(record.table, {})
-            _, earlier_days = parts.get(part.text, (part, Days()))
-            parts[part.text] = part, earlier_days | days
+            _, earlier_days, first = parts.get(part.text, (part, Days(), record.id))
+            parts[part.text] = part, earlier_days | days, first
 
-    def days_contradicted_by(self, record: Record) -> Days:
-        """The outstanding days of the record of which something waits that is to get other parameters before."""
+    def days_contradicted_by(self, record: Record) -> tuple[Days, str]:
+        """The outstanding days of the record of which something waits that is to get other parameters before.
+
+        With the id of the first request that waits.
+        """
         parts = self._days.get(record.table)
         if not parts or record.keeps_parameters:
-            return Days()
+            return Days(), ""
         asked = named_part(record.keys, record.parameters)
-        free_days = record.outstanding
-        for part, days in parts.values():
+        free_days, request = record.outstanding, ""
+        for part, days, first in parts.values():
             # Most often the first one says it of all days: thousands may wait behind it.
             if not free_days:
                 break
             if days & free_days and asked.contradicts(part):
                 free_days -= days
-        return record.outstanding - free_days
+                request = request or first
+        return record.outstanding - free_days, request
 
 
 def _days_after_inputs(record: Record, outstanding: _Outstanding, lineage: Lineage) -> Days:
@@ -235,9 +293,9 @@ def _days_after_inputs(record: Record, outstanding: _Outstanding, lineage: Linea
     if not lineage.inputs_of(record.table):
         return Days()
     sets: list[Days] = []
-    for table in lineage.upstream_days(record.table, record.outstanding):
-        for input_record in outstanding.awaited_by(record, table):
-            awaited_days = outstanding.days_awaited_by(record, input_record)
-            downstream_days = lineage.downstream_days(table, awaited_days)
-            sets.append(downstream_days.get(record.table, Days()))
+    for table, days in lineage.upstream_days(record.table, record.outstanding).items():
+        # Those that the record's days depend on, so that what else is awaited costs nothing.
+        awaited_days = outstanding.all_days_awaited_by(record, table) & days
+        if awaited_days:
+            sets.append(lineage.downstream_days(table, awaited_days).get(record.table, Days()))
     return record.outstanding & Days.union(sets)

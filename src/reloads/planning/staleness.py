@@ -22,7 +22,7 @@ from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
 from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.access import state_of
-from reloads.warehouse.adoption import find_strangers
+from reloads.warehouse.adoption import FoundFile, look_at_files
 from reloads.warehouse.commit import Entry, Making, Point
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
@@ -57,19 +57,30 @@ class TableState:
 
     def names_of(self, day: date) -> list[PartitionName]:
         """The partitions of the day that have rows, by the log, or whose file somebody else put there."""
-        names = set(self._strangers_by_day.get(day, ()))
-        for name, entry in self.published.of_day(day).items():
-            if entry.version and self.folder.has_form_of(name):
-                names.add(name)
-        return sorted(names, key=str)
+        if day not in self._names:
+            names = set(self._strangers_by_day.get(day, ()))
+            for name, entry in self.published.of_day(day).items():
+                if entry.version and self.folder.has_form_of(name):
+                    names.add(name)
+            self._names[day] = sorted(names, key=str)
+        return self._names[day]
 
     def has_day(self, day: date) -> bool:
         """Whether the day was ever loaded, with rows or without, and was not taken back."""
-        return bool(self.names_of(day)) or self._making_of_day(day) is not None
+        return bool(self.names_of(day)) or self.making_of_day(day) is not None
 
     def entry(self, name: PartitionName) -> Entry | None:
         """What the log says of a partition."""
         return self.published.of_day(name.day).get(name)
+
+    def making_of_day(self, day: date) -> Making | None:
+        """What the day was made from when it was last rewritten whole; None where it never was."""
+        entry = self.entry(self.folder.day_name(day))
+        return entry.making if entry and (entry.version or self.folder.keys) else None
+
+    def file(self, name: PartitionName) -> FoundFile | None:
+        """The file of a partition as it was found when the first one was looked at; None where there is none."""
+        return self._files.get(name)
 
     def is_known(self, name: PartitionName) -> bool:
         """Whether the partition's file is the one that the log speaks of; somebody else may have replaced it."""
@@ -82,12 +93,21 @@ class TableState:
         no value has one. What was loaded, and whose file somebody removed, is gone.
         """
         if not self.folder.keys:
-            return self._why_partition(self.folder.day_name(day))
+            return self.why_partition(self.folder.day_name(day))
         names = [name for name in self.names_of(day) if self.is_selected(name, key_filter or {})]
         if self._is_missing(day, names, key_filter, is_partly_enough=is_partly_enough):
             return MISSING
         why = self._why_partitions(names)
         return why if why or key_filter else self._why_day(day)
+
+    def why_partition(self, name: PartitionName) -> str | None:
+        """Why one partition of a day that was looked at is to be rewritten; None if it is as it should be."""
+        entry = self.entry(name)
+        if name not in self._files:
+            return GONE if entry and entry.version else MISSING
+        if entry is None or not entry.version or name in self._strangers:
+            return UNKNOWN
+        return self._why_making(name.day, entry.making)
 
     def _is_missing(
         self, day: date, names: Sequence[PartitionName], key_filter: KeyFilter | None, *, is_partly_enough: bool
@@ -111,11 +131,7 @@ class TableState:
             for name in self.names_of(day):
                 entry = self.entry(name)
                 of_partitions.append((name.key_values, self._declared(entry.making if entry else None)))
-        return WrittenParameters(self._declared(self._making_of_day(day)), tuple(of_partitions))
-
-    def _making_of_day(self, day: date) -> Making | None:
-        entry = self.entry(self.folder.day_name(day))
-        return entry.making if entry and (entry.version or self.folder.keys) else None
+        return WrittenParameters(self._declared(self.making_of_day(day)), tuple(of_partitions))
 
     def _declared(self, making: Making | None) -> Mapping[str, Any]:
         """The parameters of a making that the table still has."""
@@ -126,25 +142,17 @@ class TableState:
         """That one of these partitions is gone, or else the first reason that one of them gives."""
         first: str | None = None
         for name in names:
-            why = self._why_partition(name)
+            why = self.why_partition(name)
             if why == GONE:
                 return GONE
             first = first or why
         return first
 
-    def _why_partition(self, name: PartitionName) -> str | None:
-        entry = self.entry(name)
-        if not self.folder.file(name).is_file():
-            return GONE if entry and entry.version else MISSING
-        if entry is None or not entry.version or name in self._strangers:
-            return UNKNOWN
-        return self._why_making(name.day, entry.making)
-
     def _why_day(self, day: date) -> str | None:
         """As of the last time that all keys of the day were rewritten."""
         if day in self._strangers_by_day:
             return UNKNOWN
-        return self._why_making(day, self._making_of_day(day))
+        return self._why_making(day, self.making_of_day(day))
 
     def _why_making(self, day: date, making: Making | None) -> str | None:
         if making is None:
@@ -172,7 +180,7 @@ class TableState:
         look = self.raw.of_day(self.table, day)
         if look.missing:
             return None
-        making = self._making_of_day(day)
+        making = self.making_of_day(day)
         if making is None:
             return MISSING if look.files else None
         for name in self.names_of(day):
@@ -202,9 +210,17 @@ class TableState:
         return Point(head.point.log, last) if last else Point()
 
     @cached_property
+    def _files(self) -> Mapping[PartitionName, FoundFile]:
+        return look_at_files(self.folder, self.published, self.days)
+
+    @cached_property
     def _strangers(self) -> frozenset[PartitionName]:
         """The partitions whose file somebody else put there."""
-        return frozenset(find_strangers(self.folder, self.published, self.days))
+        return frozenset(name for name, file in self._files.items() if not file.is_ours)
+
+    @cached_property
+    def _names(self) -> dict[date, list[PartitionName]]:
+        return {}
 
     @cached_property
     def _strangers_by_day(self) -> Mapping[date, list[PartitionName]]:

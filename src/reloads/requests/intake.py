@@ -14,6 +14,7 @@ from reloads.outcome import Failure, Outcome
 from reloads.requests.acceptance import ProcessedFiles, process_files
 from reloads.requests.announcement import Announcement, announce
 from reloads.requests.conversion import new_record
+from reloads.requests.form import find_filled_in, read_form
 from reloads.requests.neglect import attend, find_neglected
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -146,7 +147,35 @@ def _fail_orphan(queue: Queue, record: Record, now: datetime) -> None:
     queue.settle(record.id, outcome, run="intake", now=now)
 
 
-def request_daily(settings: Settings, catalog: Catalog, *, at: datetime, now: datetime, origin: str) -> list[Record]:
+def request_by_form(
+    settings: Settings,
+    catalog: Catalog,
+    form: Mapping[str, Any],
+    *,
+    at: datetime,
+    now: datetime,
+    origin: str,
+    requested_by: str | None = None,
+) -> list[Record]:
+    """Request what a form asks for: its days or, where nothing is filled in, what the clock does at that time.
+
+    Raises ``RequestError``.
+    """
+    fields = read_form(form)
+    if fields is None:
+        return request_daily(settings, catalog, at=at, now=now, origin=origin, requested_by=requested_by)
+    return request_by_hand(settings, catalog, fields, now=now, origin=origin, requested_by=requested_by)
+
+
+def request_daily(
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    at: datetime,
+    now: datetime,
+    origin: str,
+    requested_by: str | None = None,
+) -> list[Record]:
     """Request the day before ``at`` of every daily table, and the days missed since its last daily request."""
     queue = Queue(settings.landing)
     yesterday = settings.day_of(at) - timedelta(days=1)
@@ -166,7 +195,9 @@ def request_daily(settings: Settings, catalog: Catalog, *, at: datetime, now: da
             # Of what is loaded from known files it is known whether it is current; any other table is loaded again.
             only: Only = "stale" if table.file_sources and not table.has_other_sources else "all"
             first = days.ranges[0].first
-            request = ReloadRequest(table=table.name, start_date=first, end_date=yesterday, only=only)
+            request = ReloadRequest(
+                table=table.name, start_date=first, end_date=yesterday, only=only, requested_by=requested_by
+            )
             record = new_record(request, table.name, mode="daily", origin=origin, now=now)
             if _is_open_after_adding(queue, record):
                 records.append(record)
@@ -177,11 +208,21 @@ def request_daily(settings: Settings, catalog: Catalog, *, at: datetime, now: da
 
 
 def request_by_hand(
-    settings: Settings, catalog: Catalog, fields: Mapping[str, Any], *, now: datetime, origin: str
+    settings: Settings,
+    catalog: Catalog,
+    fields: Mapping[str, Any],
+    *,
+    now: datetime,
+    origin: str,
+    requested_by: str | None = None,
 ) -> list[Record]:
-    """Request what a form says: its empty fields are left out. Raises ``RequestError``."""
+    """Request what a form says: its empty fields are left out. Raises ``RequestError``.
+
+    Who asks is ``requested_by`` where that is known, whatever the form says.
+    """
     queue = Queue(settings.landing)
-    request = parse_request({name: value for name, value in fields.items() if value not in (None, "", [], {})})
+    filled_in = find_filled_in(fields)
+    request = parse_request(filled_in | ({"requested_by": requested_by} if requested_by else {}))
     check_request(request, catalog=catalog, today=settings.day_of(now))
     records: list[Record] = []
     for table in request.tables:

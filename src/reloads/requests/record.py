@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, FailFast, Field, Vali
 from reloads.days import Days
 from reloads.errors import one_line, shorten
 from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Part, Reason, keep_days, sum_counts
+from reloads.progress import Step
 from reloads.requests.request import Only
 
 Item = TypeVar("Item")
@@ -30,6 +31,18 @@ class Cause(FrozenModel):
     table: str
     days: DaysField
     requests: List[str] = ()
+
+
+class Progress(FrozenModel):
+    """How far the batches have come that rewrite days of a request now, added up."""
+
+    days: int = Field(description="days of it that they rewrite")
+    staged: int = Field(description="those of these days whose files are written, and that no run has settled")
+    rows: int = Field(description="rows written so far")
+    step: Step = Field(description="what the batch that is least far does")
+    percent: int | None = Field(None, description="how much of its query that batch has read, where that is known")
+    run: str
+    at: AwareDatetime
 
 
 class Record(BaseModel):
@@ -68,6 +81,9 @@ class Record(BaseModel):
     children: List[str] = Field((), description="requests that follow from it: of downstream tables, and undos")
     runs: List[str] = Field((), description="runs that ended some of its days")
     finished_at: AwareDatetime | None = None
+    progress: Progress | None = Field(
+        None, exclude=True, description="how far the batches at work have come; not written into the record's file"
+    )
 
     @property
     def outstanding(self) -> Days:
@@ -163,7 +179,7 @@ class Record(BaseModel):
         cancelled = self.cancelled | self.outstanding
         return self.model_copy(update={"cancelled": cancelled, "waiting": (), "finished_at": now})
 
-    def progress(self) -> str:
+    def describe_progress(self) -> str:
         """Where the request stands, in a few words."""
         state = "failed" if self.failed else "is done"
         if self.outstanding:

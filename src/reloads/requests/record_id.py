@@ -33,6 +33,13 @@ def matcher_of_records(file: str) -> Callable[[str], bool]:
     return lambda name: name.startswith(starts) and pattern.fullmatch(name) is not None
 
 
+def is_id_for_table(record_id: str, table: str) -> bool:
+    """Whether a record of that id is about the table; also one that a person named, which may be about any."""
+    # An undo's id ends as others do.
+    match = re.fullmatch(rf".*-({TABLE_NAME.pattern})-[0-9a-f]{{12}}", record_id)
+    return match is None or record_id[:-13].endswith(f"-{table}")
+
+
 def _label_of_file(file: str, mode: str) -> str:
     slug = _slug(file)
     if 0 < len(slug) <= LONGEST_LABEL:

@@ -146,8 +146,10 @@ def connect(
         "preserve_insertion_order": bool(table.settings.order_by),
     }
     with duckdb.connect(":memory:", config=config) as db:
-        # DuckDB takes a process that does not run a file for a person's, and draws its bar into the task's log.
-        db.execute("set enable_progress_bar = false")
+        # DuckDB takes a process that does not run a file for a person's, and draws its bar into the task's log. Without
+        # the bar it does not say how far a query is.
+        db.execute("set enable_progress_bar = true")
+        db.execute("set enable_progress_bar_print = false")
         _set_time_zone(db, time_zone)
         db.execute("set variable source = $1", [str(raw.source)])
         engine = Engine(db, raw=raw, folder=folder)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from reloads.rewriting.context import BatchContext, Locations, Provenance, build
 from reloads.rewriting.engine import Engine, Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters
 from reloads.rewriting.linked_inputs import link_inputs
+from reloads.rewriting.meter import Meter
 from reloads.rewriting.publication import build_publication, compare
 from reloads.rewriting.report import report
 from reloads.rewriting.schema import query_columns
@@ -45,12 +46,14 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Wishes:
-    """Who still waits for the days of a batch, asked anew each time, as people change their minds."""
+    """Who still waits for the days of a batch, asked anew each time, as people change their minds; they are told."""
 
     find_wanted_days: Callable[[], Days]
     """Those that nobody has given up."""
     find_open_days: Callable[[], Days]
     """Those that no run has ended."""
+    meter: Meter = field(default_factory=Meter)
+    """Tells them how far it has come."""
 
 
 def rewrite_batch(
@@ -84,6 +87,7 @@ def rewrite_batch(
         remaining &= wishes.find_open_days()
         if not remaining:
             break
+    wishes.meter.show("done")
     told = report(state_of(folder_of(place.warehouse, table)), batch, outcome.unchanged, run=provenance.run)
     seconds = round(time.monotonic() - begun, 3)
     failed = _merge_failures(outcome.failed)
@@ -164,7 +168,7 @@ def _open_context(
     set_parameters(engine.db, table, batch.parameters)
     types = query_columns(engine, table)
     footer = build_footer(table, batch, provenance, {key: types[key] for key in table.settings.keys})
-    stage = Stage(table, batch.partition_filter, footer, engine.db, folder)
+    stage = Stage(table, batch.partition_filter, footer, engine.db, folder, wishes.meter)
     stage.refuse_rows_without_day(batch.days)
     return BatchContext(
         table, batch, place, provenance, stage, target, published, linked, types, wishes.find_wanted_days, engine
@@ -192,6 +196,7 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
     try:
         context.engine.set_files(context.table, days)
         staged = context.stage.write(days)
+        context.stage.meter.show("checking")
         columns = check_schema(context, staged)
         versions = {name: context.version_of(name) for name in context.published_names(days)}
         rows_by_version = row_counts(context.db, list(versions.values()))
@@ -209,15 +214,19 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
             cancelled = days_to_publish - context.find_wanted_days()
             return days_to_publish - cancelled
 
+        context.stage.meter.show("publishing")
         publication = build_publication(context, valid_days, comparison, columns)
         published = publish(context.target, publication, wanted=find_wanted)
         cancelled &= valid_days
         failed = (*refused, *_tell_kept(published))
         done = valid_days - cancelled - Days.union(failure.days for failure in failed)
+        context.stage.meter.keep(done)
         return Outcome(unchanged=done, failed=failed, cancelled=cancelled, checks=check_results)
     except (OperatorError, FitError) as error:
+        context.stage.meter.keep(Days())
         return _fail(days, error)
     except QueryError:
+        context.stage.meter.keep(Days())
         # What a failed COPY wrote fills the disk while the halves are written.
         shutil.rmtree(context.stage.place(days), ignore_errors=True)
         raise

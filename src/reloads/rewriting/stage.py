@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from reloads.errors import OperatorError, QueryError, shorten
 from reloads.files import cannot_write
 from reloads.partition_filter import PartitionFilter
 from reloads.rewriting.engine import message
+from reloads.rewriting.meter import Meter
 from reloads.rewriting.row_order import find_out_of_order
+from reloads.rewriting.staging_watch import watch_staging
 from reloads.sql import quote_name, quote_text
 from reloads.tables.definition import Table
 from reloads.warehouse.layout import DATA_FILE
@@ -49,6 +51,7 @@ class Stage:
     footer: Mapping[str, str]
     db: duckdb.DuckDBPyConnection
     folder: Path
+    meter: Meter = field(default_factory=Meter)
 
     def write(self, days: Days) -> dict[PartitionName, Staged]:
         """One file for each partition that the query has rows for and, without keys, an empty one for other days.
@@ -56,25 +59,36 @@ class Stage:
         The files lie in the Hive layout below a folder of their own, by the name of their partition.
         """
         settings, folder = self.table.settings, self.place(days)
-        partition_columns = ", ".join(map(quote_name, [settings.day_column, *settings.keys]))
         staged: dict[PartitionName, Staged] = {}
-        # A slice has fewer partitions open at once, and so takes less memory.
-        for number in range(settings.key_slices):
-            part = replace(self.partition_filter, slice_number=number, slice_count=settings.key_slices)
-            query, values = self._query(days, part)
-            # The slices have no folder in common.
-            options = f"partition_by ({partition_columns}), {'overwrite_or_ignore true,' if number else ''}"
-            rows_written = self._copy(query, values, folder, options)
-            for path, rows, size, _, _, key_values, *_ in rows_written:
-                name = PartitionName.parse(str(Path(path).parent.relative_to(folder)))
-                self._refuse_bad_key(name, [key_values[key] for key in settings.keys])
-                if name in staged or name.day not in days:
-                    raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
-                staged[name] = Staged(Path(path), rows, size)
+        with watch_staging(self.db, folder, self.meter) as watch:
+            # A slice has fewer partitions open at once, and so takes less memory.
+            for number in range(settings.key_slices):
+                watch.is_last_query = number == settings.key_slices - 1
+                staged |= self._write_slice(days, folder, number, staged)
         self._restore_order(staged)
         if not settings.keys:
             staged |= self._write_empty(days, staged, folder)
+        self.meter.count({name: file.rows for name, file in staged.items()}, complete=days)
         return staged
+
+    def _write_slice(
+        self, days: Days, folder: Path, number: int, staged: Mapping[PartitionName, Staged]
+    ) -> dict[PartitionName, Staged]:
+        """The files of one slice of the keys; none of them is staged."""
+        settings = self.table.settings
+        partition_columns = ", ".join(map(quote_name, [settings.day_column, *settings.keys]))
+        part = replace(self.partition_filter, slice_number=number, slice_count=settings.key_slices)
+        query, values = self._query(days, part)
+        # The slices have no folder in common.
+        options = f"partition_by ({partition_columns}), {'overwrite_or_ignore true,' if number else ''}"
+        files: dict[PartitionName, Staged] = {}
+        for path, rows, size, _, _, key_values, *_ in self._copy(query, values, folder, options):
+            name = PartitionName.parse(str(Path(path).parent.relative_to(folder)))
+            self._refuse_bad_key(name, [key_values[key] for key in settings.keys])
+            if name in staged or name in files or name.day not in days:
+                raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")
+            files[name] = Staged(Path(path), rows, size)
+        return files
 
     def _restore_order(self, staged: dict[PartitionName, Staged]) -> None:
         """Write those files again whose rows the database did not leave in the order of ``order_by``."""

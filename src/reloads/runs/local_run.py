@@ -14,6 +14,7 @@ from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.planning.batching import Limits
 from reloads.planning.selection import Selection
+from reloads.requests.batch_notes import forget_batches
 from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -114,6 +115,7 @@ def _run_table(
             outcomes[selection.record.id] = outcome + _fail_waiting(selection)
         settled_at = clock()
         queue.settle_all(outcomes, run=run, now=settled_at)
+        forget_batches(settings.landing, table.name, run=run)
         for position, record in enumerate(open_records):
             outcome = outcomes.get(record.id, Outcome())
             planned_record = record.with_plan(**chosen[record.id]._asdict(), now=now)

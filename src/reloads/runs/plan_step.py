@@ -13,6 +13,7 @@ from datetime import datetime
 
 from reloads.batch import Batch
 from reloads.days import Days
+from reloads.errors import printable, shorten
 from reloads.planning.batching import Limits, Plan, cut_batches
 from reloads.planning.selection import (
     Selection,
@@ -22,6 +23,7 @@ from reloads.planning.selection import (
     select_days,
     written_parameters,
 )
+from reloads.requests.batch_notes import forget_batches
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -39,12 +41,15 @@ from reloads.warehouse.staging import remove_abandoned_folders
 REQUESTS_PER_RUN = 2000
 """The ids of a batch's requests go through XCom and into the footer of each of its partitions."""
 
+LOGGED_REQUESTS = 20
+
 log = logging.getLogger(__name__)
 
 
 def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Batch]:
     """The batches of the next run of ``table``, from all its outstanding requests; empty if there is nothing to do."""
     remove_abandoned_folders(settings.warehouse)
+    forget_batches(settings.landing, table)
     definition = catalog.definition(table)
     queue = Queue(settings.landing)
     remove_expired(settings, catalog, definition, now=now)
@@ -67,6 +72,7 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
         waiting_for_files=find_waiting(others, catalog, raw=raw),
     )
     _log_waiting(table, records, runnable)
+    _log_requests(table, runnable)
     limits = _limits(settings, definition)
     # The oldest, so that of two requests for a day the younger is never served first.
     oldest = runnable[:REQUESTS_PER_RUN]
@@ -99,6 +105,18 @@ def plan_records(
     plan = cut_batches(selected, limits=limits, written=written_parameters(selections, state))
     planned_at = str(state.published.head.point)
     return selections, replace(plan, batches=tuple(replace(batch, planned_at=planned_at) for batch in plan.batches))
+
+
+def _log_requests(table: str, records: Sequence[Record]) -> None:
+    """Say whose requests the run has, the oldest first."""
+    for record in records[:LOGGED_REQUESTS]:
+        details = [f"by {record.requested_by}" if record.requested_by else "", record.reason or ""]
+        text = ": ".join(shorten(printable(detail), 200) for detail in details if detail)
+        log.info(
+            "%s: %s asks for %s%s", table, record.id, shorten(str(record.outstanding)), f" ({text})" if text else ""
+        )
+    if len(records) > LOGGED_REQUESTS:
+        log.info("%s: and %d more requests", table, len(records) - LOGGED_REQUESTS)
 
 
 def _log_waiting(table: str, records: Sequence[Record], runnable: Sequence[Record]) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from reloads.requests.batch_notes import FOLDER as BATCH_NOTES
 from reloads.requests.queue import STATES
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -55,7 +56,7 @@ def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     """
     oldest = (now - timedelta(days=1)).timestamp()
     folders = [path for path in hidden_folders(settings.warehouse) if path != settings.environments]
-    folders += [settings.landing / state for state in (*STATES, ".ended")]
+    folders += [settings.landing / state for state in (*STATES, ".ended", BATCH_NOTES)]
     removed = 0
     for folder in folders:
         for path in _unfinished_files(folder):

@@ -12,6 +12,7 @@ from typing import Any
 from reloads.batch import Batch
 from reloads.errors import OperatorError, ReloadsError, TableError
 from reloads.outcome import Failure, Outcome, Postponement
+from reloads.requests.batch_notes import BatchNote, note_batch
 from reloads.requests.queue import Queue
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
@@ -32,12 +33,17 @@ def run_batch(settings: Settings, table: str, batch: Mapping[str, Any], *, run: 
     planned = Batch.from_json(batch)
     cancelled = find_cancelled_days(Queue(settings.landing), planned)
     remaining = replace(planned, days=planned.days - cancelled)
-    outcome = _try_to_rewrite(settings, table, remaining, run=run, now=now) if remaining.days else Outcome()
+    outcome = Outcome()
+    if remaining.days:
+        with note_batch(settings.landing, table, remaining, run=run) as note:
+            outcome = _try_to_rewrite(settings, table, remaining, note, run=run, now=now)
     _log_outcome(table, outcome)
     return outcome.model_copy(update={"batch": planned.number, "cancelled": outcome.cancelled | cancelled})
 
 
-def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, now: datetime) -> Outcome:
+def _try_to_rewrite(
+    settings: Settings, table: str, batch: Batch, note: BatchNote, *, run: str, now: datetime
+) -> Outcome:
     """What the rewriting comes to; an environment that cannot be used fails every day of the batch.
 
     A table folder that is broken now was good when the batch was planned, and is mended some time: the days wait.
@@ -48,8 +54,8 @@ def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, n
         begin_to_follow(settings, catalog, table)
         definition = catalog.definition(table)
         if definition.settings.requirements:
-            return _rewrite_elsewhere(settings, definition, batch, run=run, now=now)
-        return rewrite_here(settings, catalog, definition, batch, run=run, now=now)
+            return _rewrite_elsewhere(settings, definition, batch, note, run=run, now=now)
+        return rewrite_here(settings, catalog, definition, batch, run=run, now=now, report=note.write)
     except TableError as error:
         return Outcome(postponed=(Postponement(days=batch.days, why=str(error)),))
     except ReloadsError as error:
@@ -57,7 +63,9 @@ def _try_to_rewrite(settings: Settings, table: str, batch: Batch, *, run: str, n
         return Outcome(failed=(failure,))
 
 
-def _rewrite_elsewhere(settings: Settings, table: Table, batch: Batch, *, run: str, now: datetime) -> Outcome:
+def _rewrite_elsewhere(
+    settings: Settings, table: Table, batch: Batch, note: BatchNote, *, run: str, now: datetime
+) -> Outcome:
     """Rewrite the batch in a process of the table's own environment."""
     begun = time.monotonic()
     python = ensure_environment(table.settings.requirements, folder=settings.environments)
@@ -68,6 +76,7 @@ def _rewrite_elsewhere(settings: Settings, table: Table, batch: Batch, *, run: s
         "batch": batch.to_json(),
         "run": run,
         "now": now.isoformat(),
+        "note": str(note.path),
     }
     outcome = Outcome.model_validate(call_subprocess(python, "reloads.runs.worker", value))
     log.info("%s: its own environment cost %.2f s", table.name, time.monotonic() - begun - outcome.seconds)

@@ -13,6 +13,7 @@ from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import find_waiting, runnable_records
 from reloads.requests.announcement import Announcement, announce
+from reloads.requests.batch_notes import forget_batches
 from reloads.requests.neglect import attend
 from reloads.requests.queue import Queue
 from reloads.runs.arrivals import ask_for_arrivals
@@ -58,6 +59,7 @@ def settle_batches(
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
     follow(settings, catalog, table, now=now)
     _settle_requests(Queue(settings.landing), table, credit_requests(planned, completed), run=run, now=now)
+    forget_batches(settings.landing, table, run=run)
     if catalog.is_loadable(table):
         # A table that keeps nothing for an undo gives back the space of what was replaced now, not in its next run.
         remove_expired(settings, catalog, catalog[table], now=now)
@@ -83,7 +85,7 @@ def _settle_requests(
             outcomes[record.id] = Outcome()
     outcomes |= outcome_by_request
     for settled in queue.settle_all(dict(sorted(outcomes.items())), run=run, now=now):
-        log.info("request %s", settled.progress())
+        log.info("request %s", settled.describe_progress())
 
 
 def _requests_to_announce(settings: Settings, catalog: Catalog, table: str) -> tuple[Announcement, ...]:

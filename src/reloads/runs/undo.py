@@ -15,6 +15,7 @@ from reloads.days import Days
 from reloads.errors import OperatorError, RequestError
 from reloads.files import cannot_write
 from reloads.outcome import Failure, Reason
+from reloads.planning.undo_plan import find_asked, refuse_running, why_nothing
 from reloads.raw_file import RawFile
 from reloads.requests.control import find_records
 from reloads.requests.queue import Queue
@@ -34,8 +35,8 @@ from reloads.warehouse.layout import tables_with_log
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.publishing import publish
-from reloads.warehouse.staging import is_in_use, staging_folder
-from reloads.warehouse.take_back import Asked, TakeBack, build_undo, find_take_back
+from reloads.warehouse.staging import staging_folder
+from reloads.warehouse.take_back import TakeBack, build_undo, find_take_back
 from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
@@ -85,23 +86,13 @@ def _find_replaced(settings: Settings, text: str) -> list[tuple[str, str]]:
     records: list[Record] = []
     with suppress(RequestError):
         records = find_records(Queue(settings.landing), text)
-    _refuse_running(settings, records)
+    refuse_running(settings.warehouse, records)
     if records:
         return [(record.table, record.id) for record in records]
     tables = [table for table in tables_with_log(settings.warehouse) if _is_in_log(settings, table, text)]
     if not tables:
         raise RequestError(f"{text!r} is not a request; reloads status lists them")
     return [(table, text) for table in tables]
-
-
-def _refuse_running(settings: Settings, records: list[Record]) -> None:
-    """Raise ``RequestError`` if one of the requests may still publish."""
-    for record in records:
-        if record.outstanding:
-            raise RequestError(f"{record.id} is still under way; cancel it first, or wait")
-    for record in records:
-        if record.cancelled and is_in_use(settings.warehouse, record.table):
-            raise RequestError(f"a batch of {record.table} that was begun is still running; undo once it has ended")
 
 
 def _is_in_log(settings: Settings, table: str, request: str) -> bool:
@@ -129,15 +120,15 @@ def undo_in_table(
     begin_to_follow(settings, catalog, table)
     with open_table(folder):
         pass
-    asked = _find_asked(queue, request)
+    asked = find_asked(queue, request)
     take_back = find_take_back(folder, request, asked=asked, force=force)
     if _adopt_strangers(folder, take_back, now=now):
         take_back = find_take_back(folder, request, asked=asked, force=force)
     acts: list[tuple[Commit, tuple[Failure, ...]]] = []
     for commit in _find_unrecorded(queue, state_of(folder).log, take_back):
         acts.append((commit, ()))
-    if not acts:
-        _refuse_nothing(take_back, definition, request)
+    if not acts and (why := why_nothing(take_back, definition, request)):
+        raise RequestError(why)
     if take_back.back:
         note_taken_back(settings, definition, _find_files(folder, take_back), now=now)
         acts.append(_publish(settings, definition, take_back, request, now=now))
@@ -160,12 +151,6 @@ def _find_files(folder: TableFolder, take_back: TakeBack) -> dict[date, Mapping[
         if making and (name.day not in makings or makings[name.day].made_at < making.made_at):
             makings[name.day] = making
     return {day: making.files for day, making in makings.items()}
-
-
-def _find_asked(queue: Queue, request: str) -> Asked | None:
-    """What the record of the request says of it; None where the record was cleared away."""
-    record = queue.get(request)
-    return Asked(record.days, record.accepted_at) if record else None
 
 
 def _adopt_strangers(folder: TableFolder, take_back: TakeBack, *, now: datetime) -> bool:
@@ -208,22 +193,6 @@ def _publish(
     if published.commit is None:
         raise OperatorError(f"{table.name} could not be put back: {failures[0].error}")
     return published.commit, tuple(failures)
-
-
-def _refuse_nothing(take_back: TakeBack, table: Table, request: str) -> None:
-    if take_back.back:
-        return
-    if take_back.later:
-        name, later_request = next(iter(take_back.later.items()))
-        rest = f" and {len(take_back.later) - 1} more" if len(take_back.later) > 1 else ""
-        raise RequestError(f"{name}{rest} was rewritten later, by {later_request}; undo that first, or write --force")
-    if take_back.undone_by:
-        raise RequestError(f"what '{request}' replaced in {table.name} is back already; ask for a reload to replace it")
-    days = table.settings.history_days
-    raise RequestError(
-        f"nothing of {table.name} that '{request}' replaced is kept: it changed nothing, or more than {days} days ago; "
-        "ask for a reload instead"
-    )
 
 
 def _build_record(

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
+from reloads.requests.batch_notes import BatchNote
 from reloads.requests.queue import Queue
 from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
+from reloads.rewriting.meter import Meter, Report, report_nothing
 from reloads.rewriting.rewrite import Wishes, rewrite_batch
 from reloads.rewriting.subprocess_call import answer_call
 from reloads.settings import Settings
@@ -26,6 +29,7 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
     """Rewrite the batch that a call describes; the outcome as JSON."""
     settings = Settings.model_validate(value["settings"])
     catalog = Catalog.load(settings.tables)
+    note = BatchNote(Path(value["note"]))
     outcome = rewrite_here(
         settings,
         catalog,
@@ -34,16 +38,25 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
         Batch.from_json(value["batch"]),
         run=value["run"],
         now=datetime.fromisoformat(value["now"]),
+        report=note.write,
     )
+    note.flush()
     return outcome.to_json()
 
 
 def rewrite_here(
-    settings: Settings, catalog: Catalog, table: Table, batch: Batch, *, run: str, now: datetime
+    settings: Settings,
+    catalog: Catalog,
+    table: Table,
+    batch: Batch,
+    *,
+    run: str,
+    now: datetime,
+    report: Report = report_nothing,
 ) -> Outcome:
     """Rewrite one batch in this process, whatever environment its table asks for.
 
-    Of what everybody who wanted it gives up meanwhile nothing is published.
+    Of what everybody who wanted it gives up meanwhile nothing is published. ``report`` is told how far it has come.
     """
     queue = Queue(settings.landing)
     return rewrite_batch(
@@ -61,6 +74,7 @@ def rewrite_here(
         wishes=Wishes(
             find_wanted_days=lambda: batch.days - find_cancelled_days(queue, batch),
             find_open_days=lambda: find_open_days(queue, batch),
+            meter=Meter(report),
         ),
     )
 

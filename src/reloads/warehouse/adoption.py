@@ -6,14 +6,17 @@ not lost when it is replaced.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from stat import S_ISREG
 
 from reloads.files import link_or_copy, sync_all
 from reloads.warehouse.access import begin_log, next_time
 from reloads.warehouse.commit import Commit, Entry, Making, Point
-from reloads.warehouse.current_view import is_shown, version_file
+from reloads.warehouse.current_view import is_version, version_file
+from reloads.warehouse.layout import DATA_FILE
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Snapshot, State
@@ -29,14 +32,35 @@ class Facts:
     making: Making | None = None
 
 
-def find_strangers(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]) -> list[PartitionName]:
-    """The partitions of these days whose file is not the version that the log has for them."""
-    strangers: list[PartitionName] = []
+@dataclass(frozen=True)
+class FoundFile:
+    """The file of a partition as readers find it."""
+
+    size: int
+    modified_at: datetime
+    is_ours: bool
+    """Whether it is the version that the log has for the partition."""
+
+
+def look_at_files(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]) -> dict[PartitionName, FoundFile]:
+    """The files that lie in the folders of these days."""
+    files: dict[PartitionName, FoundFile] = {}
     for day in days:
         for name in folder.names_of(day):
-            if not is_ours(folder, name, snapshot.entries.get(name)) and folder.file(name).is_file():
-                strangers.append(name)
-    return strangers
+            try:
+                # By their texts: to make a Path of each takes as long as all else.
+                status = os.stat(f"{folder.folder}/{name}/{DATA_FILE}")  # noqa: PTH116
+            except (FileNotFoundError, NotADirectoryError):  # removed just now
+                continue
+            if S_ISREG(status.st_mode):
+                is_own = _is_version(folder, name, snapshot.entries.get(name), status)
+                files[name] = FoundFile(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), is_own)
+    return files
+
+
+def find_strangers(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]) -> list[PartitionName]:
+    """The partitions of these days whose file is not the version that the log has for them."""
+    return [name for name, file in look_at_files(folder, snapshot, days).items() if not file.is_ours]
 
 
 def is_ours(folder: TableFolder, name: PartitionName, entry: Entry | None) -> bool:
@@ -44,12 +68,19 @@ def is_ours(folder: TableFolder, name: PartitionName, entry: Entry | None) -> bo
 
     A program that writes over the file in place changes the version as well, as both are one file; its size tells.
     """
-    if entry is None or not entry.version or not is_shown(folder, name, entry.version):
-        return False
     try:
-        return folder.file(name).stat().st_size == entry.bytes
-    except FileNotFoundError:  # removed just now
+        return _is_version(folder, name, entry, folder.file(name).stat())
+    except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def _is_version(folder: TableFolder, name: PartitionName, entry: Entry | None, status: os.stat_result) -> bool:
+    return (
+        entry is not None
+        and entry.version > 0
+        and status.st_size == entry.bytes
+        and is_version(folder, name, entry.version, status)
+    )
 
 
 def adopt(

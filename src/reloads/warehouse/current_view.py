@@ -26,18 +26,26 @@ PREPARED = ".data.parquet.next"
 
 def version_file(folder: TableFolder, name: PartitionName, number: int) -> Path:
     """The file that the commit of that number brought, whether it is still kept or not."""
-    return versions_folder(folder.warehouse, folder.table) / str(name) / f"{number}.parquet"
+    return Path(f"{versions_folder(folder.warehouse, folder.table)}/{name}/{number}.parquet")
+
+
+def is_version(folder: TableFolder, name: PartitionName, number: int, status: os.stat_result) -> bool:
+    """Whether the file with this status is that version: the same file, or a copy where the system has no links."""
+    try:
+        version = version_file(folder, name, number).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return os.path.samestat(status, version) or (
+        (status.st_size, status.st_mtime_ns) == (version.st_size, version.st_mtime_ns)
+    )
 
 
 def is_shown(folder: TableFolder, name: PartitionName, number: int) -> bool:
-    """Whether readers see that version: the same file, or a copy where the file system has no links."""
+    """Whether readers see that version."""
     try:
-        shown, version = folder.file(name).stat(), version_file(folder, name, number).stat()
+        return is_version(folder, name, number, folder.file(name).stat())
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return os.path.samestat(shown, version) or (
-        (shown.st_size, shown.st_mtime_ns) == (version.st_size, version.st_mtime_ns)
-    )
 
 
 def prepare(folder: TableFolder, name: PartitionName, number: int) -> None:

@@ -13,6 +13,7 @@ All of it lies on one file system, so that a rename or a link takes a file from 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 DATA_FILE = "data.parquet"
@@ -29,6 +30,7 @@ def log_folder(warehouse: Path, table: str) -> Path:
     return warehouse / ".log" / table
 
 
+@lru_cache(maxsize=256)  # of each partition of a calendar it is asked for
 def versions_folder(warehouse: Path, table: str) -> Path:
     """The versions of a table's partitions."""
     return warehouse / ".versions" / table

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from reloads.days import Days, parse_day
@@ -27,7 +28,7 @@ class TableFolder:
     day_column: str
     keys: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """Where the table lies."""
         return self.warehouse / self.table
@@ -42,11 +43,11 @@ class TableFolder:
 
     def partition_folder(self, name: PartitionName) -> Path:
         """The folder of a partition or of a day."""
-        return self.folder / str(name)
+        return Path(f"{self.folder}/{name}")
 
     def file(self, name: PartitionName) -> Path:
         """The file of a partition, whether it exists or not."""
-        return self.partition_folder(name) / DATA_FILE
+        return Path(f"{self.folder}/{name}/{DATA_FILE}")
 
     def partition(self, day: date) -> Path:
         """The file that holds the rows of ``day`` in a table without keys, whether it exists or not."""
@@ -58,7 +59,16 @@ class TableFolder:
 
     def names_of(self, day: date) -> list[PartitionName]:
         """The published partitions of a day."""
-        return sorted((name for name, _ in self._partitions(str(day))), key=str)
+        names = [self.day_name(day)]
+        for key in self.keys:
+            below: list[PartitionName] = []
+            for name in names:
+                for folder in sorted(_names_in(f"{self.folder}/{name}")):
+                    column, equals, value = folder.partition("=")
+                    if equals and column == key:
+                        below.append(PartitionName(self.day_column, day, (*name.key_folders, (key, value))))
+            names = below
+        return [name for name in names if os.path.lexists(f"{self.folder}/{name}/{DATA_FILE}")]
 
     def published(self) -> dict[PartitionName, Path]:
         """All published partitions by name; folders whose name is not a date are ignored."""
@@ -84,10 +94,13 @@ class TableFolder:
     def days(self) -> Days:
         """The days that were ever published."""
         days: list[date] = []
-        for path in self.folder.glob(f"{self.day_column}={ANY_DAY}"):
-            name = self._name_of(path)
-            if name and self.has_day(name.day):
-                days.append(name.day)
+        prefix = f"{self.day_column}="
+        for name in _names_in(self.folder):
+            text = name.removeprefix(prefix)
+            if name.startswith(prefix) and _is_day(text):
+                day = date.fromisoformat(text)
+                if self.has_day(day):
+                    days.append(day)
         return Days.of(days)
 
     def _partitions(self, day_pattern: str) -> Iterator[tuple[PartitionName, Path]]:
@@ -162,7 +175,7 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _names_in(folder: Path) -> list[str]:
+def _names_in(folder: Path | str) -> list[str]:
     try:
         with os.scandir(folder) as entries:  # a table may have tens of thousands of days, and a Path for each is slow
             return [entry.name for entry in entries]

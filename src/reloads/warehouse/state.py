@@ -74,18 +74,18 @@ class Snapshot:
     days: Collection[date] | None = None
     """The days that were read; None for all."""
 
-    def of_day(self, day: date) -> Entries:
+    def of_day(self, day: date) -> Mapping[PartitionName, Entry]:
         """The entries of one day, which must be one that was read: nothing is known of any other."""
         if self.days is not None and day not in self.days:
             raise KeyError(f"{day} was not read")
-        return {name: self.entries[name] for name in self._names_by_day.get(day, ())}
+        return self._entries_by_day.get(day, {})
 
     @cached_property
-    def _names_by_day(self) -> Mapping[date, list[PartitionName]]:
-        names: dict[date, list[PartitionName]] = {}
-        for name in self.entries:
-            names.setdefault(name.day, []).append(name)
-        return names
+    def _entries_by_day(self) -> Mapping[date, Entries]:
+        entries: dict[date, Entries] = {}
+        for name, entry in self.entries.items():
+            entries.setdefault(name.day, {})[name] = entry
+        return entries
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ async def test_it_rings_at_the_start_for_what_lies_there(landing: Path, observer
     (landing / "b.json").write_text(REQUEST)
     bell = make_doorbell(landing, observer=observer, rescan_seconds=HOUR, stable_seconds=0.2)
     async with aclosing(run(bell)) as rings:
-        assert (await anext(rings)).payload == {"files": ["a.json", "b.json"]}
+        assert (await anext(rings)).payload["files"] == ["a.json", "b.json"]
 
 
 @both_observers
@@ -253,7 +253,7 @@ async def test_airflow_can_send_and_show_whatever_a_file_is_called(landing: Path
     async with listening(landing, observer=observer) as rings:
         Path(os.fsdecode(os.fsencode(landing) + b"/" + name)).write_text(REQUEST)
         ring = await rings.next()
-        while ring == {"files": [FIRST]}:
+        while ring.get("files") == [FIRST]:
             ring = await rings.next()
     assert " ".join(ring["files"]).isprintable()
     assert len(as_airflow_sends(ring)) < 1_000
@@ -296,7 +296,7 @@ async def test_whatever_somebody_put_among_the_accepted_requests_it_rings_for_th
     (accepted / "loop.json").symlink_to("loop.json")
     bell = make_doorbell(landing, observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
     async with aclosing(run(bell)) as rings:
-        assert (await anext(rings)).payload == {"neglected": [record.id]}
+        assert (await anext(rings)).payload["neglected"] == [record.id]
     assert len(caplog.records) == 4
     assert "".join(entry.getMessage() for entry in caplog.records).isprintable()
 
@@ -312,7 +312,7 @@ async def test_it_rings_for_a_request_nobody_takes_care_of(landing: Path) -> Non
     bell = make_doorbell(landing, observer="auto", rescan_seconds=HOUR / 60, stable_seconds=1)
     async with aclosing(run(bell)) as rings:
         ring = await anext(rings)
-    assert ring.payload == {"neglected": [record.id]}
+    assert ring.payload["neglected"] == [record.id]
 
 
 @pytest.mark.parametrize("how", ["removed", "moved away"])
@@ -345,7 +345,7 @@ async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
         while not (tmp_path / "new" / "landing").exists():
             await asyncio.sleep(0.01)
         (tmp_path / "new" / "landing" / "a.json").write_text(REQUEST)
-        assert (await ring).payload == {"files": ["a.json"]}
+        assert (await ring).payload["files"] == ["a.json"]
 
 
 @in_a_loop
@@ -365,7 +365,7 @@ async def test_a_folder_that_cannot_be_watched_is_said_once_a_rescan_and_tried_a
         (tmp_path / "landing").unlink()
         (tmp_path / "landing").mkdir()
         (tmp_path / "landing" / "a.json").write_text(REQUEST)
-        assert (await ring).payload == {"files": ["a.json"]}
+        assert (await ring).payload["files"] == ["a.json"]
 
 
 @in_a_loop

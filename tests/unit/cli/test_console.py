@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import logging
 import os
 import pty
@@ -20,10 +21,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reloads.batch import Batch
 from reloads.cli import console, watch
 from reloads.cli.console import LogLines, complain, end_with, print_outcome, say
 from reloads.days import Days
 from reloads.outcome import CheckResult, Failure
+from reloads.progress import BatchProgress
+from reloads.requests.batch_notes import note_batch
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 
@@ -107,9 +111,33 @@ def test_status_has_one_line_for_a_request_whatever_its_fields_hold(text: str, o
             watch.status()
         with printed() as shown:
             watch.status("a")
-    assert [line.split()[0] for line in lines] == ["done", "accepted"]
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["done", "queued"]
+    assert len(lines) == 3
     assert all(line.isprintable() for line in [*lines, *shown])
     assert Record.model_validate_json("\n".join(shown[1:])).reason == text
+
+
+def test_status_shows_the_progress_of_a_request_that_a_batch_works_at() -> None:
+    record = Record(id="a", mode="landing", table="sales", days=DAYS, accepted_at=NOW)
+    with home() as queue:
+        queue.add(record)
+        with note_batch(queue.landing, "sales", Batch(DAYS, requests={"a": DAYS}), run="run/1") as note:
+            note.write(BatchProgress("writing", DAYS, dict.fromkeys(DAYS, 7)))
+            note.flush()
+            with printed() as lines:
+                watch.status()
+            with printed() as shown:
+                watch.status("a")
+    count = len(DAYS)
+    assert lines[0].startswith("running ")
+    assert lines[1].strip() == f"{count} of {count} days staged, {7 * count} rows; writing, by run/1"
+    progress = json.loads("\n".join(shown[1:]))["progress"]
+    assert (progress["days"], progress["staged"], progress["rows"], progress["run"]) == (
+        count,
+        count,
+        7 * count,
+        "run/1",
+    )
 
 
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: not set(b"/\0") & set(name)), ANY_TEXT)

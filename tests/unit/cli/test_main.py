@@ -199,9 +199,10 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     catalog = Catalog.load(home / "tables")
     collect_requests(settings_of(home), catalog, clock=lambda: datetime.now(UTC))
     shown = reloads(home, "status").stdout
-    ended, open_ = (line.split() for line in shown.splitlines())
+    ended, open_, why = (line.split() for line in shown.splitlines())
     assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]
-    assert open_[:6] == ["accepted", "0/1", "days", "0", "rows", "clicks"]
+    assert open_[:6] == ["queued", "0/1", "days", "0", "rows", "clicks"]
+    assert " ".join(why) == "it waits for its turn: the next run of rewrite_clicks takes it"
     assert '"accepted_at"' in reloads(home, "status", "mine.json").stdout
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reloads.requests.form import is_filled_in
 from tests.support.clone import CLONE
 
 DAGS = CLONE / "dags"
@@ -41,6 +42,8 @@ def dag_as_json(dag):
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
         "doc": dag.doc_md,
+        "description": dag.description,
+        "defaults": dag.params.dump(),
     }
 
 heavy = {"duckdb", "pyarrow", "polars", "pandas", "reloads.inspection.check_tables"}
@@ -90,7 +93,10 @@ def make_table(home: Path, name: str, query: str = "select date '2025-01-01' as 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = tmp_path_factory.mktemp("good")
-    make_table(home, "sales")
+    make_table(home, "sales", "select day, n from visits")
+    (home / "tables" / "sales" / "README.md").write_text(
+        "# Sales\n\nSold goods, one row each.\n\nReturned goods are left out.\n"
+    )
     make_table(home, "visits")
     return parse(
         home,
@@ -150,10 +156,12 @@ def test_request_partitions_listens_to_the_clock_and_the_doorbell(good: Any) -> 
 
 def test_request_partitions_has_a_form(good: Any) -> None:
     params = good["dags"]["request_partitions"]["params"]
-    fields = ["table", "start_date", "end_date", "only", "keys", "parameters", "cascade", "reason"]
-    assert list(params) == ["mode", *fields]
+    assert [name for name in params if "section" not in params[name]] == ["table", "start_date", "end_date", "reason"]
+    more = [name for name in params if "section" in params[name]]
+    assert more == ["only", "keys", "parameters", "cascade", "mode"]
+    assert len({params[name]["section"] for name in more}) == 1
     assert params["only"]["enum"] == ["all", "missing", "stale"]
-    assert params["mode"]["enum"] == ["daily", "custom"]
+    assert params["mode"]["enum"] == [None, "daily", "custom"]
     assert params["table"]["enum"] == [None, "sales", "visits"]
     assert params["start_date"]["format"] == params["end_date"]["format"] == "date"
 
@@ -183,8 +191,25 @@ def test_a_table_wakes_for_its_own_events_only(good: Any) -> None:
 
 def test_a_table_can_be_asked_for_by_hand(good: Any) -> None:
     params = good["dags"]["rewrite_sales"]["params"]
-    assert list(params) == ["start_date", "end_date", "reason"]
-    assert all(None in schema["type"] or "null" in schema["type"] for schema in params.values())
+    assert [name for name in params if "section" not in params[name]] == ["start_date", "end_date", "reason"]
+    assert [name for name in params if "section" in params[name]] == ["only", "keys", "parameters", "cascade"]
+
+
+@pytest.mark.parametrize("dag", ["request_partitions", "rewrite_sales"])
+def test_a_form_as_it_is_opened_has_nothing_filled_in(good: Any, dag: str) -> None:
+    assert not is_filled_in(good["dags"][dag]["defaults"])
+
+
+def test_a_table_has_the_text_of_its_folder(good: Any) -> None:
+    sales, visits = good["dags"]["rewrite_sales"], good["dags"]["rewrite_visits"]
+    assert sales["description"] == "Sold goods, one row each"
+    assert "Returned goods are left out." in sales["doc"]
+    assert "**Reads**: visits" in sales["doc"]
+    assert (visits["description"], "**Reads**: no other table" in visits["doc"]) == (
+        "Rewrite the partitions of visits",
+        True,
+    )
+    assert all("### Rewrite the partitions asked for" in dag["doc"] for dag in (sales, visits))
 
 
 def test_broken_tables_are_one_import_error_that_names_each_file_and_rule(broken: Any) -> None:

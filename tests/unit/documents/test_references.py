@@ -56,7 +56,7 @@ def test_every_field_of_a_request_is_listed_with_its_description() -> None:
         assert rows[name].startswith(meaning(field["description"])), name
 
 
-@pytest.mark.parametrize("view", ["requests", "partitions"])
+@pytest.mark.parametrize("view", ["requests", "partitions", "calendar"])
 def test_every_column_of_a_view_is_listed(tmp_path: Path, view: str) -> None:
     _, _, table = REQUESTS.text.partition(f"| column of `{view}` |")
     listed = re.findall(r"^\| `([a-z_]+)` \|", table.partition("\n\n")[0], flags=re.MULTILINE)

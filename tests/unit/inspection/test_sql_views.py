@@ -22,7 +22,10 @@ from reloads.errors import RequestError
 from reloads.inspection.sql_query import ATTEMPTS, csv_lines, draw_table, look_again, query_views
 from reloads.inspection.sql_views import open_views
 from reloads.outcome import CheckResult, Failure, Reason
+from reloads.progress import BatchProgress
 from reloads.requests.archive import archive_done
+from reloads.requests.batch_notes import note_batch
+from reloads.requests.progress import with_progress
 from reloads.requests.queue import Queue
 from reloads.requests.record import Cause, Record
 from reloads.rewriting.context import Locations, Provenance
@@ -108,7 +111,21 @@ def test_a_row_holds_every_field_of_its_record(sales_settings: Settings) -> None
     fields = FULL.model_dump(mode="json", exclude={"dropped", "drop"})
     for name in ("accepted_at", "finished_at"):
         assert datetime.fromisoformat(row.pop(name)) == datetime.fromisoformat(fields.pop(name))
-    assert row == fields | {"state": "failed", "error": "no such column"}
+    assert row == fields | {"state": "failed", "error": "no such column", "progress": None}
+
+
+def test_a_request_that_a_batch_works_at_has_the_progress_that_the_record_has(sales_settings: Settings) -> None:
+    put(sales_settings, "accepted/a.json", RECORD.to_json())
+    with note_batch(sales_settings.landing, "sales", Batch(DAYS, requests={"a": DAYS}), run="run/1") as note:
+        note.write(BatchProgress("writing", Days.parse(["2024-01-01"]), {date(2024, 1, 1): 7}))
+        note.flush()
+        [(text,)] = ask(sales_settings, "select to_json(progress)::varchar from requests")
+        [record] = with_progress(sales_settings.landing, [RECORD], now=datetime.now(UTC))
+    row = json.loads(text)
+    assert record.progress
+    assert datetime.fromisoformat(row.pop("at")) == record.progress.at
+    assert row == record.progress.model_dump(mode="json", exclude={"at"})
+    assert (row["days"], row["staged"], row["rows"]) == (3, 1, 7)
 
 
 def test_an_old_record_is_null_where_it_lacks_a_field_and_a_new_one_may_have_more(sales_settings: Settings) -> None:
@@ -294,10 +311,10 @@ def test_every_form_of_a_select_is_answered(sales_settings: Settings, statement:
         assert "state" in str(query_views(db, statement))
 
 
-def test_only_the_two_views_are_shown(sales_settings: Settings) -> None:
+def test_only_the_views_are_shown(sales_settings: Settings) -> None:
     with open_views(sales_settings) as db:
         query_views(db, "from requests")
-        assert query_views(db, "show tables").fetchall() == [("partitions",), ("requests",)]
+        assert query_views(db, "show tables").fetchall() == [("calendar",), ("partitions",), ("requests",)]
 
 
 # output

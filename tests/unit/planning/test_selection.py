@@ -334,3 +334,12 @@ def test_whatever_is_outstanding_something_can_be_done(drawn_records: list[Recor
             records[position] = record.model_copy(update={"published": published})
         rounds += 1
     assert is_ordered or rounds <= 3, "one round for each level at most"
+
+
+@pytest.mark.parametrize("modes", [("manual", "daily", "cascade"), ("cascade", "daily", "manual")])
+def test_who_waits_does_not_depend_on_who_was_looked_at_before(modes: tuple[Mode, ...]) -> None:
+    days = Days.parse(["2025-01-01"])
+    asked = [Record(id=mode, mode=mode, table="b", days=days, accepted_at=NOW) for mode in modes]
+    awaited = Record(id="input", mode="manual", table="a", days=days, accepted_at=NOW)
+    runnable = runnable_records(asked, everything=[awaited, *asked], lineage=LINEAGE)
+    assert [each.id for each in runnable] == ["manual"]

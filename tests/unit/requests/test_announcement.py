@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.requests.announcement import Announcement, announce, publication_extra
+from reloads.requests.announcement import Announcement, announce, look_again_extra, publication_extra
 from reloads.requests.record import Record
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
@@ -24,8 +24,9 @@ def records(draw: st.DrawFn) -> Record:
 
 def test_the_extra_names_the_request_and_the_range_that_holds_its_days() -> None:
     days = Days.parse(["2024-06-01..2024-06-14", "2024-06-16..2024-06-30"])
-    record = Record(id="r", mode="manual", table="sales", days=days, accepted_at=NOW, reason="late")
+    record = Record(id="r", mode="manual", table="sales", days=days, accepted_at=NOW, reason="late", requested_by="ada")
     assert Announcement.of(record).extra() == {
+        "about": "2024-06-01..2024-06-14, 2024-06-16..2024-06-30 of sales (by a form, ada): late",
         "table": "sales",
         "start_date": "2024-06-01",
         "end_date": "2024-06-30",
@@ -33,7 +34,24 @@ def test_the_extra_names_the_request_and_the_range_that_holds_its_days() -> None
         "request": "r",
         "requests": 1,
         "reason": "late",
+        "requested_by": "ada",
     }
+
+
+def test_the_extra_tells_how_many_requests_there_are_besides() -> None:
+    first = Record(id="a", mode="landing", table="sales", days=Days.parse(["2024-06-01"]), accepted_at=NOW)
+    second = Record(id="b", mode="landing", table="sales", days=Days.parse(["2024-06-09"]), accepted_at=NOW)
+    [announcement] = announce([first, second, second])
+    about = "2024-06-01 of sales (by a file); and 2 more, 2024-06-01 to 2024-06-09"
+    assert announcement.extra()["about"] == about
+
+
+def test_whoever_reads_the_extra_reads_the_sentence_first() -> None:
+    # Airflow's page sorts the keys.
+    record = Record(id="a", mode="daily", table="sales", days=Days.parse(["2024-06-01"]), accepted_at=NOW)
+    publication = publication_extra("sales", record.days, requests=[], rows=1, commit="1@log")
+    for extra in (Announcement.of(record).extra(), publication, look_again_extra("sales")):
+        assert min(extra) == "about"
 
 
 @given(st.lists(records(), max_size=8))
@@ -53,6 +71,7 @@ def test_a_publication_names_its_ranges() -> None:
     published = Days.parse(["2024-06-01..2024-06-03", "2024-06-30"])
     extra = publication_extra("sales", published, requests=["first", "second"], rows=12, commit="7@log")
     assert extra == {
+        "about": "2024-06-01..2024-06-03, 2024-06-30 of sales changed; rows of these days now: 12",
         "table": "sales",
         "start_date": "2024-06-01",
         "end_date": "2024-06-30",

@@ -38,7 +38,9 @@ def landing(sales_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
     watch.status()
-    return [next(word for word in line.split() if word[0] == "r" and word != "rows") for line in readlines(capsys)]
+    # What an open request waits for stands below it.
+    lines = [line for line in readlines(capsys) if not line.startswith(" ")]
+    return [next(word for word in line.split() if word[0] == "r" and word != "rows") for line in lines]
 
 
 def readlines(capsys: pytest.CaptureFixture[str]) -> list[str]:

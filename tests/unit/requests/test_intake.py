@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -21,7 +22,15 @@ from reloads.errors import RequestError
 from reloads.locks import file_lock
 from reloads.outcome import Outcome
 from reloads.requests.announcement import announce
-from reloads.requests.intake import Ask, Intake, collect_requests, find_due_days, request_by_hand, request_daily
+from reloads.requests.intake import (
+    Ask,
+    Intake,
+    collect_requests,
+    find_due_days,
+    request_by_form,
+    request_by_hand,
+    request_daily,
+)
 from reloads.requests.neglect import knock, neglect
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
@@ -314,6 +323,40 @@ def test_a_form_as_it_is_opened_asks_for_everything(sales_settings: Settings) ->
     opened = {"only": "all", "keys": {}, "parameters": {}, "cascade": True, "reason": None}
     [record] = send_form(sales_settings, FORM | opened)
     assert (record.only, record.cascade, record.parameters, record.keys) == ("all", True, {}, {})
+
+
+def ask_by_form(settings: Settings, form: Mapping[str, Any], *, by: str | None = None) -> list[Record]:
+    catalog = Catalog.load(settings.tables)
+    return request_by_form(settings, catalog, form, at=NOON, now=NOON, origin="run", requested_by=by)
+
+
+def test_a_form_with_nothing_filled_in_asks_for_what_the_clock_asks_for(sales_settings: Settings) -> None:
+    form: dict[str, Any] = {"table": None, "start_date": None, "only": "all", "cascade": True, "keys": {}}
+    [record] = ask_by_form(sales_settings, form, by="ada")
+    assert (record.table, record.mode, record.days.texts()) == ("sales", "daily", [str(YESTERDAY)])
+    assert record.requested_by == "ada"
+    assert tick(sales_settings, at=NOON + DAY)[0].requested_by is None
+
+
+def test_a_form_with_a_table_and_days_asks_for_these(sales_settings: Settings) -> None:
+    [record] = ask_by_form(sales_settings, FORM)
+    assert (record.table, record.mode, record.requested_by) == ("visits", "manual", None)
+
+
+def test_who_asks_is_the_login_whatever_the_form_says(sales_settings: Settings) -> None:
+    [record] = ask_by_form(sales_settings, FORM | {"requested_by": "somebody else"}, by="ada")
+    assert record.requested_by == "ada"
+
+
+def test_days_without_a_table_are_refused_with_a_sentence_and_nothing_is_reloaded(
+    sales_settings: Settings, queue: Queue
+) -> None:
+    catalog = Catalog.load(sales_settings.tables)
+    form = {"start_date": "2024-06-01", "table": None}
+    ask = partial(request_by_form, sales_settings, catalog, form, at=NOON, origin="run")
+    [refusal] = wake_up(sales_settings, now=NOON, ask=ask, asked_at=NOON).refusals
+    assert refusal.startswith('the form has no table, but start_date is "2024-06-01"; fill in a table')
+    assert queue.records("accepted") == []
 
 
 def test_a_form_for_two_tables_is_a_request_each(sales_settings: Settings) -> None:

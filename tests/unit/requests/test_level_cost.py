@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from reloads.cli import ask, watch
-from reloads.cli.notes import find_note
+from reloads.cli import watch
+from reloads.cli.wait import await_request
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.conversion import new_record
 from reloads.requests.intake import collect_requests
 from reloads.requests.neglect import find_neglected, knock
+from reloads.requests.notes import find_note
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.request import parse_request
@@ -96,7 +97,7 @@ def attend_to_neglected(settings: Settings) -> None:
 
 def await_the_end(settings: Settings) -> None:
     finish(settings, file="mine.json")
-    ask._await_record(Queue(settings.landing), "mine.json", 1)
+    await_request(settings, "mine.json", days=1)
 
 
 ID = make(1, file="mine.json").id

@@ -108,9 +108,12 @@ def test_the_time_of_a_record_is_that_of_all_batches_of_its_runs() -> None:
 
 def test_progress_is_told_in_a_few_words() -> None:
     part = record(published=days("2024-06-01"), cancelled=days("2024-06-02"), failed=(failure("2024-06-03"),))
-    assert part.progress() == "r has 4 days left: 1 of 7 days published, 1 failed, 1 cancelled"
-    assert record(published=WEEK).progress() == "r is done: 7 of 7 days published, 0 failed"
-    assert record(failed=(failure("2024-06-01..2024-06-07"),)).progress() == "r failed: 0 of 7 days published, 7 failed"
+    assert part.describe_progress() == "r has 4 days left: 1 of 7 days published, 1 failed, 1 cancelled"
+    assert record(published=WEEK).describe_progress() == "r is done: 7 of 7 days published, 0 failed"
+    assert (
+        record(failed=(failure("2024-06-01..2024-06-07"),)).describe_progress()
+        == "r failed: 0 of 7 days published, 7 failed"
+    )
 
 
 def test_an_outcome_of_other_days_changes_nothing() -> None:

@@ -1,6 +1,7 @@
 """The engine: bounded by its share, and not held up by sources that a query does not read."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -48,6 +49,23 @@ def test_a_connection_keeps_to_its_share_and_spills_where_it_is_told(sales_setti
         engine.db.execute("create table big as select md5(n::varchar) as text from range(5_000_000) as r(n)")
         assert list((tmp_path / "spill").iterdir())
     assert not list((tmp_path / "spill").glob("*"))
+
+
+def test_a_long_query_says_how_far_it_is_and_prints_nothing(
+    sales_settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = load_table(sales_settings.tables, "sales")
+    with connect(table, raw=raw_files(tmp_path), folder=tmp_path, share=SHARE) as engine:
+        engine.db.execute("set progress_bar_time = 0")
+        engine.db.execute("create table big as select hash(n) as h from range(3_000_000) as r(n)")
+        with ThreadPoolExecutor(1) as threads:
+            query = threads.submit(engine.db.execute, "select count(distinct h) from big, range(2)")
+            percents = {engine.db.query_progress()}
+            while not query.done():
+                percents.add(engine.db.query_progress())
+            query.result()
+    assert any(0 < percent <= 100 for percent in percents)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_variable_source_holds_the_source_folder(sales_settings: Settings) -> None:

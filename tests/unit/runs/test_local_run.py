@@ -45,6 +45,11 @@ def did(records: list[Record]) -> list[tuple[str, str]]:
     return [(one.table, str(one.published)) for one in records]
 
 
+def test_no_batch_counts_as_at_work_once_a_command_has_ended(chain: Chain) -> None:
+    run(chain, "a", "2025-01-01", "2025-01-02")
+    assert [path for path in (chain.settings.landing / ".progress").rglob("*") if path.is_file()] == []
+
+
 def test_each_batch_has_all_threads_because_they_run_one_after_another(chain: Chain) -> None:
     declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
     threads = "(select value::int from duckdb_settings() where name = 'threads') as threads"

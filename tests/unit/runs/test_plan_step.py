@@ -1,6 +1,7 @@
 """A run of a table: what is planned, what is written down, and that each step can be run twice."""
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -436,3 +437,27 @@ def test_of_two_requests_that_share_a_day_one_is_cancelled_and_the_other_done(sh
     shops.settle("shops", batches, shops.rewrite("shops", batches))
     assert (shops.find_record(north.id)[0], shops.find_record(south.id)[0]) == ("cancelled", "done")
     assert amounts(shops) == {"day=2025-01-01/shop=n": [1], "day=2025-01-01/shop=s": [20]}
+
+
+def test_the_log_lists_the_requests_with_reason_and_person(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    first = chain.ask("a", "2025-01-01", "2025-01-02", reason="late\nfiles", requested_by="ada")
+    second = chain.ask("a", "2025-01-05")
+    chain.plan("a")
+    lines = [one.getMessage() for one in caplog.records if "asks for" in one.getMessage()]
+    assert lines == [
+        f"a: {first.id} asks for 2025-01-01..2025-01-02 (by ada: late\\nfiles)",
+        f"a: {second.id} asks for 2025-01-05",
+    ]
+
+
+def test_of_many_requests_the_log_lists_the_first_and_counts_the_others(
+    chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(23):
+        chain.ask("a", "2025-01-05")
+    chain.plan("a")
+    messages = [one.getMessage() for one in caplog.records]
+    assert len([message for message in messages if "asks for" in message]) == 20
+    assert "a: and 3 more requests" in messages

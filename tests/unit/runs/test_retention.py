@@ -292,6 +292,7 @@ PLACES = [
     "warehouse/.versions/a/day=2025-01-02",
     "warehouse/.cursors/a",
     "landing/accepted",
+    "landing/.progress/a",
     "landing/done",
 ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow.parquet
 import pytest
@@ -11,10 +13,16 @@ import pytest
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import Failure, Outcome
+from reloads.requests import batch_notes
+from reloads.requests.progress import with_progress
+from reloads.requests.record import Progress
+from reloads.rewriting import publication
+from reloads.rewriting import rewrite as rewrite_module
 from reloads.rewriting.stage import Stage, Staged
 from reloads.runs.rewrite_step import run_batch
 from reloads.warehouse.partition_name import PartitionName
 from tests.support.chain import NOW, Chain, JsonBatch
+from tests.support.process_kill import Killed, killed_after
 
 DAYS = ("2025-01-01", "2025-01-04")
 
@@ -132,6 +140,108 @@ def test_a_request_that_ended_otherwise_gives_up_nothing(chain: Chain, end: str)
         chain.queue.folder("done" if end == "done" else "failed") / f"{record.id}.json"
     )
     assert rewrite(chain, batch).cancelled.texts() == []
+
+
+# what it says while it works
+
+
+def add_progress(chain: Chain) -> dict[str, Progress | None]:
+    """What the open records say now, by table and first day."""
+    records = with_progress(chain.settings.landing, chain.queue.records("accepted"), now=datetime.now(UTC))
+    return {str(record.days.ranges[0].first): record.progress for record in records}
+
+
+@pytest.fixture
+def seen(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Progress | None]]:
+    """What the records said each time a batch was about to publish."""
+    seen: list[dict[str, Progress | None]] = []
+    build = publication.build_publication
+
+    def look_and_build(*arguments: Any) -> Any:
+        seen.append(add_progress(chain))
+        return build(*arguments)
+
+    monkeypatch.setattr(rewrite_module, "build_publication", look_and_build)
+    monkeypatch.setattr(batch_notes, "WRITE_EVERY_SECONDS", 0)
+    return seen
+
+
+def test_each_request_of_a_batch_says_how_many_of_its_days_are_staged(
+    chain: Chain, seen: list[dict[str, Progress | None]]
+) -> None:
+    chain.ask("a", *DAYS)
+    chain.ask("a", "2025-01-03", "2025-01-05")
+    chain.ask("a", "2025-01-20", "2025-01-21")
+    chain.define("a", "select day, amount from raw", "days_per_batch = 1\nparallelism = 1")
+    [batch] = chain.plan("a")
+    rewrite(chain, batch)
+    [progress] = seen
+    assert {first: each and (each.days, each.staged, each.rows, each.step) for first, each in progress.items()} == {
+        "2025-01-01": (4, 4, 4, "publishing"),
+        "2025-01-03": (3, 3, 3, "publishing"),
+        "2025-01-20": (2, 2, 2, "publishing"),
+    }
+
+
+def test_batches_of_one_request_add_up_until_their_run_is_settled(
+    chain: Chain, seen: list[dict[str, Progress | None]]
+) -> None:
+    record = chain.ask("a", *DAYS)
+    chain.define("a", "select day, amount from raw", "days_per_batch = 1\nparallelism = 2")
+    batches = chain.plan("a")
+    outcomes = chain.rewrite("a", batches, run="run")
+    staged = [each["2025-01-01"] for each in seen]
+    assert [(each.days, each.staged) for each in staged if each] == [(2, 2), (4, 4)]
+    assert add_progress(chain)["2025-01-01"]
+    chain.settle("a", batches, outcomes)
+    assert list((chain.settings.landing / ".progress/a").iterdir()) == []
+    assert chain.find_record(record.id)[0] == "done"
+
+
+def test_a_day_that_fails_is_not_staged_and_the_others_stay_so(
+    chain: Chain, seen: list[dict[str, Progress | None]]
+) -> None:
+    chain.define("a", "select day, if(amount = 2, error('bad row'), amount) as amount from raw")
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    rewrite(chain, batch)
+    assert [(each.days, each.staged, each.rows) for one in seen if (each := one["2025-01-01"])] == [
+        (4, 1, 1),
+        (4, 3, 3),
+    ]
+    last = add_progress(chain)["2025-01-01"]
+    assert last
+    assert (last.staged, last.step) == (3, "done")
+
+
+def test_a_day_that_is_written_and_then_refused_by_the_database_is_not_staged(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", "[checks.bad]\nseverity = 'error'")
+    check = "create view bad as select day from new where if(amount = 4, error('bad check'), false);\n"
+    (chain.settings.tables / "a" / "checks.sql").write_text(check)
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    assert rewrite(chain, batch).failed[0].days.texts() == ["2025-01-04"]
+    last = add_progress(chain)["2025-01-01"]
+    assert last
+    assert (last.staged, last.rows) == (3, 3)
+
+
+@pytest.mark.parametrize("steps", [5, 8, 12, 16, 20])
+def test_a_batch_that_was_killed_leaves_nobody_running(chain: Chain, steps: int) -> None:
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    with pytest.raises(Killed), killed_after(steps, chain.settings.home):
+        rewrite(chain, batch)
+    assert list((chain.settings.landing / ".progress/a").glob("*.batch")) != []
+    assert add_progress(chain) == {"2025-01-01": None}
+    chain.plan("a")
+    assert list((chain.settings.landing / ".progress/a").glob("*.batch")) == []
+
+
+def test_a_batch_whose_progress_cannot_be_written_is_published_all_the_same(chain: Chain) -> None:
+    (chain.settings.landing / ".progress").touch()
+    chain.ask("a", *DAYS)
+    assert chain.run("a").published.texts() == ["2025-01-01..2025-01-04"]
 
 
 # what goes wrong

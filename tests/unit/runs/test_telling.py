@@ -61,6 +61,7 @@ def test_an_event_says_which_days_changed_for_whom_and_how_many_rows_they_have(a
     airflow.settle()
     [extra] = airflow.extras
     assert extra.pop("commit").partition("@")[0] == "1"
+    assert "2025-01-01..2025-01-02 of a changed" in extra.pop("about")
     assert extra == {
         "table": "a",
         "start_date": "2025-01-01",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from reloads.batch import Batch
 from reloads.outcome import Outcome
+from reloads.progress import BatchProgress
 from reloads.runs.worker import rewrite_from_json
 from reloads.settings import Settings
 from reloads.warehouse.access import state_of
@@ -17,7 +21,7 @@ TWO_IN_THE_MORNING = "select timestamptz '2025-01-02 02:00:00+00'::date as day, 
 
 @pytest.mark.parametrize(("zone", "day"), [("UTC", "2025-01-02"), ("America/New_York", "2025-01-01")])
 def test_the_settings_time_zone_and_the_version_that_was_planned_hold_in_it(
-    sales_settings: Settings, define: DefineTable, zone: str, day: str
+    sales_settings: Settings, define: DefineTable, tmp_path: Path, zone: str, day: str
 ) -> None:
     define("sales", TWO_IN_THE_MORNING)
     settings = sales_settings.model_copy(update={"time_zone": zone})
@@ -28,8 +32,11 @@ def test_the_settings_time_zone_and_the_version_that_was_planned_hold_in_it(
         "batch": Batch(days("2025-01-01..2025-01-02")).to_json(),
         "run": "run/1",
         "now": "2025-01-03T00:00:00+00:00",
+        "note": str(tmp_path / "note.json"),
     }
     outcome = Outcome.model_validate(rewrite_from_json(value))
+    told = BatchProgress.from_json(json.loads((tmp_path / "note.json").read_text()))
+    assert (told.staged, sum(told.rows_by_day.values())) == (days(day), 1)
     assert outcome.published == SalesHome(settings).published() == days(day)
     entries = state_of(SalesHome(settings).folder).read_all().entries
     assert {entry.making.definition for entry in entries.values() if entry.making} == {"as planned"}

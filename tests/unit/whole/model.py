@@ -417,7 +417,7 @@ class Model:
         for day in fulfilled:
             cells = list(cells_of(record.table, [day]))
             is_changed = any(progress.before[cell] != self.cells[cell].now.content for cell in cells)
-            assert (day in record.published) == is_changed, f"{record.id} says of {day}: {record.progress()}"
+            assert (day in record.published) == is_changed, f"{record.id} says of {day}: {record.describe_progress()}"
             rows += sum(count_rows(self.cells[cell].now.content) for cell in cells)
             rows_before += sum(count_rows(progress.before[cell]) for cell in cells)
         counted = record.rows - (old.rows if old else 0), record.rows_before - (old.rows_before if old else 0)

@@ -424,7 +424,7 @@ class Whole(RuleBasedStateMachine):
             # Not the others: what follows from a table is asked for by its own run.
             tables = [table for table in ORDER if table in accepted]
         else:
-            left = [record.progress() for record in self.world.queue.records("accepted")]
+            left = [record.describe_progress() for record in self.world.queue.records("accepted")]
             raise AssertionError(f"never ends: {left}")
         assert not self.model.unsettled, "each table had a run, which completes what a crash left"
         self.model.assert_followed()

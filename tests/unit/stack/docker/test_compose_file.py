@@ -74,6 +74,15 @@ def test_the_doorbell_sees_the_raw_files_and_the_tables_and_can_leave_a_note_in_
     assert "read_only" not in landing
 
 
+def test_the_api_server_shows_tables_and_source_and_may_ask_and_undo() -> None:
+    mounts = service("api-server")
+    assert {"*tables", "*source"} <= set(re.findall(r"- (\*\w+)", mounts))
+    for folder in ("landing", "warehouse"):
+        [mount] = re.findall(rf".*target: /opt/reloads/{folder}.*", mounts)
+        assert mount in service("scheduler")
+        assert "read_only" not in mount
+
+
 def test_the_sample_is_laid_out_in_the_folder_of_the_clone_and_nowhere_else() -> None:
     writable = re.findall(r"source: ([^,]+), target: [^,]+, bind", service("sample"))
 

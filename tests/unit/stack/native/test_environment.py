@@ -42,6 +42,12 @@ def test_every_shared_setting_of_airflow_is_in_force() -> None:
     assert read_shared_settings().items() <= variables().items()
 
 
+def test_more_people_may_log_in_beside_the_administrator() -> None:
+    users = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+    assert variables(AIRFLOW_USERS="ada:user,vera:viewer")[users] == "admin:admin,ada:user,vera:viewer"
+    assert variables(AIRFLOW_USERS="")[users] == "admin:admin"
+
+
 def test_dag_files_can_import_the_sensors_of_the_clone_and_nobody_elses_python_path_counts() -> None:
     assert variables(PYTHONPATH="/x")["PYTHONPATH"] == "/srv/clone"
 

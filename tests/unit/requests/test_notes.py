@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from reloads.cli import watch
-from reloads.cli.notes import SENTENCE_CHARACTERS, find_note, list_notes, list_waiting
 from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.files import printable_name
 from reloads.requests.acceptance import process_files
 from reloads.requests.endings import Ending, note_endings
+from reloads.requests.notes import SENTENCE_CHARACTERS, find_note, list_notes, list_waiting
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -133,7 +133,7 @@ def test_whatever_lies_where_a_note_should_has_its_line(landing: Path, capsys: p
 READ_AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from reloads.cli.notes import list_notes
+from reloads.requests.notes import list_notes
 
 os.chdir(sys.argv[1])
 if os.getuid() == 0:

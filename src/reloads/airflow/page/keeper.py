@@ -1,0 +1,132 @@
+"""What the API server does every few seconds beside answering.
+
+It writes the notes of runs and which tables are paused, which nobody else can, as only the API server has Airflow's
+database; and it looks at all tables, so that nobody waits for that. This runs from its start to its end, in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reloads.airflow.page.run_notes import RunNotes
+
+EVERY_SECONDS = 5.0
+STOP_SECONDS = 10.0
+Work = Callable[[], object]
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """A thread that does some things every few seconds until it is stopped, whatever goes wrong with one of them."""
+
+    def __init__(self, works: Mapping[str, Work], *, every_seconds: float = EVERY_SECONDS) -> None:
+        self._works, self._every_seconds = works, every_seconds
+        self._stop = Event()
+        # As a daemon: a server that was told to end does not wait for a look at all tables.
+        self._thread = Thread(target=self._run, name="reloads-keeper", daemon=True)
+        self._faults: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it, after what it does just now."""
+        self._stop.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_seconds):
+            for name, work in self._works.items():
+                self._try(name, work)
+
+    def _try(self, name: str, work: Work) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the next time it may go well
+            fault = f"{type(error).__name__}: {error}".partition("\n")[0]
+            # One line for each fault, not one every few seconds.
+            if self._faults.get(name) != fault:
+                log.warning("%s failed (%s); it is tried again", name, fault)
+            self._faults[name] = fault
+        else:
+            self._faults.pop(name, None)
+
+
+class KeeperInServer:
+    """Runs the keeper for as long as Airflow's API server runs, as a middleware of that server."""
+
+    def __init__(self, app: Any, *, make_works: Callable[[], Mapping[str, Work]] | None = None) -> None:
+        self._app, self._make_works = app, make_works or make_works_of_server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let the server answer; its whole life is one call of its own."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        keeper = Keeper(self._make_works())
+        keeper.start()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            keeper.stop()
+
+
+def make_works_of_server() -> Mapping[str, Work]:
+    """What the API server does each time, by what it is called. Nothing is imported or read yet."""
+    works = ServerWorks()
+    return {
+        "noting the paused tables": works.note_paused,
+        "writing the notes of runs": works.write_run_notes,
+        "looking at all tables": works.look_at_tables,
+    }
+
+
+class ServerWorks:
+    """What the API server does from time to time; where the folders are not there, nothing."""
+
+    def __init__(self) -> None:
+        self._notes: dict[Path, RunNotes] = {}
+
+    def note_paused(self) -> None:
+        """Write down which tables are paused, for the terminal."""
+        from airflow.utils.session import create_session
+
+        from reloads.airflow.page.paused_dags import find_paused_tables
+        from reloads.requests.paused_tables import note_paused
+
+        if landing := _find_landing():
+            with create_session() as session:
+                paused = find_paused_tables(session)
+            note_paused(landing, paused, now=datetime.now(UTC))
+
+    def write_run_notes(self) -> None:
+        """Write the notes of runs that are missing."""
+        from reloads.airflow.page.run_notes import RunNotes
+
+        if landing := _find_landing():
+            self._notes.setdefault(landing, RunNotes(landing)).look(now=datetime.now(UTC))
+
+    def look_at_tables(self) -> None:
+        """Look at what may have changed in any table, and keep that for the next server."""
+        from reloads.airflow.page.context import CONTEXTS
+        from reloads.airflow.page.kept_overview import kept_overview
+
+        if _find_landing():
+            context = CONTEXTS.current()
+            kept_overview(context.settings).keep(context.catalog, now=context.now)
+
+
+def _find_landing() -> Path | None:
+    """The drop folder, if it is there."""
+    from reloads.settings import Settings
+
+    landing = Settings.from_environment(os.environ).landing
+    return landing if landing.is_dir() else None
