@@ -29,8 +29,11 @@ def summary_values(summary: TableSummary) -> dict[str, Any]:
     }
 
 
-def calendar_values(calendar: Calendar, *, now: datetime) -> dict[str, Any]:
-    """Days of one table and, in a table with keys, a row of cells for each combination of their values."""
+def calendar_values(calendar: Calendar, *, now: datetime, with_keys: bool = True) -> dict[str, Any]:
+    """Days of one table and, in a table with keys, a row of cells for each combination of their values.
+
+    Not ``with_keys``, these rows are left out: of a year of twenty keys they are most of a megabyte.
+    """
     days = list(calendar.days.values())
     return {
         "table": calendar.table.name,
@@ -39,7 +42,7 @@ def calendar_values(calendar: Calendar, *, now: datetime) -> dict[str, Any]:
         "keys": list(calendar.table.settings.keys),
         "as_of": format_time(now),
         "days": [day_values(each) for each in days],
-        "key_rows": _key_rows(days) if calendar.table.settings.keys else [],
+        "key_rows": _key_rows(days) if with_keys and calendar.table.settings.keys else [],
     }
 
 

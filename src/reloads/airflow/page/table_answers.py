@@ -132,6 +132,6 @@ def describe_table(
     )
 
 
-def describe_days(calendar: Calendar, *, now: datetime) -> JSONResponse:
+def describe_days(calendar: Calendar, *, now: datetime, with_keys: bool) -> JSONResponse:
     """The calendar as it is sent. A year of twenty keys has 7,300 cells, so it is not made of models first."""
-    return JSONResponse(calendar_values(calendar, now=now))
+    return JSONResponse(calendar_values(calendar, now=now, with_keys=with_keys))

@@ -28,6 +28,7 @@ from reloads.tables.catalog import Catalog
 
 router = APIRouter(tags=["tables"])
 MOST_DAYS = 4000
+KeysFlag = Annotated[bool, Query(description="whether the rows of the values of keys are wanted, too")]
 DayText = Annotated[str, Query(description="YYYY-MM-DD", examples=["2013-01-31"])]
 
 
@@ -66,7 +67,9 @@ def _find_broken_input(catalog: Catalog, name: str) -> TableError:
 
 
 @router.get("/tables/{table}/days", response_model=DaysOfTable)
-def list_days(table: str, first: DayText, last: DayText, context: ContextDep, rights: RightsDep) -> Response:
+def list_days(
+    table: str, first: DayText, last: DayText, context: ContextDep, rights: RightsDep, *, keys: KeysFlag = True
+) -> Response:
     """Every day from the first to the last, each with its state; in a table with keys also each value of the keys."""
     rights.require_read(table, {*context.catalog.tables, *context.catalog.broken})
     days = Days.between(parse_day(first, field="first"), parse_day(last, field="last"))
@@ -75,7 +78,7 @@ def list_days(table: str, first: DayText, last: DayText, context: ContextDep, ri
     calendar = read_calendar(
         context.settings, context.catalog, table, days, now=context.now, records=context.overview.records
     )
-    return describe_days(calendar, now=context.now)
+    return describe_days(calendar, now=context.now, with_keys=keys)
 
 
 @router.get("/tables/{table}/days/{day}")

@@ -55,6 +55,15 @@ def test_the_days_are_those_of_the_command_line(page: Page, mixed: Chain) -> Non
     assert {day["state"] for day in shown["days"]} >= {"fresh", "stale", "missing", "open"}
 
 
+def test_who_does_not_want_the_rows_of_keys_gets_the_same_days_without_them(page: Page, mixed: Chain) -> None:
+    whole = page.get(f"/api/tables/a/days?{YEAR}")
+    without = page.get(f"/api/tables/a/days?{YEAR}&keys=false")
+    assert mixed.settings
+    assert len(whole["key_rows"]) > 1
+    assert without["key_rows"] == []
+    assert without["days"] == whole["days"]
+
+
 def test_each_value_of_a_key_has_a_row_of_all_days(page: Page, mixed: Chain) -> None:
     shown = page.get("/api/tables/a/days?first=2025-01-01&last=2025-01-05")
     assert mixed.settings

@@ -56,9 +56,9 @@ function OneYear({ year, table, today, level, way, showsKeys, marks, choose }) {
   const box = useRef(null);
   const isSeen = useSeen(box);
   const { first, last } = boundsOf(year, table, today);
-  const { data, error } = useLive(isSeen ? pathOf(["tables", table.name, "days"], { first, last }) : null, (answer) =>
-    isBusy(answer, table),
-  );
+  // The rows of the keys are most of the answer, and it is asked for again and again.
+  const path = pathOf(["tables", table.name, "days"], { first, last, keys: showsKeys });
+  const { data, error } = useLive(isSeen ? path : null, (answer) => isBusy(answer, table));
   const days = useMemo(() => data && data.days.map((cell) => withoutBlame(cell, table)), [data, table.last_day]);
   const hasRows = showsKeys && data?.key_rows.length > 0;
   const scale = useMemo(
