@@ -37,8 +37,12 @@ def deliver(chain: Chain, day: str, *visitors: object) -> Path:
 
 
 def lay_out(home: Path) -> Chain:
-    """The home of the chain with the table; its first nine days are as ``STATE_OF_DAY`` says."""
-    chain = Chain.at(home)
+    """The home of a chain with the table; its first nine days are as ``STATE_OF_DAY`` says."""
+    return add_table(Chain.at(home))
+
+
+def add_table(chain: Chain) -> Chain:
+    """The chain with the table."""
     # What was written a moment ago is at rest.
     chain = replace(chain, settings=chain.settings.model_copy(update={"stable_seconds": 0.001}))
     (chain.settings.tables / "sources.toml").write_text('[visit_files]\nfiles = "visits/{day}.csv"\n')

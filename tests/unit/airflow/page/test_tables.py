@@ -13,6 +13,8 @@ from reloads.days import Days
 from reloads.inspection.calendar import STATES, read_calendar
 from reloads.inspection.calendar_json import calendar_values
 from reloads.tables.catalog import Catalog
+from tests.support import calendar_home
+from tests.support.calendar_home import STATE_OF_DAY
 from tests.support.chain import Chain
 from tests.support.described_answers import Description
 from tests.unit.airflow.page.page_under_test import Page
@@ -53,6 +55,18 @@ def test_the_days_are_those_of_the_command_line(page: Page, mixed: Chain) -> Non
             del each["as_of"]
         assert _without_times(shown) == _without_times(expected)
     assert {day["state"] for day in shown["days"]} >= {"fresh", "stale", "missing", "open"}
+
+
+def test_a_day_in_each_state_is_told_as_it_is(page: Page, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELOADS_STABLE_SECONDS", "0.001")
+    calendar_home.add_table(chain)
+    first, *_, last = STATE_OF_DAY
+    days = page.get(f"/api/tables/{calendar_home.TABLE}/days?first={first}&last={last}")["days"]
+    assert {day["day"]: day["state"] for day in days} == STATE_OF_DAY
+    for day, state in STATE_OF_DAY.items():
+        assert page.get(f"/api/tables/{calendar_home.TABLE}/days/{day}")["state"] == state
+    counts = row_of(page, calendar_home.TABLE)["counts"]
+    assert counts == {state: Counter(STATE_OF_DAY.values())[state] for state in STATES}
 
 
 def test_who_does_not_want_the_rows_of_keys_gets_the_same_days_without_them(page: Page, mixed: Chain) -> None:
