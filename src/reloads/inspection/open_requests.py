@@ -11,16 +11,23 @@ from reloads.requests.paused_tables import read_paused
 from reloads.requests.progress import with_progress
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
+from reloads.requests.record_cache import RecordCache
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.raw_files import RawFiles
 
 
 def list_open_requests(
-    settings: Settings, *, now: datetime, catalog: Catalog | None = None, paused: Collection[str] | None = None
+    settings: Settings,
+    *,
+    now: datetime,
+    catalog: Catalog | None = None,
+    paused: Collection[str] | None = None,
+    cache: RecordCache | None = None,
 ) -> list[tuple[Record, Standing]]:
     """All accepted requests, oldest first. Who does not know which tables are ``paused`` takes Airflow's last note."""
-    records = with_progress(settings.landing, Queue(settings.landing).records("accepted"), now=now)
+    accepted = (cache or RecordCache()).read(Queue(settings.landing), "accepted")
+    records = with_progress(settings.landing, accepted, now=now)
     if not records:
         return []
     if paused is None:

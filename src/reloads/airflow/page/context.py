@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from reloads.airflow.page.kept_overview import kept_overview
+from reloads.airflow.page.open_look import OpenLook
 from reloads.inspection.overview import Overview
 from reloads.requests.queue import Queue
 from reloads.settings import Settings
@@ -30,6 +31,7 @@ class Context:
     settings: Settings
     catalog: Catalog
     overview: Overview
+    open_look: OpenLook
     now: datetime
 
     @property
@@ -71,12 +73,13 @@ class Contexts:
 
     def __init__(self) -> None:
         self._catalogs = CatalogCache()
+        self._open_look = OpenLook()
 
     def current(self) -> Context:
         """The context of this moment."""
         settings = Settings.from_environment(os.environ)
         overview = kept_overview(settings).overview
-        return Context(settings, self._catalogs.load(settings), overview, datetime.now(UTC))
+        return Context(settings, self._catalogs.load(settings), overview, self._open_look, datetime.now(UTC))
 
 
 CONTEXTS = Contexts()

@@ -12,12 +12,11 @@ from fastapi import Depends
 from pydantic import BaseModel, Field
 
 from reloads.airflow.page.context import ContextDep
+from reloads.airflow.page.open_look import OpenRequests
 from reloads.airflow.page.paused_dags import PausedDep
 from reloads.airflow.page.rights import RightsDep, dag_of
-from reloads.inspection.open_requests import list_open_requests
 from reloads.outcome import CheckResult, Reason
 from reloads.planning.standing import Kind, describe_ended
-from reloads.planning.standing import Standing as PlannedStanding
 from reloads.requests.record import Record
 
 RecordState = Literal["accepted", "done", "failed", "cancelled"]
@@ -176,11 +175,12 @@ class Describer:
         self._context, self._rights, self._paused = context, rights, paused
 
     @cached_property
-    def open_requests(self) -> dict[str, tuple[Record, PlannedStanding]]:
+    def open_requests(self) -> OpenRequests:
         """All accepted requests by id, each with its progress and with where it stands."""
         context = self._context
-        listed = list_open_requests(context.settings, now=context.now, catalog=context.catalog, paused=self._paused)
-        return {record.id: (record, standing) for record, standing in listed}
+        return context.open_look.read(
+            context.settings, context.catalog, context.overview.records, now=context.now, paused=self._paused
+        )
 
     def describe(self, records: Iterable[Record]) -> list[Request]:
         """The records that the user may see."""

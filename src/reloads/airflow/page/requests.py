@@ -57,6 +57,7 @@ class RequestList(BaseModel):
 
     waiting_files: list[WaitingFile]
     requests: list[Request]
+    more_open: int = Field(description="how many open requests are not listed: the oldest ones, beyond `limit`")
     rejected: list[RejectedFile]
     people: list[str] = Field(description="who asked for the requests of this list")
     next: datetime | None = Field(description="send it as `before` to get those that ended earlier; null at the end")
@@ -68,7 +69,7 @@ class Filters(BaseModel):
     table: str | None = None
     state: StateFilter | None = Field(None, description="`open` is `accepted`; `rejected` lists files only")
     person: str | None = Field(None, description="who asked")
-    limit: int = Field(100, ge=1, le=500, description="so many of those that ended")
+    limit: int = Field(100, ge=1, le=500, description="so many of the open ones, and of those that ended")
     before: AwareDatetime | None = Field(None, description="only requests that ended before it; none that are open")
 
     @property
@@ -94,7 +95,8 @@ def list_requests(
     """The open requests and those that ended last, newest first, of the tables that you may see."""
     if filters.table and not rights.may_read(filters.table):
         raise unknown_table(filters.table)
-    records = _read_open(filters, context) if filters.shows_open else []
+    open_records = _read_open(filters, context, rights) if filters.shows_open else []
+    records = open_records[-filters.limit :]
     page = _read_ended(filters, context, rights) if filters.ended_states else EndedPage([], None)
     in_order = sorted([*records, *page.records], key=lambda record: (record.accepted_at, record.id), reverse=True)
     requests = describer.describe(in_order)
@@ -104,6 +106,7 @@ def list_requests(
     return RequestList(
         waiting_files=[WaitingFile(file=file, sentence=sentence) for file, sentence in waiting],
         requests=requests,
+        more_open=len(open_records) - len(records),
         rejected=[RejectedFile(file=each.file, sentence=each.sentence, at=each.at) for each in rejected],
         people=sorted({request.requested_by for request in requests if request.requested_by}),
         next=page.next,
@@ -137,8 +140,11 @@ def unknown_request(id_or_file: str) -> Exception:
     return not_found(f"{id_or_file[:80]!r} is not a request; GET /reloads/api/requests lists those that you may see")
 
 
-def _read_open(filters: Filters, context: Context) -> list[Record]:
-    return [record for record in context.queue.records("accepted") if _passes(filters, record)]
+def _read_open(filters: Filters, context: Context, rights: Rights) -> list[Record]:
+    """The open requests, oldest first."""
+    records = context.overview.records.read(context.queue, "accepted")
+    seen = rights.readable({record.table for record in records})
+    return [record for record in records if record.table in seen and _passes(filters, record)]
 
 
 def _read_ended(filters: Filters, context: Context, rights: Rights) -> EndedPage:

@@ -86,6 +86,16 @@ def test_the_other_requests_of_a_file_are_named(page: Page, chain: Chain) -> Non
     assert (shown["id"], [other["id"] for other in shown["others"]]) == (first.id, [second.id])
 
 
+def test_of_many_open_requests_the_newest_are_listed_and_the_others_counted(page: Page, chain: Chain) -> None:
+    records = [chain.ask("a", "2025-01-01", at=NOW + timedelta(seconds=number)) for number in range(5)]
+    listed = page.get("/api/requests?limit=2")
+    assert [each["id"] for each in listed["requests"]] == [records[4].id, records[3].id]
+    assert listed["more_open"] == 3
+    assert page.get("/api/requests")["more_open"] == 0
+    page.log_in("only", "admin", tables="b")
+    assert page.get("/api/requests?limit=2")["more_open"] == 0, "what one may not see is not counted"
+
+
 def test_where_an_open_request_stands_is_said_as_the_terminal_says_it(page: Page, chain: Chain) -> None:
     chain.ask("a", "2025-01-01")
     chain.ask("b", "2025-01-01", at=NOW + timedelta(minutes=1))

@@ -1,7 +1,7 @@
 // All requests, newest first, by table, state and person; and files that are waiting or were rejected.
 
 import { Button, Choice, Loading, Section, h, joined, useMemo } from "./elements.js";
-import { When, number } from "./format.js";
+import { When, count, number } from "./format.js";
 import { useTables } from "./list.js";
 import { Trouble, useLive } from "./live.js";
 import { RequestLink, TableLink, usePlace } from "./place.js";
@@ -60,6 +60,8 @@ export function RequestsView() {
     !data && !error && h(Loading, { what: "requests" }),
     data && h(Files, { title: "Files that wait", files: data.waiting_files }),
     data && h(RequestList, { requests: data.requests }),
+    data?.more_open > 0 &&
+      h("p", { className: "rl-muted" }, `${count(data.more_open, "older open request")} not shown; choose a table.`),
     h(
       "div",
       { className: "rl-buttons" },
