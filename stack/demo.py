@@ -18,7 +18,7 @@ from reloads.requests.record import Record
 from stack import sample
 from stack.errors import StackError
 from stack.readiness import UPSTREAM
-from stack.running import RunningStack
+from stack.running import PAGE, RunningStack
 from stack.waiting import wait_until
 from stack.wave import Wave
 
@@ -149,7 +149,7 @@ def _what_next(stack: RunningStack) -> str:
     reloads = " ".join(stack.reloads)
     return f"""
 What to try next:
-  look at {stack.api.url}   {stack.login}
+  look at {stack.api.url}{PAGE}   {stack.login}
   {reloads} request flights 2013-03-01 2013-03-31 --wait
   {reloads} plan flights 2013-01-10 2013-01-12        what a reload would do, and why
   {reloads} history flights {CORRECTED}

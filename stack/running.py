@@ -10,6 +10,9 @@ from pathlib import Path
 from stack.api import Api
 from stack.errors import StackError
 
+PAGE = "/plugin/warehouse"
+"""Where the user interface shows every day of every table."""
+
 
 @dataclass(frozen=True)
 class RunningStack:

@@ -15,7 +15,7 @@ from stack.docker.env_file import complete, refuse_renamed
 from stack.docker.folders import mounted_folder, prepare
 from stack.errors import StackError
 from stack.readiness import LONG_AGO, await_dags
-from stack.running import RunningStack
+from stack.running import PAGE, RunningStack
 
 STOP_COMMAND = "make stack-down"
 LOGS = "look at `docker compose logs"
@@ -123,3 +123,4 @@ def _running(compose: Compose, services: dict[str, Any]) -> RunningStack:
 
 def _print_access(stack: RunningStack) -> None:
     print(f"Airflow   {stack.api.url}   {stack.login}")
+    print(f"Warehouse {stack.api.url}{PAGE}")

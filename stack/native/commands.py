@@ -12,6 +12,7 @@ from stack.native.folders import Folders
 from stack.native.shutdown import stop
 from stack.native.stack import NativeStack
 from stack.native.startup import start
+from stack.running import PAGE
 
 STOP_COMMAND = "make down"
 console = Console(highlight=False, soft_wrap=True)
@@ -64,3 +65,4 @@ def _start(clone: Path) -> NativeStack:
 
 def _print_access(stack: NativeStack) -> None:
     console.print(f"Airflow   {stack.url}   {stack.login}", markup=False)
+    console.print(f"Warehouse {stack.url}{PAGE}", markup=False)
