@@ -68,10 +68,9 @@ with DAG(
         with plain_errors():
             catalog = Catalog.load(settings.tables)
             if dag_run.run_type != "asset_triggered":
-                # Another DAG may trigger this one with a form, too.
-                form = params if dag_run.run_type in ("manual", "operator_triggered") else {}
+                # The clock's own runs have a form, too, in which nothing is filled in.
                 by = person_of(dag_run)
-                ask = partial(request_by_form, settings, catalog, form, at=at, origin=origin, requested_by=by)
+                ask = partial(request_by_form, settings, catalog, params, at=at, origin=origin, requested_by=by)
             clock = partial(datetime.now, UTC)
             intake = collect_requests(settings, catalog, clock=clock, ask=ask, asked_at=dag_run.run_after)
             is_due = dag_run.run_type != "asset_triggered"

@@ -85,7 +85,9 @@ def test_without_a_login_nothing_is_told(stack: NativeStackUnderTest, method: st
 
 
 def test_who_may_look_sees_everything_and_changes_nothing(pipeline: Pipeline, ada: PageApi, vera: PageApi) -> None:
-    record = asked(pipeline, ada, table="paged", days=["2024-03-01"])
+    asked_id = asked(pipeline, ada, table="paged", days=["2024-03-01"])["id"]
+    pipeline.wait_for_end_of_work("paged", "paged_totals")
+    record = ada.get(f"/api/requests/{asked_id}")
     names = {table["name"] for table in ada.get("/api/tables")["tables"]}
     assert {table["name"] for table in vera.get("/api/tables")["tables"]} == names
     assert vera.get(f"/api/requests/{record['id']}") == record | {"may_steer": False}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from queue import SimpleQueue
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from reloads.batch import Batch
 from reloads.cli import wait
 from reloads.cli.wait import await_request
 from reloads.days import Days
+from reloads.inspection import open_requests
 from reloads.outcome import Outcome
 from reloads.progress import BatchProgress
 from reloads.requests import batch_notes
@@ -49,16 +52,23 @@ def waiting(settings: Settings, queue: Queue, record: Record) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def test_a_paused_table_is_said_once(
-    sales_settings: Settings, queue: Queue, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_paused_table_is_said_once(sales_settings: Settings, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not by capsys, which loses what another thread prints while it is read.
+    told, looks = SimpleQueue[str](), SimpleQueue[None]()
+    monkeypatch.setattr(wait, "complain", told.put)
+    list_open_requests = open_requests.list_open_requests
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        looks.put(None)
+        return list_open_requests(*arguments, **options)
+
+    monkeypatch.setattr(wait, "list_open_requests", look)
     note_paused(sales_settings.landing, {"sales"}, now=datetime.now(UTC))
-    told = ""
     with waiting(sales_settings, queue, RECORD):
-        while "the DAG rewrite_sales is paused; unpause it" not in told:
-            told += capsys.readouterr().err
-    told += capsys.readouterr().err
-    assert told.count("unpause it") == 1
+        assert told.get(timeout=60) == "the DAG rewrite_sales is paused; unpause it"
+        for _ in range(looks.qsize() + 2):
+            looks.get(timeout=60)
+    assert told.empty()
 
 
 def test_the_bar_counts_the_days_that_ended_and_those_that_are_staged(sales_settings: Settings) -> None:

@@ -442,7 +442,7 @@ def test_of_two_requests_that_share_a_day_one_is_cancelled_and_the_other_done(sh
 def test_the_log_lists_the_requests_with_reason_and_person(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     first = chain.ask("a", "2025-01-01", "2025-01-02", reason="late\nfiles", requested_by="ada")
-    second = chain.ask("a", "2025-01-05")
+    second = chain.ask("a", "2025-01-05", at=NOW + timedelta(seconds=1))
     chain.plan("a")
     lines = [one.getMessage() for one in caplog.records if "asks for" in one.getMessage()]
     assert lines == [
