@@ -1,0 +1,1 @@
+"""The Warehouse page in a browser: a package, because only then fixtures of its scope end with its last test."""
