@@ -9,20 +9,18 @@ notices it at once.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from reloads.days import Days
 from reloads.errors import TableError
 from reloads.inspection.calendar import (
     STATES,
-    CalendarDay,
     DayState,
     expected_days,
     find_shown_days,
@@ -31,6 +29,7 @@ from reloads.inspection.calendar import (
     show_days,
 )
 from reloads.inspection.claims import Claims, RequestLook
+from reloads.inspection.table_look import DaySums, KeptDay, TableLook
 from reloads.requests.record_cache import RecordCache
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -64,105 +63,13 @@ class TableSummary:
     """Those whose days were not made since."""
 
 
-class _Day(NamedTuple):
-    """What is kept of a day: 182,000 of them, of 50 tables in ten years."""
-
-    state: DayState
-    is_there: bool
-    is_loaded: bool
-    rows: int
-    bytes: int
-    request: str | None
-
-    @classmethod
-    def of(cls, day: CalendarDay) -> _Day:
-        published = day.cell.published
-        return cls(
-            day.cell.state,
-            published.is_there,
-            published.is_loaded,
-            published.rows or 0,
-            published.bytes or 0,
-            day.cell.request,
-        )
-
-
-@dataclass
-class _Sums:
-    """The sums of some days."""
-
-    counts: Counter[DayState] = field(default_factory=Counter)
-    rows: int = 0
-    bytes: int = 0
-    published: Days = field(default_factory=Days)
-
-    @classmethod
-    def of(cls, days: Mapping[date, _Day]) -> _Sums:
-        return cls(
-            Counter(day.state for day in days.values()),
-            sum(day.rows for day in days.values()),
-            sum(day.bytes for day in days.values()),
-            Days.of(day for day, each in days.items() if each.is_there),
-        )
-
-    def replace(self, before: _Sums, after: _Sums, days: Days) -> _Sums:
-        """The sums once these days, whose sums were ``before``, are ``after``."""
-        counts = Counter(self.counts)
-        counts.subtract(before.counts)
-        counts.update(after.counts)
-        return _Sums(
-            counts,
-            self.rows - before.rows + after.rows,
-            self.bytes - before.bytes + after.bytes,
-            (self.published - days) | after.published,
-        )
-
-
-@dataclass
-class _Look:
-    """What was published of all days of a table when they were looked at."""
-
-    version: str
-    points: Mapping[str, Point]
-    """How far the logs of the table and of its inputs had come."""
-    looked_at: datetime
-    days: dict[date, _Day] = field(default_factory=dict)
-    known: Days = field(default_factory=Days)
-    """The days that were looked at, as a set."""
-    loaded: Days = field(default_factory=Days)
-    sums: _Sums = field(default_factory=_Sums)
-
-    def to_json(self) -> dict[str, Any]:
-        """A value of a few bytes for each day."""
-        return {
-            "version": self.version,
-            "points": {name: str(point) for name, point in self.points.items()},
-            "looked_at": self.looked_at.isoformat(),
-            "days": [[day.toordinal(), *each] for day, each in self.days.items()],
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> _Look:
-        """The inverse."""
-        days = {date.fromordinal(ordinal): _Day(*each) for ordinal, *each in value["days"]}
-        return cls(
-            value["version"],
-            {name: Point.parse(text) for name, text in value["points"].items()},
-            datetime.fromisoformat(value["looked_at"]),
-            days,
-            Days.of(days),
-            Days.of(day for day, each in days.items() if each.is_loaded),
-            _Sums.of(days),
-        )
-
-
 @dataclass
 class Overview:
     """The tables of one deployment. Several threads may ask."""
 
     settings: Settings
     records: RecordCache = field(default_factory=RecordCache)
-    _looks: dict[str, _Look] = field(default_factory=dict)
+    _looks: dict[str, TableLook] = field(default_factory=dict)
     _locks: dict[str, Lock] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -208,7 +115,7 @@ class Overview:
         """Begin with what an earlier instance had looked at; what does not hold any more is looked at again."""
         for name, value in values.items():
             with suppress(LookupError, TypeError, ValueError):  # of another release
-                self._looks.setdefault(name, _Look.from_json(value))
+                self._looks.setdefault(name, TableLook.from_json(value))
 
     def _is_large(self, table: Table) -> bool:
         """Whether to look at all of it would keep an answer waiting."""
@@ -243,9 +150,9 @@ class Overview:
         if fresh_days:
             state = look_at_days(self.settings, catalog, name, fresh_days)
             calendar = show_days(self.settings, state, claims, now=now)
-            fresh = {day: _Day.of(each) for day, each in calendar.days.items()}
+            fresh = {day: KeptDay.of(each) for day, each in calendar.days.items()}
             before = {day: look.days[day] for day in fresh_days}
-            sums = sums.replace(_Sums.of(before), _Sums.of(fresh), fresh_days)
+            sums = sums.replace(DaySums.of(before), DaySums.of(fresh), fresh_days)
             failed = [day for day in fresh.values() if day.state in ("refused", "failed")]
             failed_requests = {day.request for day in failed if day.request}
         head = state_of(folder_of(self.settings.warehouse, table)).read_head()
@@ -266,7 +173,7 @@ class Overview:
 
     def _refresh(
         self, catalog: Catalog, table: Table, *, asked: Days, now: datetime, oldest: datetime | None
-    ) -> tuple[_Look, Days]:
+    ) -> tuple[TableLook, Days]:
         """Look again at the days that may have changed, and at all where the last such look is before ``oldest``.
 
         Returns the look, and all days that are shown.
@@ -277,20 +184,20 @@ class Overview:
         if look and look.version == table.version and (oldest is None or look.looked_at > oldest):
             changed = self._find_changed(catalog, table, look, points)
         if look is None or changed is None:
-            look = _Look(table.version, points, now)
+            look = TableLook(table.version, points, now)
             changed = find_shown_days(self.settings, table, now=now, asked=asked)
         span = find_span(self.settings, table, look.loaded | changed, now=now, asked=asked)
         changed = (changed & span) | (span - look.known)
-        fresh, loaded = dict[date, _Day](), look.loaded
+        fresh, loaded = dict[date, KeptDay](), look.loaded
         if changed:
             state = look_at_days(self.settings, catalog, table.name, changed)
             calendar = show_days(self.settings, state, Claims((), Days()), now=now)
-            fresh = {day: _Day.of(each) for day, each in calendar.days.items()}
+            fresh = {day: KeptDay.of(each) for day, each in calendar.days.items()}
             loaded = (loaded - changed) | Days.of(day for day, each in fresh.items() if each.is_loaded)
         days = find_span(self.settings, table, loaded, now=now, asked=asked)
         if changed or days != look.known:
             kept = {day: each for day, each in (look.days | fresh).items() if day in days}
-            look = replace(look, days=kept, known=days, loaded=loaded & days, sums=_Sums.of(kept))
+            look = replace(look, days=kept, known=days, loaded=loaded & days, sums=DaySums.of(kept))
         look.points = points
         with self._lock:
             self._looks[table.name] = look
@@ -303,7 +210,9 @@ class Overview:
             points[name] = state_of(folder).read_head().point
         return points
 
-    def _find_changed(self, catalog: Catalog, table: Table, look: _Look, points: Mapping[str, Point]) -> Days | None:
+    def _find_changed(
+        self, catalog: Catalog, table: Table, look: TableLook, points: Mapping[str, Point]
+    ) -> Days | None:
         """The days that commits since the look may have changed; None where nobody can tell."""
         changed = Days()
         for name, point in points.items():
