@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from reloads.airflow.page.request_answers import path_of_run
+from reloads.airflow.page.request_describer import path_of_run
 from reloads.airflow.page.rights import Rights
 from reloads.inspection.calendar import DayState
 from reloads.inspection.calendar_json import detail_values

@@ -18,7 +18,8 @@ from reloads.airflow.page.dropped_files import (
     list_waiting_files,
 )
 from reloads.airflow.page.refusals import not_found
-from reloads.airflow.page.request_answers import DescriberDep, Request, RequestDetail
+from reloads.airflow.page.request_answers import Request, RequestDetail
+from reloads.airflow.page.request_describer import DescriberDep
 from reloads.airflow.page.rights import Rights, RightsDep, unknown_table
 from reloads.requests.ended import ENDED_STATES, EndedPage, read_ended, read_latest
 from reloads.requests.lookup import find_named

@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 
 from reloads.airflow.page.context import ContextDep
 from reloads.airflow.page.refusals import not_found
-from reloads.airflow.page.request_answers import Describer, DescriberDep, Request
+from reloads.airflow.page.request_answers import Request
+from reloads.airflow.page.request_describer import Describer, DescriberDep
 from reloads.airflow.page.rights import RightsDep, table_of
 from reloads.requests.ended import read_ended
 from reloads.requests.record import Record

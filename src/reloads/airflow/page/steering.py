@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reloads.airflow.page.context import Context, ContextDep
 from reloads.airflow.page.refusals import conflict, forbidden
-from reloads.airflow.page.request_answers import DescriberDep, Request
+from reloads.airflow.page.request_answers import Request
+from reloads.airflow.page.request_describer import DescriberDep
 from reloads.airflow.page.requests import find_readable, unknown_request
 from reloads.airflow.page.rights import Rights, RightsDep
 from reloads.errors import ReloadsError
