@@ -24,10 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """A thread that does some things every few seconds until it is stopped, whatever goes wrong with one of them."""
+    """A thread that does one thing at once and some every few seconds, until it is stopped, whatever goes wrong."""
 
-    def __init__(self, works: Mapping[str, Work], *, every_seconds: float = EVERY_SECONDS) -> None:
-        self._works, self._every_seconds = works, every_seconds
+    def __init__(
+        self, works: Mapping[str, Work], *, at_once: Work = lambda: None, every_seconds: float = EVERY_SECONDS
+    ) -> None:
+        self._works, self._at_once, self._every_seconds = works, at_once, every_seconds
         self._stop = Event()
         # As a daemon: a server that was told to end does not wait for a look at all tables.
         self._thread = Thread(target=self._run, name="reloads-keeper", daemon=True)
@@ -43,6 +45,7 @@ class Keeper:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
+        self._try("beginning", self._at_once)
         while not self._stop.wait(self._every_seconds):
             for name, work in self._works.items():
                 self._try(name, work)
@@ -71,12 +74,17 @@ class KeeperInServer:
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
-        keeper = Keeper(self._make_works())
+        keeper = Keeper(self._make_works(), at_once=import_answers)
         keeper.start()
         try:
             await self._app(scope, receive, send)
         finally:
             keeper.stop()
+
+
+def import_answers() -> None:
+    """Import all that answers a request: it takes a second, which otherwise the first who opens the page waits for."""
+    import reloads.airflow.page.app  # noqa: F401
 
 
 def make_works_of_server() -> Mapping[str, Work]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -43,6 +45,42 @@ def test_it_works_again_and_again_until_it_is_stopped() -> None:
     ended_with = count
     assert not [thread for thread in threading.enumerate() if thread.name == "reloads-keeper"]
     assert count == ended_with
+
+
+def test_what_is_done_at_once_waits_for_no_round_and_is_done_once() -> None:
+    begun, rounds = list[bool](), list[int]()
+    thrice = Event()
+
+    def work() -> None:
+        rounds.append(len(begun))
+        if len(rounds) == 3:
+            thrice.set()
+
+    keeper = Keeper({"working": work}, at_once=lambda: begun.append(True), every_seconds=0.001)
+    keeper.start()
+    assert thrice.wait(PATIENCE)
+    keeper.stop()
+    assert begun == [True]
+    assert set(rounds) == {1}
+
+
+LIVE_AND_ASK_NOTHING = """
+import asyncio, sys
+from reloads.airflow.page.keeper import KeeperInServer
+
+ANSWERS = "reloads.airflow.page.app"
+
+async def app(*_):
+    while ANSWERS not in sys.modules:
+        await asyncio.sleep(0.01)
+
+asyncio.run(KeeperInServer(app, make_works=dict)({"type": "lifespan"}, None, None))
+"""
+
+
+def test_the_first_who_opens_the_page_waits_for_no_import() -> None:
+    # It ends once the server could answer.
+    subprocess.run([sys.executable, "-c", LIVE_AND_ASK_NOTHING], capture_output=True, timeout=PATIENCE, check=True)
 
 
 def test_an_error_is_told_in_one_line_and_once_while_it_lasts(caplog: pytest.LogCaptureFixture) -> None:
