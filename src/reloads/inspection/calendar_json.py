@@ -66,8 +66,10 @@ def detail_values(table: str, detail: DayDetail) -> dict[str, Any]:
         "versions": [
             {
                 "partition": version.partition,
+                "number": version.number,
                 "rows": version.rows,
                 "requests": list(version.requests),
+                "written_at": format_time(version.written_at),
                 "replaced_at": format_time(version.replaced_at),
             }
             for version in detail.versions

@@ -34,6 +34,10 @@ class Version:
     requests: tuple[str, ...]
     replaced_at: datetime | None
     """None for the one that is published."""
+    number: int | None = None
+    """By which ``diff`` knows it: that of the commit which brought it. None for a file that is not in the log."""
+    written_at: datetime | None = None
+    """When it came to stand there; None where the commit is not kept."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def versions(settings: Settings, table: Table, *, day: date | None = None) -> li
             replaced_at = max(_time_of(folder.file(name)), last_commit_at) if name in strangers else None
             found += _versions_of(folder, state, read_commit, name, entry, replaced_at)
     for name in strangers:
-        found.append(_Found(Version(str(name), None, (), None), folder.file(name)))
+        file = folder.file(name)
+        found.append(_Found(Version(str(name), None, (), None, written_at=_time_of(file)), file))
     return sorted(_read_unread(found), key=_by_partition_and_time)
 
 
@@ -91,16 +96,17 @@ def _versions_of(
     """
     current = entry
     while True:
-        if current.version:
-            yield _find_writer(folder, read_commit, name, current, replaced_at)
-        elif replaced_at is not None:
-            yield _Found(Version(str(name), None, (), replaced_at))
         commit = read_commit(current.changed)
+        written_at = commit.published_at if commit else None
+        if current.version:
+            yield _find_writer(folder, read_commit, name, current, (written_at, replaced_at))
+        elif replaced_at is not None:
+            yield _Found(Version(str(name), None, (), replaced_at, current.changed, written_at))
         if commit is None:
             return
         before, replaced_at = commit.before.get(name), commit.published_at
         if before is None:
-            yield _Found(Version(str(name), None, (), replaced_at))
+            yield _Found(Version(str(name), None, (), replaced_at, 0))
             return
         if before.version and not state.keeps(name, before.version):
             return
@@ -108,12 +114,17 @@ def _versions_of(
 
 
 def _find_writer(
-    folder: TableFolder, read_commit: ReadCommit, name: PartitionName, entry: Entry, replaced_at: datetime | None
+    folder: TableFolder,
+    read_commit: ReadCommit,
+    name: PartitionName,
+    entry: Entry,
+    stood: tuple[datetime | None, datetime | None],
 ) -> _Found:
-    """The version with the requests that wrote it, whoever put it back since."""
+    """The version with the requests that wrote it, whoever put it back since, and from when until when it stood."""
+    written_at, replaced_at = stood
     commit = read_commit(entry.origin)
     requests = [request for request in commit.requests if commit.serves(request, name)] if commit else []
-    version = Version(str(name), entry.rows, tuple(requests), replaced_at)
+    version = Version(str(name), entry.rows, tuple(requests), replaced_at, entry.changed, written_at)
     return _Found(version, None if commit else version_file(folder, name, entry.version))
 
 

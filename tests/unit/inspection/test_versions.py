@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +21,13 @@ __all__ = ["loaded"]
 FIRST, SECOND = date(2025, 1, 1), date(2025, 1, 2)
 
 
-def listed(chain: Chain, name: str = "a", day: date | None = None) -> list[Version]:
+def numbered(chain: Chain, name: str = "a", day: date | None = None) -> list[Version]:
     return versions(chain.settings, the_table(chain, name), day=day)
+
+
+def listed(chain: Chain, name: str = "a", day: date | None = None) -> list[Version]:
+    """The versions without their numbers, and without when they came."""
+    return [replace(version, number=None, written_at=None) for version in numbered(chain, name, day)]
 
 
 def replaced(chain: Chain, name: str = "a") -> list[datetime]:
@@ -46,6 +52,23 @@ def test_each_version_has_its_rows_its_requests_and_its_end_the_published_one_la
         Version(name, 3, (second.id,), None),
     ]
     assert loaded_at < replaced_at
+
+
+def test_a_version_came_when_the_one_before_it_went(chain: Chain) -> None:
+    for amounts in ((1, 2), (3,), (4, 5)):
+        deliver(chain, "2025-01-01", *amounts)
+        reload(chain, "a", "2025-01-01")
+    kept = numbered(chain, day=FIRST)
+    assert [version.written_at for version in kept] == [None, *replaced(chain)]
+    assert [version.replaced_at for version in kept] == [*replaced(chain), None]
+    assert [version.number for version in kept] == [0, 1, 2, 3]
+
+
+def test_a_version_that_was_put_back_has_the_number_and_time_of_the_undo(loaded: Chain) -> None:
+    deliver(loaded, "2025-01-02", 50, 60)
+    undone(loaded, reload(loaded, "a", "2025-01-02"))
+    last, undo = numbered(loaded, day=SECOND)[-1], list(CommitLog(loaded.settings.warehouse, "a").after(0))[-1]
+    assert (last.number, last.written_at) == (undo.number, undo.published_at)
 
 
 def test_versions_are_ordered_by_partition_and_then_by_time(loaded: Chain) -> None:

@@ -46,8 +46,10 @@ class VersionRow(BaseModel):
     """A version of a partition that is kept."""
 
     partition: str
+    number: int | None = Field(description="by which `reloads diff` knows it; null for a file that is not in the log")
     rows: int | None
     requests: list[str]
+    written_at: datetime | None = Field(description="null where that is not known any more")
     replaced_at: datetime | None = Field(description="null for the one that is published")
 
 
