@@ -5,8 +5,8 @@ Once a week this DAG moves requests that were done long ago from `landing/done/`
 `landing/done/archive/YYYY-MM.jsonl`, one line each. Nothing is deleted: a line put back into `landing/` as a `.json`
 file asks again.
 
-It also removes replaced partitions whose `history_days` are over (the next run of their table does that, too), and
-hidden files of killed processes, a day after they were written.
+It also removes replaced partitions whose `history_days` are over (the next run of their table does that, too), dropped
+tables whose time is over, and hidden files of killed processes, a day after they were written.
 
 *Trigger* with another number of days archives more, or less.
 """
@@ -49,6 +49,7 @@ with DAG(
     @task
     def expire(**context):
         """Remove replaced partitions whose time is over, and what killed processes left."""
+        from reloads.runs.drop_table import remove_dropped
         from reloads.runs.retention import remove_expired, remove_unfinished
         from reloads.warehouse.upgrade import open_catalog
 
@@ -56,7 +57,7 @@ with DAG(
         with plain_errors():
             catalog = open_catalog(settings)
             expired = sum(remove_expired(settings, catalog, table, now=now) for table in catalog.tables.values())
-            return expired + remove_unfinished(settings, now=now)
+            return expired + remove_dropped(settings, now=now) + remove_unfinished(settings, now=now)
 
     archive()
     expire()

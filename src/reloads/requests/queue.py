@@ -155,6 +155,17 @@ class Queue:
 
         self._change_all([record_id], note, only_in=("accepted", "failed", "cancelled", "done"))
 
+    def rename_table(self, old: str, new: str) -> int:
+        """Give the records of a table that was renamed its new name; returns their number."""
+        ids: list[str] = []
+        for state in RECORD_STATES:
+            ids += [record.id for record in self.records(state) if record.table == old]
+
+        def rename(record: Record) -> Record:
+            return record.model_copy(update={"table": new})
+
+        return len(self._change_all(ids, rename, only_in=RECORD_STATES))
+
     def _change_all(
         self,
         record_ids: Sequence[str],

@@ -12,6 +12,8 @@ from reloads.files import write_atomically
 from reloads.requests.doorbell_notes import Notes
 from reloads.requests.neglect import KNOCK, LONGEST_WAIT
 
+FOLDER = ".untold"
+
 
 def leave_untold(landing: Path, table: str) -> None:
     """Have the doorbell wake the table's DAG now."""
@@ -35,4 +37,4 @@ def forget_untold(landing: Path, table: str) -> None:
 
 
 def _notes(landing: Path) -> Notes:
-    return Notes(landing / ".untold")
+    return Notes(landing / FOLDER)

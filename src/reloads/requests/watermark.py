@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from reloads.errors import OperatorError, ReloadsError, shorten
 from reloads.files import cannot_write, make_own_folder, write_atomically
 
 Kind = Literal["daily", "events", "missing", "waiting", "arrivals"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Position = TypeVar("Position")
 
 
 def read_watermark(landing: Path, kind: Kind, table: str, parse: Callable[[str], Position]) -> Position | None:
     """The position last written, or None; raises ``OperatorError`` if ``parse`` refuses the text."""
-    path = _path(landing, kind, table)
+    path = watermark_file(landing, kind, table)
     try:
         text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -36,7 +37,7 @@ def read_watermark(landing: Path, kind: Kind, table: str, parse: Callable[[str],
 
 def write_watermark(landing: Path, kind: Kind, table: str, text: str) -> None:
     """Replace the watermark; a crash leaves the old one or the new one."""
-    path = _path(landing, kind, table)
+    path = watermark_file(landing, kind, table)
     make_own_folder(path.parent)
     write_atomically(path, text + "\n")
 
@@ -48,12 +49,13 @@ def list_watermarks(landing: Path, kind: Kind) -> list[str]:
 
 def remove_watermark(landing: Path, kind: Kind, table: str) -> None:
     """Forget the position, if there is one."""
-    path = _path(landing, kind, table)
+    path = watermark_file(landing, kind, table)
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
 
 
-def _path(landing: Path, kind: Kind, table: str) -> Path:
+def watermark_file(landing: Path, kind: Kind, table: str) -> Path:
+    """Where it is kept."""
     return landing / ".watermarks" / f"{kind}-{table}"

@@ -7,6 +7,7 @@
 .state/<table>/                    what is known of each partition now, as the log has it
 .cursors/<table>/<follower>.json   how far each follower has followed the table's log
 .failed/<table>/                   rows that a check refused, for a look
+.dropped/<table>@<time>/           all of that of a dropped table, for as long as it is kept
 
 All of it lies on one file system, so that a rename or a link takes a file from one place to another.
 """
@@ -59,6 +60,11 @@ def tables_with_log(warehouse: Path) -> list[str]:
 def failed_folder(warehouse: Path, table: str) -> Path:
     """The rows of a table that a check refused."""
     return warehouse / ".failed" / table
+
+
+def dropped_folder(place: Path) -> Path:
+    """What belongs to dropped tables in the warehouse, or likewise in another folder."""
+    return place / ".dropped"
 
 
 def hidden_folders(warehouse: Path) -> list[Path]:

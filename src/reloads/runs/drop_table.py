@@ -1,0 +1,175 @@
+"""Dropping a table: its definition and all that is published of it are put away, kept for a while, and then removed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from reloads.errors import OperatorError, RequestError, one_line
+from reloads.files import cannot_write, make_folder, read_json, write_atomically
+from reloads.runs.idle_table import refuse_bad_name, refuse_busy, refuse_read
+from reloads.runs.table_move import (
+    TableMove,
+    begin_move,
+    carry_out,
+    end_move,
+    find_interrupted,
+    hold_tables,
+    refuse_interrupted,
+    refuse_taken,
+)
+from reloads.runs.table_places import named_places
+from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
+from reloads.warehouse.layout import DATA_FILE, dropped_folder
+from reloads.warehouse.upgrade import open_catalog
+
+LEAST_DAYS = 7
+"""So long a dropped table is kept, even if its replaced partitions are not."""
+
+NOTE = "drop.json"
+
+
+@dataclass(frozen=True)
+class DroppedTable:
+    """A table that was dropped and is still kept."""
+
+    table: str
+    name: str
+    """``<table>@<time>``, as its folders are called."""
+    keep_until: datetime
+    by: str | None
+
+
+@dataclass(frozen=True)
+class TableSize:
+    """What there is of a table."""
+
+    partitions: int
+    bytes: int
+    """Of the published partitions and of those that are kept for an undo."""
+
+
+def size_of(settings: Settings, table: str) -> TableSize:
+    """What dropping the table takes away; raises ``RequestError`` if it cannot be dropped now."""
+    refuse_bad_name(table, "reloads tables lists them")
+    if not find_interrupted(settings, table):
+        _refuse(settings, table)
+    files = named_places(settings, table).files
+    sizes: dict[int, int] = {}
+    for path in (*files["data"].rglob("*.parquet"), *files["versions"].rglob("*.parquet")):
+        with suppress(FileNotFoundError):  # it expired just now
+            status = path.stat()
+            # A published file is a link to a version.
+            sizes[status.st_ino] = status.st_size
+    return TableSize(sum(1 for _ in files["data"].rglob(DATA_FILE)), sum(sizes.values()))
+
+
+def drop_table(settings: Settings, table: str, *, now: datetime, by: str | None = None) -> DroppedTable:
+    """Put the table away; ``restore_table`` brings it back until its time is over.
+
+    It is kept for its ``history_days``, and for a week at least. Raises ``RequestError`` where it is unknown, in use or
+    read by another table, and ``OperatorError`` where the disk refuses a step; then the same command carries it on.
+    """
+    refuse_bad_name(table, "reloads tables lists them")
+    with hold_tables(settings, table):
+        move = refuse_interrupted(settings, TableMove("drop", table, f"{table}@{now:%Y%m%dT%H%M%SZ}"))
+        if move is None:
+            catalog = _refuse(settings, table)
+            days = catalog.tables[table].settings.history_days if table in catalog.tables else 0
+            keep_until = now + timedelta(days=max(days, LEAST_DAYS))
+            dropped = DroppedTable(table, f"{table}@{now:%Y%m%dT%H%M%SZ}", keep_until, by)
+            move = TableMove("drop", table, dropped.name)
+            _write_note(settings, dropped)
+            begin_move(settings, move)
+        carry_out(settings, move)
+        end_move(settings, move)
+        return _read_note(_note(settings, move.other))
+
+
+def restore_table(settings: Settings, table: str) -> DroppedTable:
+    """Bring the table back that was dropped last under that name.
+
+    Raises ``RequestError`` where there is none, or where another table has its name now.
+    """
+    refuse_bad_name(table, "reloads tables lists them")
+    with hold_tables(settings, table):
+        move = refuse_interrupted(settings, TableMove("restore", table, ""))
+        if move is None:
+            dropped = [each for each in dropped_tables(settings) if each.table == table]
+            if not dropped:
+                raise RequestError(f"no dropped table {table[:80]!r} is kept; load it anew")
+            cure = "rename that table, or drop it"
+            refuse_taken(named_places(settings, table), table, cure)
+            move = TableMove("restore", table, dropped[-1].name)
+            begin_move(settings, move)
+        restored = _read_note(_note(settings, move.other))
+        carry_out(settings, move)
+        end_move(settings, move)
+        _remove(settings, restored)
+        return restored
+
+
+def dropped_tables(settings: Settings) -> list[DroppedTable]:
+    """The dropped tables that are kept, by name and time."""
+    return [_read_note(path) for path in sorted(dropped_folder(settings.warehouse).glob(f"*/{NOTE}"))]
+
+
+def remove_dropped(settings: Settings, *, now: datetime) -> int:
+    """Remove the dropped tables whose time is over; returns their number."""
+    removed = 0
+    for dropped in list(dropped_tables(settings)):
+        if dropped.keep_until < now and not find_interrupted(settings, dropped.table, dropped.name):
+            _remove(settings, dropped)
+            removed += 1
+    return removed
+
+
+def _refuse(settings: Settings, table: str) -> Catalog:
+    """Raise ``RequestError`` where the table cannot be dropped now."""
+    catalog = open_catalog(settings)
+    if not catalog.has(table) and not named_places(settings, table).all():
+        catalog[table]  # raises with the names that there are
+    refuse_read(catalog, table, f"drop that first, or take {table} out of its query")
+    refuse_busy(settings, table)
+    return catalog
+
+
+def _folders(settings: Settings, dropped: str) -> Iterator[Path]:
+    """Where a dropped table lies, the folder of its note last."""
+    for place in (settings.tables, settings.landing, settings.warehouse):
+        yield dropped_folder(place) / dropped
+
+
+def _remove(settings: Settings, dropped: DroppedTable) -> None:
+    for folder in _folders(settings, dropped.name):
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+
+
+def _note(settings: Settings, dropped: str) -> Path:
+    return dropped_folder(settings.warehouse) / dropped / NOTE
+
+
+def _write_note(settings: Settings, dropped: DroppedTable) -> None:
+    path = _note(settings, dropped.name)
+    make_folder(path.parent)
+    fields = {"table": dropped.table, "keep_until": dropped.keep_until.isoformat(), "by": dropped.by}
+    write_atomically(path, json.dumps(fields) + "\n")
+
+
+def _read_note(path: Path) -> DroppedTable:
+    fields = read_json(path)
+    try:
+        keep_until = datetime.fromisoformat(fields["keep_until"])
+        return DroppedTable(fields["table"], path.parent.name, keep_until, fields["by"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise OperatorError(f"{path} is not the note of a dropped table ({one_line(error)}); restore it") from error
