@@ -31,6 +31,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import REQUESTED, request_asset
 from reloads.airflow.forms import request_params
+from reloads.airflow.metrics import counted_endings
 from reloads.airflow.tasks import origin_of, person_of, plain_errors, retry_arguments, shown_refusals
 from reloads.requests.announcement import look_again_extra
 from reloads.requests.intake import collect_requests, request_by_form
@@ -65,7 +66,7 @@ with DAG(
 
         origin, ask = origin_of(dag_run), None
         at = dag_run.logical_date or dag_run.run_after
-        with plain_errors():
+        with plain_errors(), counted_endings():
             catalog = Catalog.load(settings.tables)
             if dag_run.run_type != "asset_triggered":
                 # The clock's own runs have a form, too, in which nothing is filled in.

@@ -24,6 +24,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from reloads.airflow.assets import request_asset, request_schedule, rewritten_alias, warehouse_asset
 from reloads.airflow.forms import request_params
+from reloads.airflow.lineage import emit_lineage
+from reloads.airflow.metrics import count_run, counted_endings
 from reloads.airflow.tasks import (
     event_reader,
     origin_of,
@@ -64,7 +66,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             from reloads.warehouse.upgrade import open_catalog
 
             now = datetime.now(UTC)
-            with plain_errors():
+            with plain_errors(), counted_endings():
                 catalog = open_catalog(settings)
                 if is_filled_in(params):
                     form, by = read_form({**params, "table": table}), person_of(dag_run)
@@ -86,6 +88,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             with plain_errors():
                 outcome = run_batch(settings, table, batch, run=run_id, now=datetime.now(UTC))
                 ti.xcom_push("outcome", outcome.to_json())
+                emit_lineage(settings, table, batch, outcome, ti=ti, run=run_id)
                 outcome.raise_failures()
 
         @task(inlets=[warehouse_asset(table)], outlets=[rewritten_alias(table)])
@@ -96,9 +99,10 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
 
             batches = [batch for batch in ti.xcom_pull(task_ids="plan") or [] if not batch.get("is_refusal")]
             outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))
-            with plain_errors():
+            with plain_errors(), counted_endings():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
                 news = tell(settings, table, read_told=told_reader(inlet_events[warehouse_asset(table)]))
+            count_run(table, settled.outcomes)
             if news:
                 outlet_events[rewritten_alias(table)].add(warehouse_asset(table), extra=news.extra())
             for announcement in settled.announce:

@@ -6,14 +6,15 @@ Every setting has a default that works in a fresh clone. docs/operations.md list
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import pendulum
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from reloads.errors import OperatorError, one_line
 
@@ -23,6 +24,15 @@ RENAMED = {"settle_seconds": "stable_seconds"}
 """Old names of settings that somebody may still set, and what they are called now."""
 
 FOLDERS = ("landing", "warehouse", "tables", "source", "environments")
+
+Event = Literal["failed", "refused", "rejected", "late", "done"]
+"""What a message can be about."""
+
+EVENTS: tuple[Event, ...] = get_args(Event)
+NAMED_URL = re.compile(r"RELOADS_NOTIFY_(?!ON$)([A-Z][A-Z0-9_]{0,62})")
+"""A variable that gives a URL for messages the name by which a table's settings ask for it."""
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9]*://\S+")
 
 
 def _check_time_zone(name: object) -> object:
@@ -37,6 +47,30 @@ def _check_cron(expression: object) -> object:
     if fields != CRON_FIELDS and not str(expression).startswith("@"):
         raise ValueError(f"it has {fields} fields and a cron expression five; write one like '0 2 * * *'")
     return expression
+
+
+def _check_urls(text: object) -> object:
+    # The sentence holds no part of a URL, which is a secret.
+    urls = text.split() if isinstance(text, str) else []
+    for number, url in enumerate(urls, start=1):
+        if not _URL.fullmatch(url):
+            raise ValueError(f"URL {number} of {len(urls)} does not begin like json://; see the list of Apprise")
+    return text
+
+
+def _split_events(text: object) -> object:
+    events = text.split() if isinstance(text, str) else text
+    if isinstance(events, list):
+        for event in events:
+            if event not in EVENTS:
+                raise ValueError(f"{event!r} is none of {', '.join(EVENTS)}; write some of them, with blanks between")
+    return events
+
+
+def _check_page_url(text: object) -> object:
+    if not isinstance(text, str) or (text and not re.fullmatch(r"https?://\S+", text)):
+        raise ValueError("it is not an address; write one like https://airflow.example.org")
+    return text.rstrip("/")
 
 
 class Settings(BaseModel):
@@ -79,13 +113,23 @@ class Settings(BaseModel):
         0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's"
     )
     retries: int = Field(3, ge=0, le=20, description="how often a task that met a broken environment is tried again")
+    notify: Annotated[SecretStr, BeforeValidator(_check_urls)] = Field(
+        SecretStr(""), exclude=True, description="Apprise URLs that get messages, with blanks between; default: none"
+    )
+    notify_on: Annotated[tuple[Event, ...], BeforeValidator(_split_events)] = Field(
+        ("failed", "refused", "rejected", "late"),
+        description="what they are about: some of `failed`, `refused`, `rejected`, `late`, `done`",
+    )
+    page_url: Annotated[str, BeforeValidator(_check_page_url)] = Field(
+        "", description="address of Airflow for the links in messages; default: its `[api] base_url`"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that ``environment`` holds; raises ``OperatorError`` for an unknown name or a bad value."""
         texts: dict[str, str] = {}
         for variable, text in environment.items():
-            if variable.startswith(PREFIX):
+            if variable.startswith(PREFIX) and not NAMED_URL.fullmatch(variable):
                 texts[variable.removeprefix(PREFIX).lower()] = text
         home = Path(texts.get("home", ".")).absolute()
         try:
@@ -95,9 +139,25 @@ class Settings(BaseModel):
         folders = {name: home / getattr(settings, name) for name in FOLDERS}
         return settings.model_copy(update=folders | _machine_defaults(settings))
 
+    def notify_urls(self) -> list[SecretStr]:
+        """The URLs that get the messages of all tables."""
+        return [SecretStr(url) for url in self.notify.get_secret_value().split()]
+
     def day_of(self, moment: datetime) -> date:
         """The calendar day of an aware ``moment`` in the configured time zone."""
         return moment.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def named_urls(environment: Mapping[str, str]) -> dict[str, SecretStr]:
+    """The URLs that tables ask for by a name: ``TEAM`` of ``RELOADS_NOTIFY_TEAM``; raises ``OperatorError``."""
+    urls: dict[str, SecretStr] = {}
+    for variable, text in environment.items():
+        match = NAMED_URL.fullmatch(variable)
+        if match and text:
+            if not _URL.fullmatch(text):
+                raise OperatorError(f"{variable} is not one URL like json://…; write one of those that Apprise knows")
+            urls[match[1]] = SecretStr(text)
+    return urls
 
 
 def _without_empty(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -137,4 +197,5 @@ def _describe_fault(error: ValidationError, texts: Mapping[str, str]) -> str:
     if first["type"] == "extra_forbidden":
         variables = ", ".join(PREFIX + setting.upper() for setting in Settings.model_fields)
         return f"{name} is not a setting; remove it or write one of {variables}"
-    return f"{name}={texts.get(field)!r} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"
+    shown = name if field == "notify" else f"{name}={texts.get(field)!r}"
+    return f"{shown} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"

@@ -13,6 +13,9 @@ from stack.native.ports import Ports
 # Somebody's other Airflow, database or Python must not leak into this one; nor make's job server.
 FOREIGN = ("AIRFLOW_", "_AIRFLOW_", "PG", "PYTHON", "SUPERVISOR_", "MAKE", "MFLAGS", "SQLALCHEMY_")
 
+WANTED = ("AIRFLOW__METRICS__", "AIRFLOW__OPENLINEAGE__")
+"""But where metrics and lineage go is decided by whoever starts the stack."""
+
 REWRITE_POOL = "rewrite"
 """The pool that ``make up`` makes, with a slot for each of RELOADS_TASKS_AT_ONCE rewrites."""
 
@@ -31,7 +34,7 @@ def environment(
 
     ``inherited`` is what the caller runs with: its ``RELOADS_*`` settings and proxies stay in force.
     """
-    kept = {name: value for name, value in inherited.items() if not name.startswith(FOREIGN)}
+    kept = {name: value for name, value in inherited.items() if name.startswith(WANTED) or not name.startswith(FOREIGN)}
     # The machine is shared by all tasks; in containers SCHEDULER_MEMORY is the limit, and the default does not ask for
     # the machine's cores.
     tasks_at_once = kept.get("RELOADS_TASKS_AT_ONCE") or str(max(4, 2 * cores))

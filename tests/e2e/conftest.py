@@ -23,12 +23,12 @@ SETTINGS = {
     "RELOADS_CATCH_UP_DAYS": "3",
     "AIRFLOW_USERS": "ada:user,vera:viewer",
 }
-FIRST_MODULE = Path(__file__).with_name("test_examples.py")
+OWN_STACKS = [Path(__file__).with_name(name) for name in ("test_examples.py", "test_monitoring.py")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The module with a stack of its own comes first: it has ended that one before the stack of the others starts."""
-    items.sort(key=lambda item: item.path != FIRST_MODULE)
+    """Modules with a stack of their own come first: each has ended it before the next one starts."""
+    items.sort(key=lambda item: item.path not in OWN_STACKS)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reloads.errors import OperatorError
-from reloads.settings import Settings
+from reloads.settings import Settings, named_urls
 
 
 def test_a_fresh_clone_needs_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,3 +113,47 @@ def test_every_setting_is_described() -> None:
 def test_an_old_name_of_a_setting_is_an_error_that_names_the_new_one() -> None:
     with pytest.raises(OperatorError, match=r"^RELOADS_SETTLE_SECONDS is called RELOADS_STABLE_SECONDS now"):
         Settings.from_environment({"RELOADS_SETTLE_SECONDS": "5"})
+
+
+SECRET = "json://user:secret@host/token"
+
+
+def test_what_messages_are_about_is_some_words() -> None:
+    assert Settings.from_environment({}).notify_on == ("failed", "refused", "rejected", "late")
+    assert Settings.from_environment({"RELOADS_NOTIFY_ON": " late done "}).notify_on == ("late", "done")
+    with pytest.raises(OperatorError, match="'lost' is none of failed, refused, rejected, late, done"):
+        Settings.from_environment({"RELOADS_NOTIFY_ON": "late lost"})
+
+
+def test_the_urls_for_messages_are_separated_by_blanks() -> None:
+    settings = Settings.from_environment({"RELOADS_NOTIFY": f"{SECRET}\n mailto://a"})
+    assert [url.get_secret_value() for url in settings.notify_urls()] == [SECRET, "mailto://a"]
+
+
+def test_a_url_with_a_name_is_no_setting_and_any_table_may_ask_for_it() -> None:
+    environment = {"RELOADS_NOTIFY_TEAM": SECRET, "RELOADS_NOTIFY_ON": "late", "RELOADS_NOTIFY_NOBODY": ""}
+    assert Settings.from_environment(environment).notify_urls() == []
+    assert {name: url.get_secret_value() for name, url in named_urls(environment).items()} == {"TEAM": SECRET}
+
+
+@pytest.mark.parametrize("text", ["secret", f"{SECRET} secret", "://secret"])
+def test_no_sentence_about_a_bad_url_holds_it(text: str) -> None:
+    with pytest.raises(OperatorError, match=r"RELOADS_NOTIFY is not valid: URL \d of \d does not begin") as caught:
+        Settings.from_environment({"RELOADS_NOTIFY": text})
+    assert "secret" not in str(caught.value)
+    with pytest.raises(OperatorError, match="RELOADS_NOTIFY_TEAM is not one URL") as caught:
+        named_urls({"RELOADS_NOTIFY_TEAM": text})
+    assert "secret" not in str(caught.value)
+
+
+def test_no_text_of_the_settings_holds_a_url() -> None:
+    settings = Settings.from_environment({"RELOADS_NOTIFY": SECRET})
+    for text in (repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump())):
+        assert "secret" not in text
+    assert Settings.model_validate(settings.model_dump(mode="json")).notify_urls() == []
+
+
+@pytest.mark.parametrize("text", ["airflow.example.org", "ftp://a", "https://a b"])
+def test_an_address_of_the_page_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(OperatorError, match=r"RELOADS_PAGE_URL=.* is not valid: it is not an address"):
+        Settings.from_environment({"RELOADS_PAGE_URL": text})

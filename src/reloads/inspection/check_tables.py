@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +14,7 @@ from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters
 from reloads.rewriting.linked_inputs import LinkedInput
 from reloads.rewriting.schema import query_columns, refuse_lossy_types
-from reloads.settings import Settings
+from reloads.settings import Settings, named_urls
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.file_sources import FileSources
@@ -40,9 +42,30 @@ def check_tables(settings: Settings) -> list[str]:
                 _bind(table, catalog, settings, Path(folder))
             except (QueryError, TableError) as error:
                 problems[name] = str(error)
+    problems |= _find_message_problems(settings, catalog)
     if problems:
         raise TableError("\n".join(problems[name] for name in sorted(problems)))
     return sorted(catalog.tables)
+
+
+def _find_message_problems(settings: Settings, catalog: Catalog) -> dict[str, str]:
+    """Why messages cannot be sent; only where URLs are set, as not every process has to know them."""
+    named = named_urls(os.environ)
+    if not named and not settings.notify_urls():
+        return {}
+    problems: dict[str, str] = {}
+    if find_spec("apprise") is None:
+        problems["notify"] = (
+            "RELOADS_NOTIFY names receivers of messages, but Apprise is missing; install reloads[notify]"
+        )
+    for table in catalog.tables.values():
+        for name in table.settings.notify:
+            if name not in named:
+                file = settings.tables / table.name / "table.toml"
+                problems[f"{table.name} {name}"] = (
+                    f"{file}: notify names {name}, which nobody set; set RELOADS_NOTIFY_{name}"
+                )
+    return problems
 
 
 def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> None:

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reloads.errors import OperatorError, RequestError
@@ -25,7 +26,9 @@ from reloads.files import (
     write_all_atomically,
     write_atomically,
 )
+from reloads.requests.collected import collect_rejected
 from reloads.requests.endings import NOTE, note_rejections
+from reloads.requests.outbox import Note, Outbox
 from reloads.requests.request_file import MAX_FILE_BYTES
 
 TAKEN = ".taken"
@@ -180,6 +183,13 @@ def reject_all(rejected: Path, sentences: Mapping[DroppedFile, str]) -> dict[Dro
         stems[file] = stem
         chosen.add(stem)
     note_rejections(rejected.parent, [f"{stem}{NOTE}" for stem in stems.values()])
+    outbox, notes = Outbox(rejected.parent), dict[DroppedFile, Note]()
+    if outbox.wants(["rejected"]):
+        for file, text in sentences.items():
+            # Named by the drop: a crash has the same file rejected once more, under another stem perhaps.
+            content = {"file": file.name, "sentence": text, "path": f"{stems[file]}.json"}
+            notes[file] = Note("rejected", file.origin, datetime.now(UTC), content)
+        outbox.leave(notes.values())
     write_all_atomically({rejected / f"{stems[file]}{NOTE}": f"{text}\n" for file, text in sentences.items()})
     stuck: dict[DroppedFile, OSError] = {}
     for file, stem in stems.items():
@@ -190,7 +200,10 @@ def reject_all(rejected: Path, sentences: Mapping[DroppedFile, str]) -> dict[Dro
         except OSError as error:
             (rejected / f"{stem}{NOTE}").unlink()
             stuck[file] = error
+            if file in notes:
+                outbox.remove(notes[file])
     sync_written(rejected)
+    collect_rejected(len(sentences) - len(stuck))
     return stuck
 
 

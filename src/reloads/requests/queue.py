@@ -33,7 +33,10 @@ from reloads.files import (
 )
 from reloads.locks import file_lock
 from reloads.outcome import Outcome
+from reloads.requests.collected import collect_ended
+from reloads.requests.end_note import end_note, find_events
 from reloads.requests.endings import Ending, note_endings
+from reloads.requests.outbox import Outbox
 from reloads.requests.record import Record, describe_fault
 
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
@@ -187,7 +190,7 @@ class Queue:
         all_changed: list[Record] = []
         texts: dict[Path, str] = {}
         moves: list[tuple[Path, State]] = []
-        endings: list[Ending] = []
+        ended: list[Record] = []
         for record_id in record_ids:
             location = self.find(record_id)
             record = _read_or_complain(location.path) if location and location.state in only_in else None
@@ -200,12 +203,21 @@ class Queue:
             target = location.state if changed.outstanding else _final_state(changed)
             if target != location.state:
                 moves.append((location.path, target))
-                endings.append(_ending(changed))
+                ended.append(changed)
         write_all_atomically(texts)
-        if endings:
-            note_endings(self.landing, endings)
+        if ended:
+            self._note_ended(ended)
         self._move(moves)
+        for record in ended:
+            collect_ended(record, _final_state(record))
         return all_changed
+
+    def _note_ended(self, records: Sequence[Record]) -> None:
+        """Note that these records are about to end, for whoever lists the newest and whoever wants word of them."""
+        note_endings(self.landing, [_ending(record) for record in records])
+        outbox = Outbox(self.landing)
+        wanted = set(outbox.wanted())
+        outbox.leave(end_note(record, _final_state(record)) for record in records if wanted & find_events(record))
 
     def _move(self, moves: Iterable[tuple[Path, State]]) -> None:
         """Move records whose content is that of their new state already."""
@@ -223,8 +235,9 @@ class Queue:
     def file_away(self, record: Record) -> Path:
         """Write a finished record that never was in ``accepted/``."""
         path = self.folder(_final_state(record)) / f"{record.id}.json"
-        note_endings(self.landing, [_ending(record)])
+        self._note_ended([record])
         write_atomically(path, record.to_json())
+        collect_ended(record, _final_state(record))
         return path
 
 

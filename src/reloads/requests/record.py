@@ -111,6 +111,11 @@ class Record(BaseModel):
         return _union_days(self.failed)
 
     @property
+    def refused_days(self) -> Days:
+        """Those of the failed days that a check refused."""
+        return self.failed_days & Days.union(check.days for check in self.checks if check.severity == "error")
+
+    @property
     def skipped_days(self) -> Days:
         """The days that needed no rewriting."""
         return _union_days(self.skipped)

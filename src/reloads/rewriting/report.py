@@ -17,7 +17,7 @@ def report(state: State, batch: Batch, days: Days, *, run: str) -> Outcome:
     before: dict[PartitionName, Entry | None] = {}
     after: dict[PartitionName, Entry] = {}
     published: set[PartitionName] = set()
-    for commit in _commits_of(state, batch, run):
+    for commit in commits_of(state, batch, run):
         for name in commit.after:
             if name.day in days and name.keys == commit.keys:
                 before.setdefault(name, commit.before.get(name))
@@ -37,7 +37,7 @@ def report(state: State, batch: Batch, days: Days, *, run: str) -> Outcome:
     )
 
 
-def _commits_of(state: State, batch: Batch, run: str) -> Iterator[Commit]:
+def commits_of(state: State, batch: Batch, run: str) -> Iterator[Commit]:
     """The commits of the batch since its run was planned, oldest first."""
     planned_at = Point.parse(batch.planned_at) if batch.planned_at else Point()
     head = state.read_head()

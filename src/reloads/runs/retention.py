@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reloads.requests.batch_notes import FOLDER as BATCH_NOTES
+from reloads.requests.outbox import OUTBOX
 from reloads.requests.queue import STATES
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -56,7 +57,7 @@ def remove_unfinished(settings: Settings, *, now: datetime) -> int:
     """
     oldest = (now - timedelta(days=1)).timestamp()
     folders = [path for path in hidden_folders(settings.warehouse) if path != settings.environments]
-    folders += [settings.landing / state for state in (*STATES, ".ended", BATCH_NOTES)]
+    folders += [settings.landing / state for state in (*STATES, ".ended", OUTBOX, BATCH_NOTES)]
     removed = 0
     for folder in folders:
         for path in _unfinished_files(folder):

@@ -36,6 +36,8 @@ class Settled:
     failed: tuple[Failure, ...]
     announce: tuple[Announcement, ...]
     """What wakes the next runs, of this table and of downstream tables."""
+    outcomes: tuple[Outcome, ...] = ()
+    """Of each batch."""
 
 
 def settle_batches(
@@ -70,6 +72,7 @@ def settle_batches(
         # Readers see a day change, whatever became of its other parts.
         published=Days.union(outcome.published for outcome in completed),
         failed=sum(completed, start=Outcome()).failed,
+        outcomes=tuple(completed),
         announce=_requests_to_announce(settings, catalog, table),
     )
 

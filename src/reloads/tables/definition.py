@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from reloads.errors import TableError, one_line
+from reloads.settings import Event
 from reloads.tables.arrival_settings import parse_due, parse_span
 from reloads.tables.file_sources import FileSource, FileSources
 from reloads.tables.lineage import parse_window
@@ -53,6 +54,7 @@ _GETVARIABLE = re.compile(r"\bgetvariable \( '([^']*)' \)", re.IGNORECASE)
 """A call in a normalized text."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+UrlName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
 
 
 def _check_window(text: str) -> str:
@@ -126,6 +128,12 @@ class TableSettings(BaseModel):
     )
     parameters: dict[Name, Parameter] = Field({}, description="values that a request may set")
     checks: dict[Name, CheckSettings] = Field({}, description='severity of a check: `"error"` or `"warn"`')
+    notify: list[UrlName] = Field(
+        [], description='further receivers of its messages; `["TEAM"]` is the URL in `RELOADS_NOTIFY_TEAM`'
+    )
+    notify_on: list[Event] | None = Field(
+        None, description="what messages of this table are about; default: `RELOADS_NOTIFY_ON`"
+    )
     requirements: list[str] = Field([], description="Python packages that its rewrite needs, in an own environment")
 
     @model_validator(mode="after")

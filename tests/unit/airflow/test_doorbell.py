@@ -1,6 +1,5 @@
 """The doorbell: it rings for what is complete, soon and seldom, survives what it sees, and leaves nothing behind."""
 
-# ruff: noqa: TID251 - what Airflow's triggerer does with a ring is part of the rule
 # ruff: noqa: ASYNC110, ASYNC240 - the files are what is tested, on a local disk; nobody sets an event when they change
 
 import asyncio

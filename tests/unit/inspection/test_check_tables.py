@@ -1,5 +1,6 @@
 """Checking all table folders: whatever would fail a reload without its data is found before somebody asks for one."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from reloads.errors import TableError
 from reloads.inspection.check_tables import check_tables
 from reloads.settings import Settings
-from tests.conftest import DefineTable
+from tests.conftest import THREE_ROWS_A_DAY, DefineTable
 
 
 def test_the_names_of_good_tables_are_returned(sales_settings: Settings) -> None:
@@ -128,3 +129,27 @@ def test_checking_writes_nothing(sales_settings: Settings, tmp_path: Path) -> No
     before = sorted(tmp_path.rglob("*"))
     check_tables(sales_settings)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_receiver_of_messages_without_apprise_is_a_sentence(
+    sales_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.from_environment({"RELOADS_HOME": str(sales_settings.home), "RELOADS_NOTIFY": "json://a"})
+    assert check_tables(settings) == ["sales", "visits"]
+    # As Python itself has it where a module is not to be found.
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    assert check_tables(sales_settings) == ["sales", "visits"]
+    with pytest.raises(TableError, match=r"Apprise is missing; install reloads\[notify\]"):
+        check_tables(settings)
+
+
+def test_a_table_that_names_a_receiver_nobody_set_is_a_sentence_where_receivers_are_known(
+    sales_settings: Settings, define: DefineTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define("visits", THREE_ROWS_A_DAY, 'notify = ["TEAM"]')
+    assert check_tables(sales_settings) == ["sales", "visits"]
+    monkeypatch.setenv("RELOADS_NOTIFY_OTHERS", "json://others")
+    with pytest.raises(TableError, match=r"visits/table.toml: notify names TEAM, which nobody set"):
+        check_tables(sales_settings)
+    monkeypatch.setenv("RELOADS_NOTIFY_TEAM", "json://team")
+    assert check_tables(sales_settings) == ["sales", "visits"]

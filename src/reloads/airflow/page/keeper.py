@@ -1,7 +1,8 @@
 """What the API server does every few seconds beside answering.
 
 It writes the notes of runs and which tables are paused, which nobody else can, as only the API server has Airflow's
-database; and it looks at all tables, so that nobody waits for that. This runs from its start to its end, in a thread.
+database; it looks at all tables, so that nobody waits for that; and it sends messages, as it runs also where DAGs are
+paused, and in containers has the only way out. This runs from its start to its end, in threads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reloads.airflow.page.messenger import Messenger
     from reloads.airflow.page.run_notes import RunNotes
 
 EVERY_SECONDS = 5.0
@@ -27,12 +29,19 @@ class Keeper:
     """A thread that does one thing at once and some every few seconds, until it is stopped, whatever goes wrong."""
 
     def __init__(
-        self, works: Mapping[str, Work], *, at_once: Work = lambda: None, every_seconds: float = EVERY_SECONDS
+        self,
+        works: Mapping[str, Work],
+        *,
+        at_once: Work = lambda: None,
+        every_seconds: float = EVERY_SECONDS,
+        first_after_seconds: float | None = None,
+        name: str = "reloads-keeper",
     ) -> None:
         self._works, self._at_once, self._every_seconds = works, at_once, every_seconds
+        self._first_after_seconds = every_seconds if first_after_seconds is None else first_after_seconds
         self._stop = Event()
         # As a daemon: a server that was told to end does not wait for a look at all tables.
-        self._thread = Thread(target=self._run, name="reloads-keeper", daemon=True)
+        self._thread = Thread(target=self._run, name=name, daemon=True)
         self._faults: dict[str, str] = {}
 
     def start(self) -> None:
@@ -46,9 +55,11 @@ class Keeper:
 
     def _run(self) -> None:
         self._try("beginning", self._at_once)
-        while not self._stop.wait(self._every_seconds):
+        pause = self._first_after_seconds
+        while not self._stop.wait(pause):
             for name, work in self._works.items():
                 self._try(name, work)
+            pause = self._every_seconds
 
     def _try(self, name: str, work: Work) -> None:
         try:
@@ -66,20 +77,31 @@ class Keeper:
 class KeeperInServer:
     """Runs the keeper for as long as Airflow's API server runs, as a middleware of that server."""
 
-    def __init__(self, app: Any, *, make_works: Callable[[], Mapping[str, Work]] | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        make_works: Callable[[], Mapping[str, Work]] | None = None,
+        make_messages: Callable[[], Mapping[str, Work]] | None = None,
+    ) -> None:
         self._app, self._make_works = app, make_works or make_works_of_server
+        self._make_messages = make_messages or make_messages_of_server
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Let the server answer; its whole life is one call of its own."""
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
-        keeper = Keeper(self._make_works(), at_once=import_answers)
-        keeper.start()
+        # What waits for other servers has a thread of its own; and the outbox is there before a run can end anything.
+        messenger = Keeper(self._make_messages(), first_after_seconds=0, name="reloads-messenger")
+        keepers = [Keeper(self._make_works(), at_once=import_answers), messenger]
+        for keeper in keepers:
+            keeper.start()
         try:
             await self._app(scope, receive, send)
         finally:
-            keeper.stop()
+            for keeper in keepers:
+                keeper.stop()
 
 
 def import_answers() -> None:
@@ -97,11 +119,31 @@ def make_works_of_server() -> Mapping[str, Work]:
     }
 
 
+def make_messages_of_server() -> Mapping[str, Work]:
+    """How the API server tells people what happened. Nothing is imported or read yet."""
+    return {"sending messages": ServerMessages().send}
+
+
+class ServerMessages:
+    """The messenger of the server, made when it is needed first: not where the server waits for it to start."""
+
+    def __init__(self) -> None:
+        self._messenger: Messenger | None = None
+
+    def send(self) -> None:
+        """Tell people what happened."""
+        from reloads.airflow.page.messenger import Messenger
+
+        self._messenger = self._messenger or Messenger()
+        self._messenger.send()
+
+
 class ServerWorks:
     """What the API server does from time to time; where the folders are not there, nothing."""
 
     def __init__(self) -> None:
         self._notes: dict[Path, RunNotes] = {}
+        self._has_metrics = False
 
     def note_paused(self) -> None:
         """Write down which tables are paused, for the terminal."""
@@ -110,7 +152,7 @@ class ServerWorks:
         from reloads.airflow.page.paused_dags import find_paused_tables
         from reloads.requests.paused_tables import note_paused
 
-        if landing := _find_landing():
+        if landing := find_landing():
             with create_session() as session:
                 paused = find_paused_tables(session)
             note_paused(landing, paused, now=datetime.now(UTC))
@@ -119,20 +161,27 @@ class ServerWorks:
         """Write the notes of runs that are missing."""
         from reloads.airflow.page.run_notes import RunNotes
 
-        if landing := _find_landing():
+        if landing := find_landing():
             self._notes.setdefault(landing, RunNotes(landing)).look(now=datetime.now(UTC))
 
     def look_at_tables(self) -> None:
-        """Look at what may have changed in any table, and keep that for the next server."""
+        """Look at what may have changed in any table, keep that for the next server, and measure how things stand."""
+        from reloads.airflow.metrics import initialize_in_server, measure
         from reloads.airflow.page.context import CONTEXTS
         from reloads.airflow.page.kept_overview import kept_overview
 
-        if _find_landing():
-            context = CONTEXTS.current()
-            kept_overview(context.settings).keep(context.catalog, now=context.now)
+        if not find_landing():
+            return
+        if not self._has_metrics:
+            initialize_in_server()
+            self._has_metrics = True
+        context = CONTEXTS.current()
+        kept = kept_overview(context.settings)
+        summaries = kept.keep(context.catalog, now=context.now)
+        measure(summaries, kept.overview.records.read(context.queue, "accepted"), now=context.now)
 
 
-def _find_landing() -> Path | None:
+def find_landing() -> Path | None:
     """The drop folder, if it is there."""
     from reloads.settings import Settings
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from threading import Lock
 
 from reloads.errors import OperatorError
 from reloads.files import make_own_folder, write_atomically
-from reloads.inspection.overview import Overview
+from reloads.inspection.overview import Overview, TableSummary
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 
@@ -35,18 +36,19 @@ class KeptOverview:
         with suppress(OSError, ValueError, AttributeError):
             self.overview.restore(json.loads(self._file.read_bytes()))
 
-    def keep(self, catalog: Catalog, *, now: datetime) -> None:
-        """Look at what no answer has looked at, or not for long, and write down what is new."""
-        self.overview.summarize(catalog, now=now)
+    def keep(self, catalog: Catalog, *, now: datetime) -> Mapping[str, TableSummary | None]:
+        """Look at what no answer has looked at, or not for long, and write down what is new; how all tables stand."""
+        summaries = self.overview.summarize(catalog, now=now)
         stamp = self.overview.stamp()
         if stamp == self._kept:
-            return
+            return summaries
         try:
             make_own_folder(self._file.parent)
             write_atomically(self._file, json.dumps(self.overview.to_json(), separators=(",", ":")))
         except OperatorError as error:
             log.warning("%s; until then a server that is started anew looks at all days", error)
         self._kept = stamp
+        return summaries
 
 
 _lock = Lock()

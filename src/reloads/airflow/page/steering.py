@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from reloads.airflow.metrics import counted_endings
 from reloads.airflow.page.context import Context, ContextDep
 from reloads.airflow.page.refusals import conflict, forbidden
 from reloads.airflow.page.request_answers import Request
@@ -76,7 +77,7 @@ class UndoPreview(BaseModel):
 def cancel(id_or_file: str, context: ContextDep, rights: RightsDep, describer: DescriberDep) -> Request:
     """Give up what is outstanding: nothing more of it is published, also by batches that run."""
     _require_steerable(id_or_file, context, rights)
-    with _conflicts():
+    with _conflicts(), counted_endings():
         cancelled = cancel_request(context.queue, id_or_file, now=context.now)
     return describer.describe(cancelled)[0]
 
@@ -113,7 +114,7 @@ def undo(
     """Put back what a request replaced; the tables that read it follow. It can itself be undone."""
     _require_steerable(id_or_file, context, rights)
     kept: list[str] = []
-    with _conflicts():
+    with _conflicts(), counted_endings():
         records = undo_request(
             context.settings, id_or_file, force=options.force, now=context.now, by=rights.name, say=kept.append
         )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from reloads.airflow.page.keeper import Keeper, KeeperInServer, make_works_of_server
+from reloads.airflow.page.keeper import Keeper, KeeperInServer, make_messages_of_server, make_works_of_server
 from reloads.airflow.page.kept_overview import KeptOverview
 from reloads.requests.paused_tables import read_paused
 from reloads.tables.catalog import Catalog
@@ -25,7 +25,7 @@ PATIENCE = 30
 
 
 def do_all() -> None:
-    for work in make_works_of_server().values():
+    for work in (*make_works_of_server().values(), *make_messages_of_server().values()):
         work()
 
 
@@ -74,7 +74,7 @@ async def app(*_):
     while ANSWERS not in sys.modules:
         await asyncio.sleep(0.01)
 
-asyncio.run(KeeperInServer(app, make_works=dict)({"type": "lifespan"}, None, None))
+asyncio.run(KeeperInServer(app, make_works=dict, make_messages=dict)({"type": "lifespan"}, None, None))
 """
 
 
@@ -118,7 +118,7 @@ def run_scope(kind: str, app: Any, make_works: Callable[[], dict[str, Callable[[
     async def nothing(*_: Any) -> Any:
         return {}
 
-    asyncio.run(KeeperInServer(app, make_works=make_works)({"type": kind}, nothing, nothing))
+    asyncio.run(KeeperInServer(app, make_works=make_works, make_messages=make_works)({"type": kind}, nothing, nothing))
 
 
 def test_it_lives_as_long_as_the_server_and_begins_with_no_request() -> None:
@@ -173,5 +173,6 @@ def test_a_server_that_starts_again_begins_with_what_was_looked_at(
 
 def test_a_server_without_the_folders_does_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("RELOADS_HOME", str(tmp_path))
+    monkeypatch.setenv("RELOADS_NOTIFY", "json://127.0.0.1:1")
     do_all()
     assert list(tmp_path.iterdir()) == []

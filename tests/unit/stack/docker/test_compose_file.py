@@ -89,3 +89,11 @@ def test_the_sample_is_laid_out_in_the_folder_of_the_clone_and_nowhere_else() ->
     assert writable == ["./.local/source"]
     assert "profiles: [sample]" in service("sample")
     assert "*environment" not in service("sample")
+
+
+def test_only_the_service_that_sends_messages_knows_where_to() -> None:
+    names = re.findall(
+        r"^  ([a-z-]+):\n", COMPOSE.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0], re.MULTILINE
+    )
+    assert [name for name in names if "*messages" in service(name)] == ["api-server"]
+    assert "networks: [inside, outside]" in service("api-server")

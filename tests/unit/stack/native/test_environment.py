@@ -81,3 +81,8 @@ def test_the_database_is_reached_with_its_password() -> None:
     assert database_url(Ports(), CREDENTIALS).startswith(
         f"postgresql://airflow:{CREDENTIALS.database}@127.0.0.1:15432/"
     )
+
+
+def test_where_metrics_and_lineage_go_is_decided_by_the_caller() -> None:
+    wanted = {"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__OPENLINEAGE__TRANSPORT": '{"type": "console"}'}
+    assert wanted.items() <= variables(**wanted).items()
