@@ -45,6 +45,25 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split()).removesuffix(".")
 
 
+_RULES = {
+    "a valid boolean": "true or false",
+    "a valid string": "a text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid list": "a list",
+    "a valid tuple": "a list",
+    "a valid dictionary": "an object",
+    "a valid date": "a day like 2013-01-31",
+}
+
+
+def rule_of(message: object) -> str:
+    """What a value has to be, from pydantic's message about it; one of our own stays as it is."""
+    text = one_line(message).removeprefix("Value error, ")
+    rule = text.removeprefix("Input should be ")
+    return text if rule == text else f"it has to be {_RULES.get(rule, rule)}"
+
+
 def printable(text: str) -> str:
     """The text as it can be shown anywhere: what ends a line, steers a terminal or is not seen is escaped.
 

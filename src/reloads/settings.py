@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pendulum
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from reloads.errors import OperatorError, one_line
+from reloads.errors import OperatorError, rule_of
 
 PREFIX = "RELOADS_"
 CRON_FIELDS = 5
@@ -198,4 +198,4 @@ def _describe_fault(error: ValidationError, texts: Mapping[str, str]) -> str:
         variables = ", ".join(PREFIX + setting.upper() for setting in Settings.model_fields)
         return f"{name} is not a setting; remove it or write one of {variables}"
     shown = name if field == "notify" else f"{name}={texts.get(field)!r}"
-    return f"{shown} is not valid: {one_line(first['msg']).removeprefix('Value error, ')}"
+    return f"{shown} is not valid: {rule_of(first['msg'])}"

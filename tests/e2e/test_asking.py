@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
+from typing import Any
 
+from tests.support.command import run_command
 from tests.support.pipeline import Pipeline
 from tests.support.tables import ROWS_A_DAY
 
@@ -134,3 +138,24 @@ def test_a_file_written_in_place_is_taken_when_its_writer_closes_it(pipeline: Pi
     (pipeline.landing / "in place.json").write_text(json.dumps(request))
 
     pipeline.wait_for_done("in place.json")
+
+
+def test_the_command_line_follows_the_whole_wave_and_shows_what_its_tasks_said(pipeline: Pipeline) -> None:
+    asked = reloads(pipeline, "request", "paged", "2024-09-01", "2024-09-02", "--wait", "--timeout", "5m")
+    states = {request["table"]: request["state"] for request in asked["requests"]}
+    assert states == {"paged": "done", "paged_totals": "done"}
+
+    [request] = [request["id"] for request in asked["requests"] if request["table"] == "paged"]
+    [served] = reloads(pipeline, "logs", request)["requests"]
+    [run] = served["runs"]
+    assert [task["task"] for task in run["tasks"]] == ["plan", "rewrite", "settle"]
+    texts = [line["text"] for task in run["tasks"] for line in task["lines"]]
+    assert any(text.startswith("paged: published 2 partitions") for text in texts)
+    assert not [text for text in texts if "DagBag" in text]
+
+
+def reloads(pipeline: Pipeline, *arguments: str) -> Any:
+    """The document that the command prints; fails if it fails."""
+    environment = {"RELOADS_HOME": str(pipeline.home), "RELOADS_SOURCE": "source"}
+    command = str(Path(sys.executable).with_name("reloads"))
+    return json.loads(run_command(command, *arguments, "--json", environment=environment))

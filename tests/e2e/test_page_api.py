@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,19 +159,16 @@ def test_the_plan_is_the_one_of_the_command_line(pipeline: Pipeline, ada: PageAp
     reloads = str(Path(sys.executable).with_name("reloads"))
     environment = {"RELOADS_HOME": str(pipeline.home), "RELOADS_SOURCE": "source"}
     days = ("2024-04-01", "2024-04-04", "--exclude", "2024-04-03", "--only", "missing")
-    printed = run_command(reloads, "plan", "paged", *days, environment=environment).splitlines()
+    printed = run_command(reloads, "plan", "paged", *days, "--json", environment=environment)
+    [planned] = json.loads(printed)["requests"]
 
     body = {"table": "paged", "days": ["2024-04-01..2024-04-02", "2024-04-04"], "only": "missing"}
     tables = ada.post("/api/plan", body)["tables"]
 
-    partitions = sum(table["partitions"] for table in tables)
-    rows = sum(table["rows"] for table in tables)
-    planned = [table for table in tables if table["planned_days"]]
-    assert printed[-1].startswith(f"{partitions} partitions of {len(planned)} tables, which replace {rows:,} rows, ")
-    listed = [re.split(r"\s{2,}|\s", line, maxsplit=3) for line in printed[:-1]]
-    for table in tables:
-        whys = {why.partition("  (")[0] for _, name, _, why in listed if name == table["table"]}
-        assert {part["why"] for part in table["parts"]} == whys
+    assert [table["table"] for table in planned["tables"]] == [table["table"] for table in tables]
+    for here, there in zip(planned["tables"], tables, strict=True):
+        for name in ("why", "days", "partitions", "rows", "bytes"):
+            assert [part[name] for part in here["parts"]] == [part[name] for part in there["parts"]]
 
 
 def test_a_request_is_followed_from_its_file_to_its_end_and_its_run(

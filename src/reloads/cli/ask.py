@@ -2,68 +2,83 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from reloads.cli.console import (
+from reloads.cli.answer import Answer, Lines, count
+from reloads.cli.console import announce, complain, current_settings, current_time, current_user, session
+from reloads.cli.exit_codes import Exit
+from reloads.cli.options import (
     EXCLUDE,
     FIRST,
     KEYS,
     LAST,
-    MAYBE_FIRST,
     NO_CASCADE,
     ONLY,
     PARAMETER,
     REASON,
-    TABLE,
+    TIMEOUT,
+    WAIT,
     WHAT,
-    complain,
-    current_settings,
-    current_time,
-    make_request,
-    print_outcome,
+    fields_of,
+    parse_timeout,
+    read_asked,
     read_request_file,
-    request_fields,
-    say,
 )
-from reloads.cli.wait import await_request
-from reloads.errors import RequestError
+from reloads.cli.outcome import answer_outcome
+from reloads.cli.plan import answer_plan
+from reloads.cli.wait import answer_wave
+from reloads.errors import TableError
 from reloads.inspection.check_tables import check_tables
-from reloads.inspection.preview import PlanLine, preview
-from reloads.requests.dropping import drop_request
-from reloads.requests.queue import Queue
-from reloads.requests.request import ReloadRequest
+from reloads.inspection.preview import preview
+from reloads.requests.dropping import drop_copy, drop_request
 from reloads.requests.request_file import json_schema
 from reloads.runs.local_run import run_locally
 from reloads.settings import Settings
 
 
 def check(
-    file: Annotated[Path | None, typer.Argument(help="a request file; without one, all tables are checked")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="a request file; without one, all tables are checked")
+    ] = None,
     *,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of request files")] = False,
-) -> None:
-    """Say whether a request file would be accepted."""
+) -> Answer:
+    """Check a request file, or all tables.
+
+    Says whether the file would be accepted, or whether all tables are good. Writes nothing.
+    """
     if schema:
-        for line in json.dumps(json_schema(), indent=2).split("\n"):
-            say(line)
-        return
+        # It is a document whoever reads it: lines of a terminal would be wrapped.
+        session.as_json = True
+        return Answer(json_schema())
     settings = current_settings()
     if file is None:
-        say(f"all tables are good: {', '.join(check_tables(settings))}")
-        return
-    for request in read_request_file(settings, file):
-        say(f"good: {', '.join(request.tables)}, {request.days} ({len(request.days)} days)")
+        return _check_tables(settings)
+    requests = read_request_file(settings, file)
+    lines = [f"good: {', '.join(each.tables)}, {each.days} ({count(len(each.days), 'day')})" for each in requests]
+    values = [{"tables": list(each.tables), "days": each.days} for each in requests]
+    return Answer({"requests": values}, [Lines(lines)])
+
+
+def _check_tables(settings: Settings) -> Answer:
+    try:
+        tables = check_tables(settings)
+    except TableError as error:
+        problems = str(error).split("\n")
+        for problem in problems:
+            complain(f"reloads: {problem}")
+        value = {"error": problems[0], "exit_code": Exit.FAILED, "problems": problems}
+        return Answer(value, exit=Exit.FAILED)
+    return Answer({"tables": tables}, [Lines([f"all tables are good: {', '.join(tables)}"])])
 
 
 def plan(
     what: WHAT,
-    first: MAYBE_FIRST = None,
+    first: FIRST = None,
     last: LAST = None,
     *,
     exclude: EXCLUDE = None,
@@ -71,23 +86,21 @@ def plan(
     keys: KEYS = None,
     parameter: PARAMETER = None,
     no_cascade: NO_CASCADE = False,
-) -> None:
-    """Show what a request would do: every partition with its reason. Reads no data and writes nothing."""
+    everything: Annotated[bool, typer.Option("--all", help="every partition on a line of its own")] = False,
+) -> Answer:
+    """Show what a request would rewrite, and why.
+
+    Reads no data and writes nothing. Days stand together by table and reason; --all shows every partition.
+    """
     settings = current_settings()
-    fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
-    for request in _requests(settings, what, first, last, fields | {"reason": None}):
-        lines = preview(settings, request, now=current_time())
-        for line in lines:
-            say(_format_line(line))
-        planned = [line for line in lines if line.is_planned]
-        rows, size = sum(line.rows or 0 for line in planned), sum(line.bytes or 0 for line in planned)
-        tables = len({line.table for line in planned})
-        say(f"{len(planned)} partitions of {tables} tables, which replace {rows:,} rows, {size / 1e6:,.1f} MB")
+    fields = fields_of(exclude=exclude, only=only, keys=keys, parameter=parameter, no_cascade=no_cascade)
+    requests = read_asked(settings, what, first, last, fields)
+    return answer_plan([preview(settings, each, now=current_time()) for each in requests], everything=everything)
 
 
 def request(
-    table: TABLE,
-    first: FIRST,
+    what: WHAT,
+    first: FIRST = None,
     last: LAST = None,
     *,
     exclude: EXCLUDE = None,
@@ -96,22 +109,35 @@ def request(
     parameter: PARAMETER = None,
     no_cascade: NO_CASCADE = False,
     reason: REASON = None,
-    wait: Annotated[bool, typer.Option("--wait", help="show progress until it is done or failed")] = False,
-) -> None:
-    """Ask for a reload by putting a request file into the drop folder."""
-    settings = current_settings()
-    fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
-    [dropped] = _requests(settings, table, first, last, fields | {"reason": reason})
-    queue = Queue(settings.landing)
-    name = drop_request(queue.landing, dropped, label=f"{table}-{first}")
-    say(f"dropped {name}: {table}, {dropped.days} ({len(dropped.days)} days)")
+    wait: WAIT = False,
+    timeout: TIMEOUT = None,
+) -> Answer:
+    """Ask for a reload, by table and days or by a file.
+
+    Puts a request file into the drop folder. With --wait it follows the request and all that follows from it.
+    """
+    settings, seconds = current_settings(), parse_timeout(timeout, is_waiting=wait)
+    fields = fields_of(exclude=exclude, only=only, keys=keys, parameter=parameter, no_cascade=no_cascade, reason=reason)
+    requests = read_asked(settings, what, first, last, fields)
+    if first is None:
+        name = drop_copy(settings.landing, Path(what), requested_by=current_user())
+    else:
+        name = drop_request(settings.landing, requests[0], label=f"{what}-{first}")
+    lines = [
+        f"dropped {name}: {', '.join(each.tables)}, {each.days} ({count(len(each.days), 'day')})" for each in requests
+    ]
+    value: dict[str, Any] = {"file": name}
     if wait:
-        print_outcome([await_request(settings, name, days=len(dropped.days))])
+        for line in lines:
+            announce(line)
+        return answer_wave(settings, files=[name], timeout=seconds, more=value)
+    value["requests"] = [{"tables": list(each.tables), "days": each.days} for each in requests]
+    return Answer(value, [Lines(lines)])
 
 
 def run(
     what: WHAT,
-    first: MAYBE_FIRST = None,
+    first: FIRST = None,
     last: LAST = None,
     *,
     exclude: EXCLUDE = None,
@@ -120,30 +146,35 @@ def run(
     parameter: PARAMETER = None,
     no_cascade: NO_CASCADE = False,
     reason: REASON = None,
-) -> None:
-    """Rewrite here and now, without Airflow, the tables that follow included."""
+) -> Answer:
+    """Rewrite here and now, without Airflow.
+
+    The tables that follow are rewritten, too.
+    """
     settings = current_settings()
-    fields = {"exclude": exclude, "only": only, "keys": keys, "parameter": parameter, "no_cascade": no_cascade}
-    requests = _requests(settings, what, first, last, fields | {"reason": reason})
-    print_outcome(list(chain.from_iterable(run_locally(settings, request, say=complain) for request in requests)))
+    fields = fields_of(exclude=exclude, only=only, keys=keys, parameter=parameter, no_cascade=no_cascade, reason=reason)
+    requests = read_asked(settings, what, first, last, fields)
+    records = chain.from_iterable(run_locally(settings, each, clock=current_time, say=complain) for each in requests)
+    return answer_outcome(list(records))
 
 
-COMMANDS = (check, plan, request, run)
-
-
-def _requests(
-    settings: Settings, what: str, first: str | None, last: str | None, fields: Mapping[str, object]
-) -> list[ReloadRequest]:
-    """The requests of a file, or the one that a table, days and options make."""
-    if first is None:
-        options = [name for name in ("exclude", "keys", "parameter", "no_cascade") if fields[name]]
-        if options:
-            raise RequestError(f"--{options[0].replace('_', '-')} goes with a table and days; write it into the file")
-        return read_request_file(settings, Path(what))
-    return [make_request(settings, request_fields(what, first, last, **fields))]  # type: ignore[arg-type]
-
-
-def _format_line(line: PlanLine) -> str:
-    replaced = "nothing there" if line.bytes is None else f"{line.bytes:,} bytes"
-    rows = f"{line.rows:,} rows, " if line.rows is not None else ""
-    return f"{'rewrite' if line.is_planned else 'skip':8}{line.table}  {line.partition}  {line.why}  ({rows}{replaced})"
+COMMANDS = {
+    check: [
+        ("check", "are all tables good?"),
+        ("check landing/examples/two-tables.json", "would this file be accepted?"),
+    ],
+    plan: [
+        ("plan flights 2013-03-01 2013-03-31", "in a few lines"),
+        ("plan flights 2013-03-01 --all", "every partition"),
+        ("plan landing/examples/two-tables.json", "of a request file"),
+    ],
+    request: [
+        ("request flights 2013-03-01 2013-03-31 --wait", "and follow it"),
+        ("request departures 2013-02-01 --keys origin=EWR,JFK", "two of its partitions"),
+        ("request landing/examples/two-tables.json", "a file works as well"),
+    ],
+    run: [
+        ("run flights 2013-01-01 2013-01-03", "three days, here and now"),
+        ("run flights 2013-01-01 2013-12-31 --only stale", "what is out of date"),
+    ],
+}

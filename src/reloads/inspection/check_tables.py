@@ -44,7 +44,8 @@ def check_tables(settings: Settings) -> list[str]:
                 problems[name] = str(error)
     problems |= _find_message_problems(settings, catalog)
     if problems:
-        raise TableError("\n".join(problems[name] for name in sorted(problems)))
+        # A fault of the sources is one of each table that reads them.
+        raise TableError("\n".join(dict.fromkeys(problems[name] for name in sorted(problems))))
     return sorted(catalog.tables)
 
 

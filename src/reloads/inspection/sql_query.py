@@ -5,12 +5,13 @@ Where and how it may read is for ``sql_views`` to say, which opens the database;
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reloads.errors import RequestError, printable
+from reloads.errors import RequestError
 from reloads.inspection.read_only_files import Refusal
 from reloads.rewriting.engine import message
 from reloads.sql import quote_name
@@ -70,23 +71,31 @@ def _describe_fault(error: duckdb.Error) -> str:
         return f"the query is refused: {raised['words']}; {CURE}"
     if isinstance(error, duckdb.PermissionException):
         return f"the query is refused: it reaches for something outside; {CURE}"
-    words = raised["words"] if raised else message(error)
+    words = (raised["words"] if raised else message(error)).removesuffix("!")
     return f"the query fails: {words}; mend it, or ask again"
 
 
-def draw_table(answer: duckdb.DuckDBPyRelation) -> list[str]:
-    """The lines of the table as the database draws it, each of them printable.
+def as_texts(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The answer with each value as the text that the database writes for it."""
+    return answer.project(", ".join(f"cast({quote_name(name)} as varchar)" for name in answer.columns))
 
-    A line break in a value is drawn as a backslash and an n.
-    """
-    return [printable(line) for line in str(answer).removesuffix("\n").split("\n")]
+
+def json_rows(answer: duckdb.DuckDBPyRelation) -> Iterator[dict[str, Any]]:
+    """The rows as JSON has them: numbers are numbers, and what it has no word for is a text."""
+    values = answer.project(", ".join(f"cast(to_json({quote_name(name)}) as varchar)" for name in answer.columns))
+    for row in values.iter_rows():
+        yield {name: _parse_json(text) for name, text in zip(answer.columns, row, strict=True)}
+
+
+def _parse_json(text: str | None) -> object:
+    """The value; NaN and infinity, which DuckDB writes and JSON does not know, are null."""
+    return None if text is None else json.loads(text, parse_constant=lambda _: None)
 
 
 def csv_lines(answer: duckdb.DuckDBPyRelation) -> Iterator[str]:
     """The answer as CSV, as the database writes it; a line of CSV has several lines where a value has."""
     yield ",".join(map(_quote_csv, answer.columns))
-    texts = answer.project(", ".join(f"cast({quote_name(name)} as varchar)" for name in answer.columns))
-    for row in texts.iter_rows():
+    for row in as_texts(answer).iter_rows():
         yield ",".join(map(_quote_csv, row))
 
 

@@ -1,8 +1,9 @@
-"""Three SQL views of the landing folder and the warehouse.
+"""SQL views of the landing folder and the warehouse: three of ours, and one of each table.
 
 requests      one row a request: accepted, cancelled, failed, done (archived too), and one a rejected file
 partitions    one row a published partition: what its file holds, who asked for it, whether its query is today's
 calendar      one row a day of a table: whether it is there, fresh, stale, empty, awaited or failed, and why
+<table>       the rows of a table that are published; also as tables.<table>, for one whose name is one of the above
 
 ``requests`` reads the folders at each query. The others, and the progress of requests, are shown as they were when the
 views were opened. A query reads nothing but the two folders and writes nothing, as it has no file system but
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reloads.halving import attempt_by_halves
 from reloads.inspection.read_only_files import ReadOnlyFiles
 from reloads.inspection.sql_calendar import create_calendar
+from reloads.inspection.sql_tables import create_tables
 from reloads.requests.batch_notes import read_batches
 from reloads.requests.progress import add_progress
 from reloads.requests.queue import RECORD_STATES, Queue
@@ -32,6 +34,7 @@ from reloads.warehouse.upgrade import open_catalog
 if TYPE_CHECKING:
     import duckdb
 
+VIEWS = ("requests", "partitions", "calendar")
 
 RECORD = """struct(
     id varchar, mode varchar, "table" varchar, days varchar[], accepted_at timestamptz, finished_at timestamptz,
@@ -136,11 +139,12 @@ set lock_configuration = true;
 def open_views(
     settings: Settings, *, query: str | None = None, now: datetime | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A database in memory with the views ``requests``, ``partitions`` and ``calendar``; times are shown in UTC.
+    """A database in memory with the views, those of the tables included; times are shown in UTC.
 
     What cannot be read does not hide the rest: a file that does not hold a record is left out, and a partition whose
     file is broken has no ``rows``. Tables whose folder is broken have no partitions here. For a ``query`` that does not
-    name ``partitions`` there are none, as to list them opens the footer of every file; so it is with ``calendar``.
+    name ``partitions`` there are none, as to list them opens the footer of every file; so it is with ``calendar``, and
+    with each table.
     """
     import duckdb
 
@@ -163,6 +167,7 @@ def open_views(
         folders = {"landing": settings.landing, "warehouse": settings.warehouse}
         db.register_filesystem(ReadOnlyFiles(folders, moves=RECORD_STATES[1:]))
         db.execute(REQUESTS)
+        create_tables(db, settings, catalog, query=query, taken=VIEWS)
         db.execute(LOCK)
     except BaseException:
         db.close()

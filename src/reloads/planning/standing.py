@@ -53,10 +53,19 @@ def describe_ended(record: Record) -> Standing:
     """Where a request stands of which no day is left."""
     if record.failed:
         days = Days.union(failure.days for failure in record.failed)
-        return Standing("failed", f"{len(days)} of {len(record.days)} days failed: {record.failed[0].error}")
+        return Standing("failed", f"{_count(days, record)} failed: {record.failed[0].error}")
     if record.cancelled:
-        return Standing("cancelled", f"{len(record.cancelled)} of {len(record.days)} days were given up")
-    return Standing("done", f"{len(record.published)} of {len(record.days)} days were published")
+        return Standing("cancelled", f"{_count(record.cancelled, record)} {_were(record)} given up")
+    return Standing("done", f"{_count(record.published, record)} {_were(record)} published")
+
+
+def _count(days: Days, record: Record) -> str:
+    """``2 of 3 days``."""
+    return f"{len(days)} of {len(record.days)} day{'' if len(record.days) == 1 else 's'}"
+
+
+def _were(record: Record) -> str:
+    return "was" if len(record.days) == 1 else "were"
 
 
 def describe_progress(progress: Progress) -> str:

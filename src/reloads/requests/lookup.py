@@ -9,10 +9,13 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from reloads.errors import RequestError, printable
 from reloads.files import MAX_NAME_BYTES, printable_name
 from reloads.requests.queue import RECORD_STATES, Queue, order_by_age, read_records
 from reloads.requests.record import Record
 from reloads.requests.record_id import matcher_of_records
+
+SHOWN_IDS = 5
 
 
 def find_named(queue: Queue, id_or_file: str) -> list[Record]:
@@ -25,6 +28,30 @@ def find_named(queue: Queue, id_or_file: str) -> list[Record]:
         if record and name in (record.id, record.file):
             records.append(record)
     return sorted(records, key=order_by_age)
+
+
+def list_ids(queue: Queue, start: str) -> list[str]:
+    """The ids that begin so, of all records that are not archived, sorted."""
+    return sorted(_list_ids(queue, lambda name: name.startswith(start) and name.endswith(".json")))
+
+
+def resolve(queue: Queue, text: str) -> str:
+    """The id or the dropped file that a person means by it: also by ``<id>.json``, and by the beginning of one id.
+
+    What is the name of nothing comes back as it is. Raises ``RequestError`` where several ids begin so.
+    """
+    if not text or find_named(queue, text):
+        return text
+    stem = text.removesuffix(".json")
+    if stem != text:
+        return stem if _read_record(queue, stem) else text
+    ids = list_ids(queue, text)
+    if len(ids) > 1:
+        shown = ", ".join(map(printable_name, ids[:SHOWN_IDS])) + (", …" if len(ids) > SHOWN_IDS else "")
+        raise RequestError(
+            f"{printable(text)!r} is how {len(ids)} requests begin: {shown}; write more of the one you mean"
+        )
+    return ids[0] if ids else text
 
 
 def _list_ids(queue: Queue, is_match: Callable[[str], bool]) -> set[str]:

@@ -38,3 +38,10 @@ def read_paused(landing: Path, *, now: datetime) -> frozenset[str]:
         if abs(now - datetime.fromisoformat(content["at"])) < STALE_AFTER:
             return frozenset(map(str, content["tables"]))
     return frozenset()
+
+
+def read_noted_at(landing: Path) -> datetime | None:
+    """When Airflow's API server noted them last, which it does every few seconds; None if it never did."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return datetime.fromisoformat(json.loads((landing / NOTE).read_bytes())["at"])
+    return None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from reloads.days import Days
-from reloads.errors import one_line, shorten
+from reloads.errors import rule_of, shorten
 from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Part, Reason, keep_days, sum_counts
 from reloads.progress import Step
 from reloads.requests.request import Only
@@ -210,7 +210,7 @@ def describe_fault(error: ValidationError) -> str:
     """What is wrong with a file that should hold a record, in a few words."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "its content"
-    return f"{shorten(where)}: {one_line(first['msg']).removeprefix('Value error, ')}"
+    return f"{shorten(where)}: {rule_of(first['msg'])}"
 
 
 def _find_awaited(outcome: Outcome, days: Days) -> tuple[Reason, ...]:

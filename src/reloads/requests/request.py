@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -24,12 +25,14 @@ from pydantic import (
 )
 
 from reloads.days import DateRange, Days, parse_day
-from reloads.errors import RequestError, one_line, shorten
+from reloads.errors import RequestError, rule_of, shorten
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.parameters import parse_parameters
 
 MAX_KEY_VALUES = 1000
+MAX_COMPARED = 80
+"""Characters of an unknown field that are compared with the known ones: a name may be a megabyte."""
 
 
 def _parse_day(value: object, info: ValidationInfo) -> date:
@@ -154,7 +157,9 @@ def parse_request(fields: object) -> ReloadRequest:
     for name in fields:
         if name not in ReloadRequest.model_fields:
             known = ", ".join(ReloadRequest.model_fields)
-            raise RequestError(f"unknown field {show(name)}; known are {known}")
+            meant = get_close_matches(str(name)[:MAX_COMPARED], ReloadRequest.model_fields, n=1)
+            cure = f"write {show(meant[0])}; " if meant else ""
+            raise RequestError(f"unknown field {show(name)}; {cure}known are {known}")
     try:
         return ReloadRequest.model_validate(fields)
     except ValidationError as error:
@@ -202,7 +207,7 @@ def _describe_fault(error: ValidationError) -> str:
     field = show(first["loc"][0])
     if first["type"] == "missing":
         return f"the field {field} is missing; write an object like {EXAMPLE}"
-    return f"{first['loc'][0]} {show(first['input'])} is not valid: {one_line(first['msg'])}"
+    return f"{first['loc'][0]} {show(first['input'])} is not valid: {rule_of(first['msg'])}"
 
 
 def show(value: object) -> str:

@@ -111,7 +111,7 @@ def restore_table(settings: Settings, table: str) -> DroppedTable:
         restored = _read_note(_note(settings, move.other))
         carry_out(settings, move)
         end_move(settings, move)
-        _remove(settings, restored)
+        remove_dropped_table(settings, restored)
         return restored
 
 
@@ -125,9 +125,19 @@ def remove_dropped(settings: Settings, *, now: datetime) -> int:
     removed = 0
     for dropped in list(dropped_tables(settings)):
         if dropped.keep_until < now and not find_interrupted(settings, dropped.table, dropped.name):
-            _remove(settings, dropped)
+            remove_dropped_table(settings, dropped)
             removed += 1
     return removed
+
+
+def remove_dropped_table(settings: Settings, dropped: DroppedTable) -> None:
+    """Remove all that is kept of it; raises ``OperatorError`` where the disk refuses that."""
+    for folder in _folders(settings, dropped.name):
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
 
 
 def _refuse(settings: Settings, table: str) -> Catalog:
@@ -144,15 +154,6 @@ def _folders(settings: Settings, dropped: str) -> Iterator[Path]:
     """Where a dropped table lies, the folder of its note last."""
     for place in (settings.tables, settings.landing, settings.warehouse):
         yield dropped_folder(place) / dropped
-
-
-def _remove(settings: Settings, dropped: DroppedTable) -> None:
-    for folder in _folders(settings, dropped.name):
-        try:
-            if folder.exists():
-                shutil.rmtree(folder)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
 
 
 def _note(settings: Settings, dropped: str) -> Path:

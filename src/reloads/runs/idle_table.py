@@ -20,10 +20,8 @@ def refuse_busy(settings: Settings, table: str) -> None:
     """Raise ``RequestError`` if a request of the table is open, or a batch that was begun may still publish."""
     records = Queue(settings.landing).accepted(table)
     if records:
-        others = f" and {len(records) - 1} more" if len(records) > 1 else ""
-        raise RequestError(
-            f"request {records[0].id}{others} for {table} is open; wait for it, or cancel it with reloads cancel"
-        )
+        others = f", one of {len(records)} for {table}," if len(records) > 1 else f" for {table}"
+        raise RequestError(f"request {records[0].id}{others} is open; wait for it, or cancel it with reloads cancel")
     if is_in_use(settings.warehouse, table):
         raise RequestError(f"a batch of {table} that was begun is still running; ask again once it has ended")
 
@@ -32,4 +30,5 @@ def refuse_read(catalog: Catalog, table: str, cure: str) -> None:
     """Raise ``RequestError`` if another table reads it."""
     downstream = sorted(set(catalog.lineage.downstream(table)) - {table})
     if downstream:
-        raise RequestError(f"{', '.join(downstream)} reads {table}; {cure}")
+        verb = "reads" if len(downstream) == 1 else "read"
+        raise RequestError(f"{', '.join(downstream)} {verb} {table}; {cure}")

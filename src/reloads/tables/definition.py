@@ -30,7 +30,7 @@ from pydantic import (
     model_validator,
 )
 
-from reloads.errors import TableError, one_line
+from reloads.errors import TableError, one_line, rule_of
 from reloads.settings import Event
 from reloads.tables.arrival_settings import parse_due, parse_span
 from reloads.tables.file_sources import FileSource, FileSources
@@ -361,7 +361,7 @@ def _describe_fault(error: ValidationError) -> str:
         return f"unknown setting '{name}'; known are {', '.join(TableSettings.model_fields)}"
     if first["type"] == "missing":
         return f"the setting '{name}' is missing; add it"
-    reason = one_line(first["msg"]).removeprefix("Value error, ")
+    reason = rule_of(first["msg"])
     return f"{name} = {first['input']!r} is not valid: {reason}" if name else reason
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
-from reloads.errors import TableError, one_line, printable, shorten
+from reloads.errors import TableError, one_line, printable, rule_of, shorten
 from reloads.tables.file_template import FileTemplate
 from reloads.tables.references import lower_ascii
 
@@ -124,7 +124,7 @@ def _describe_fault(error: ValidationError) -> str:
         return f"has the unknown setting '{setting}'; known are {', '.join(FileSource.model_fields)}"
     if first["type"] == "missing":
         return f'lacks {setting}; write {setting} = "flights/{{day}}/*.csv", say'
-    reason = one_line(first["msg"]).removeprefix("Value error, ")
+    reason = rule_of(first["msg"])
     # What we say of a template names it already.
     value = "" if first["type"] == "value_error" else f" = {shorten(repr(first['input']))}"
     return f"{setting}{value} is not valid: {reason}"

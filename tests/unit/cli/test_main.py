@@ -60,7 +60,7 @@ def work_off(home: Path) -> None:
 def test_run_rewrites_the_days_and_records_the_request(home: Path) -> None:
     done = reloads(home, "run", "clicks", "2024-01-30", "2024-02-02")
     assert done.returncode == 0, done.stderr
-    assert "clicks: 4 partitions published, 40 rows" in done.stdout
+    assert "clicks: 4 days published, 40 rows" in done.stdout
     files = f"{home}/warehouse/clicks/*/data.parquet"
     counted = f"select day, count(*) from read_parquet('{files}', hive_partitioning = true) group by all"
     rows = {str(day): count for day, count in duckdb.execute(counted).fetchall()}
@@ -106,7 +106,7 @@ def test_wait_ends_when_the_request_is_done(home: Path) -> None:
         work_off(home)
         out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 0, err
-    assert "clicks: 3 partitions published, 30 rows" in out
+    assert "clicks: 3 days published, 30 rows" in out
 
 
 @pytest.fixture
@@ -144,14 +144,14 @@ def test_a_request_that_waits_for_raw_files_says_so_wherever_one_looks(home: Pat
         while WAITING not in told:
             told += waiting.stderr.read(1)
         [line] = [line for line in reloads(home, "status").stdout.splitlines() if "waits" in line]
-        assert line.strip() == f"{WAITING}, late since 06:00 after the day ended"
+        assert line.split("\t")[-1] == f"{WAITING}, late since 06:00 after the day ended"
         planned = reloads(home, "plan", "clicks", "2024-01-02").stdout
-        assert f"skip    clicks  day=2024-01-02  {WAITING.partition(': ')[2]}  (nothing there)" in planned
+        assert f"skip\tclicks\t1\t0\t0 kB\t2024-01-02 (1 day): {WAITING.partition(': ')[2]}" in planned
         deliver(files, "2024-01-02")
         work_off(home)
         out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 0, err
-    assert "clicks: 2 partitions published" in out
+    assert "clicks: 2 days published" in out
 
 
 @pytest.mark.usefixtures("files")
@@ -198,12 +198,11 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
     catalog = Catalog.load(home / "tables")
     collect_requests(settings_of(home), catalog, clock=lambda: datetime.now(UTC))
-    shown = reloads(home, "status").stdout
-    ended, open_, why = (line.split() for line in shown.splitlines())
-    assert ended[:6] == ["done", "1/1", "days", "10", "rows", "clicks"]
-    assert open_[:6] == ["queued", "0/1", "days", "0", "rows", "clicks"]
-    assert " ".join(why) == "it waits for its turn: the next run of rewrite_clicks takes it"
-    assert '"accepted_at"' in reloads(home, "status", "mine.json").stdout
+    ended, queued = [line.split("\t") for line in reloads(home, "status").stdout.splitlines() if "\t" in line]
+    assert [ended[place] for place in (0, 2, 3, 4)] == ["done", "1/1 days", "clicks", "10"]
+    assert [queued[place] for place in (0, 2, 3, 4)] == ["queued", "0/1 days", "clicks", "0"]
+    assert queued[-1] == "it waits for its turn: the next run of rewrite_clicks takes it"
+    assert "accepted_at" in json.loads(reloads(home, "status", "mine.json", "--json").stdout)
 
 
 @pytest.mark.parametrize(
@@ -250,14 +249,17 @@ def test_status_counts_no_failed_day_as_done(home: Path) -> None:
     failing = QUERY.replace("i\n", "if(day = '2024-01-02', error('bad row'), i) as i\n", 1)
     (home / "tables/clicks/query.sql").write_text(failing)
     assert reloads(home, "run", "clicks", "2024-01-01", "2024-01-03").returncode == 1
-    assert "failed    2/3 days (1 failed)" in reloads(home, "status").stdout
+    [line] = reloads(home, "status").stdout.splitlines()
+    assert line.split("\t")[0] == "failed"
+    assert line.split("\t")[2] == "2/3 days (1 failed)"
 
 
 def test_history_lists_versions_and_says_where_there_are_none(home: Path) -> None:
     assert reloads(home, "run", "clicks", "2024-01-01").returncode == 0
     first, second, last = reloads(home, "history", "clicks", "2024-01-01").stdout.splitlines()
-    assert first.endswith("nothing  -")
-    assert "published  10 rows  command-clicks-" in second
+    assert first.endswith("\tnothing was there")
+    assert second.startswith("day=2024-01-01\t1\t10\t")
+    assert "\tit is current\tby command-clicks-" in second
     assert last.startswith("2024-01-01 of clicks: ")
     assert reloads(home, "history", "clicks").stdout.splitlines()[-1].startswith("all of clicks: ")
     nothing = reloads(home, "history", "clicks", "2024-01-02").stdout
@@ -284,8 +286,8 @@ def test_a_rejected_file_is_in_the_list_and_has_its_sentence(home: Path) -> None
     collect_requests(settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC))
     sentence = "bad.json: start_date 1999-01-01 is before the first day of 'clicks'; begin at 2024-01-01"
     [line] = reloads(home, "status").stdout.splitlines()
-    assert line.startswith("rejected  ")
-    assert line.endswith(f"  {sentence}")
+    assert line.startswith("rejected\tbad\t")
+    assert line.endswith(f"\t{sentence}")
     done = reloads(home, "status", "bad.json")
     assert (done.returncode, done.stderr) == (1, f"reloads: {sentence}\n")
 

@@ -13,7 +13,7 @@ import pytest
 
 from reloads.batch import Batch
 from reloads.cli import wait
-from reloads.cli.wait import await_request
+from reloads.cli.wait import Wave, follow_wave
 from reloads.days import Days
 from reloads.inspection import open_requests
 from reloads.outcome import Outcome
@@ -42,7 +42,7 @@ def _explain_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def waiting(settings: Settings, queue: Queue, record: Record) -> Iterator[None]:
     """Somebody waits for the record, which ends when the block is left."""
     queue.add(record.model_copy(update={"id": "mine-sales-0123456789ab"}))
-    thread = Thread(target=await_request, args=(settings, "mine.json"), kwargs={"days": len(record.days)})
+    thread = Thread(target=follow_wave, args=(Wave(settings, ["mine.json"]),))
     thread.start()
     try:
         yield
@@ -65,7 +65,7 @@ def test_a_paused_table_is_said_once(sales_settings: Settings, queue: Queue, mon
     monkeypatch.setattr(wait, "list_open_requests", look)
     note_paused(sales_settings.landing, {"sales"}, now=datetime.now(UTC))
     with waiting(sales_settings, queue, RECORD):
-        assert told.get(timeout=60) == "the DAG rewrite_sales is paused; unpause it"
+        assert told.get(timeout=60) == "sales: the DAG rewrite_sales is paused; unpause it"
         for _ in range(looks.qsize() + 2):
             looks.get(timeout=60)
     assert told.empty()
@@ -76,10 +76,10 @@ def test_the_bar_counts_the_days_that_ended_and_those_that_are_staged(sales_sett
     with note_batch(sales_settings.landing, "sales", Batch(DAYS, requests={"a": DAYS}), run="run/1") as note:
         note.write(BatchProgress("writing", Days.parse(["2025-01-01..2025-01-02"]), {date(2025, 1, 1): 2000}))
         [record] = with_progress(sales_settings.landing, [partly], now=datetime.now(UTC))
-    assert (wait._count_days(partly), wait._count_days(record)) == (1, 3)
-    assert wait._describe(record) == "sales 2025-01-01..2025-01-04 writing, 2,000 rows"
+    assert (wait.count_days(partly), wait.count_days(record)) == (1, 3)
+    assert wait.describe(record) == "sales writing, 2,000 rows"
     note.write(BatchProgress("reading", percent=57))
     with note_batch(sales_settings.landing, "sales", Batch(DAYS, requests={"a": DAYS}, number=1), run="run/1") as note:
         note.write(BatchProgress("reading", percent=57))
         [record] = with_progress(sales_settings.landing, [RECORD], now=datetime.now(UTC))
-    assert wait._describe(record).endswith("reading 57 %, 0 rows")
+    assert wait.describe(record).endswith("reading 57 %, 0 rows")

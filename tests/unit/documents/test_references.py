@@ -7,12 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from login_throttle import AT_ONCE, MAX_SOURCES, PATHS, SECONDS
 
+from reloads.cli.exit_codes import MEANINGS
+from reloads.cli.main import COMMANDS
 from reloads.settings import PREFIX, Settings
 from reloads.tables.definition import TableSettings
+from tests.unit.cli.kept_outputs import COMMANDS as KEPT
+from tests.unit.cli.kept_outputs import FOLDER
 from tests.unit.documents.pages import CLONE, Page, names_of, pages
 
 REQUESTS = Page("docs/requests.md")
@@ -83,9 +88,48 @@ def test_the_throttle_goes_by_the_numbers_and_paths_that_the_page_names() -> Non
 @pytest.mark.parametrize("page", pages(), ids=names_of)
 def test_every_command_that_a_page_names_is_there(page: Page) -> None:
     targets = re.findall(r"^([a-z-]+):.*##", (CLONE / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    commands = re.findall(r"^│ ([a-z]+) ", reloads("--help"), flags=re.MULTILINE)
+    commands = re.findall(r"^  ([a-z]+)  ", reloads("--help").partition("Commands:")[2], flags=re.MULTILINE)
     named = re.findall(r"`(make|reloads) ([a-z][a-z-]+)", page.text)
     assert [word for program, word in named if word not in (targets if program == "make" else commands)] == []
+
+
+def test_every_command_is_listed_with_the_first_line_of_its_help() -> None:
+    helped = re.findall(r"^  ([a-z]+)  +(.+)$", reloads("--help").partition("Commands:")[2], flags=re.MULTILINE)
+    assert list(REQUESTS.rows("reloads [a-z]+").items()) == [(f"reloads {name}", words) for name, words in helped]
+
+
+def test_every_exit_code_is_listed_with_its_meaning() -> None:
+    assert REQUESTS.rows("[0-9]+") == {str(code.value): meaning for code, meaning in MEANINGS.items()}
+
+
+def test_every_field_of_the_document_of_a_command_is_listed() -> None:
+    _, _, table = REQUESTS.text.partition("The documents of `--json`:")
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| (.*) \|$", table, flags=re.MULTILINE))
+    assert list(rows) == COMMANDS
+    for name, arguments in KEPT.items():
+        value = kept_document(name)
+        # A record and the days of a table have pages of their own.
+        if "exit_code" not in value and not {"id", "day_column", "key_rows"} & set(value):
+            assert set(value) <= set(re.findall(r"`([a-z_]+)`", rows[arguments[0]])) | {"requests", "timed_out"}, (
+                arguments
+            )
+
+
+def test_the_fields_of_a_request_are_listed() -> None:
+    [line] = re.findall(r"A request has the names of the page's API: (.*?)\. `seconds`", REQUESTS.text, flags=re.DOTALL)
+    for name in ("status", "run"):
+        for request in kept_document(name)["requests"]:
+            assert set(request) - {"checks"} == set(re.findall(r"`([a-z_]+)`", line))
+
+
+def kept_document(name: str) -> dict[str, Any]:
+    """The JSON document that a kept output holds; none where the form is not kept."""
+    path = FOLDER / f"{name}.json.txt"
+    if not path.exists():
+        return {"exit_code": 0}
+    text = path.read_text(encoding="utf-8").partition("\n")[2]
+    document: dict[str, Any] = json.loads(text.partition("\n---")[0])
+    return document
 
 
 @pytest.mark.parametrize("page", pages(), ids=names_of)

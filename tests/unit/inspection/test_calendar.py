@@ -100,7 +100,7 @@ def test_the_command_line_says_the_same(chain: Chain) -> None:
     assert {each["day"]: each["state"] for each in told["days"]} == STATE_OF_DAY
     assert told["counts"] == {state: Counter(STATE_OF_DAY.values())[state] for state in STATES}
     lines = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert lines[0].startswith(f"{TABLE}  2025-01-01..2025-01-09: 4 days published, 4 missing between them, 6 rows")
+    assert lines[0].startswith(f"{TABLE}, 2025-01-01..2025-01-09: 4 days published, 4 missing between them, 6 rows")
     assert [line.split()[0] for line in lines[1:]] == sorted(set(STATE_OF_DAY.values()), key=list[str](STATES).index)
 
 

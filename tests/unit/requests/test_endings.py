@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from reloads.cli import watch
 from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.requests.endings import KEPT, Ending, note_endings, read_endings
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
+from tests.support.command_line import call
 from tests.support.process_kill import Killed, killed_after
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -36,15 +36,9 @@ def landing(sales_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     return sales_settings.landing
 
 
-def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    watch.status()
-    # What an open request waits for stands below it.
-    lines = [line for line in readlines(capsys) if not line.startswith(" ")]
-    return [next(word for word in line.split() if word[0] == "r" and word != "rows") for line in lines]
-
-
-def readlines(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return capsys.readouterr().out.splitlines()
+def shown() -> list[str]:
+    """The requests that ``reloads status`` lists."""
+    return [line.split("\t")[1] for line in call("status").lines if "\t" in line]
 
 
 def test_the_newest_are_kept_each_once_oldest_first(tmp_path: Path) -> None:
@@ -75,25 +69,23 @@ def test_a_list_that_is_missing_or_broken_is_made_from_the_times_of_the_files(
     assert names == ["a", "b", "c.error.txt", "r1"]
 
 
-def test_status_shows_what_ended_before_there_was_a_list(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_what_ended_before_there_was_a_list(landing: Path) -> None:
     for number in range(12):
         Queue(landing).file_away(record(number).model_copy(update={"published": DAY}))
     (landing / ".ended" / "newest.jsonl").unlink()
-    assert shown(capsys) == [f"r{number}" for number in range(2, 12)]
+    assert shown() == [f"r{number}" for number in range(2, 12)]
 
 
-def test_status_passes_over_what_was_removed_by_hand(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_passes_over_what_was_removed_by_hand(landing: Path) -> None:
     queue = Queue(landing)
     for number in range(KEPT + 15):
         queue.file_away(record(number).model_copy(update={"published": DAY}))
     for number in range(10, KEPT + 15):
         (landing / "done" / f"r{number}.json").unlink()
-    assert shown(capsys) == [f"r{number}" for number in range(10)]
+    assert shown() == [f"r{number}" for number in range(10)]
 
 
-def test_a_request_whose_run_was_killed_at_any_moment_is_shown_once_and_as_what_it_is(
-    landing: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_request_whose_run_was_killed_at_any_moment_is_shown_once_and_as_what_it_is(landing: Path) -> None:
     queue = Queue(landing)
     for step in range(40):
         queue.add(record(step))
@@ -102,9 +94,9 @@ def test_a_request_whose_run_was_killed_at_any_moment_is_shown_once_and_as_what_
             with killed_after(step, landing):
                 queue.settle(f"r{step}", Outcome(published=DAY), run="run", now=at)
         except Killed:
-            assert shown(capsys).count(f"r{step}") == 1
+            assert shown().count(f"r{step}") == 1
             queue.settle(f"r{step}", Outcome(published=DAY), run="run", now=at)
-            assert f"r{step}" in shown(capsys)
+            assert f"r{step}" in shown()
         else:
             break
         assert queue.records("accepted") == []

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reloads.cli import watch
-from reloads.cli.wait import await_request
+from reloads.cli.wait import Wave, follow_wave
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
 from reloads.requests.control import cancel_request, find_records, retry_request
@@ -25,6 +24,7 @@ from reloads.requests.record import Record
 from reloads.requests.request import parse_request
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from tests.support.command_line import call
 from tests.support.touches import count_touches
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -97,7 +97,7 @@ def attend_to_neglected(settings: Settings) -> None:
 
 def await_the_end(settings: Settings) -> None:
     finish(settings, file="mine.json")
-    await_request(settings, "mine.json", days=1)
+    follow_wave(Wave(settings, ["mine.json"]))
 
 
 ID = make(1, file="mine.json").id
@@ -110,9 +110,9 @@ ACTS: dict[str, Act] = {
     "cancel and retry by file": lambda settings: cancel_and_retry(settings, "mine.json"),
     "undo by id": lambda settings: find_records(Queue(settings.landing), finish(settings).id),
     "request --wait": await_the_end,
-    "status": lambda _: watch.status(),
-    "status of an id": lambda settings: watch.status(finish(settings).id),
-    "status of a file": lambda settings: watch.status(finish(settings, file="mine.json").file),
+    "status": lambda _: call("status"),
+    "status of an id": lambda settings: call("status", finish(settings).id),
+    "status of a file": lambda settings: call("status", finish(settings, file="mine.json").file or ""),
 }
 ACTS_BY_FILE = ("cancel and retry by file", "request --wait", "status of a file")
 """They list the names in each folder, and read what has the name."""

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reloads.cli import watch
 from reloads.days import Days
-from reloads.errors import RequestError
 from reloads.files import printable_name
 from reloads.requests.acceptance import process_files
 from reloads.requests.endings import Ending, note_endings
@@ -22,6 +20,7 @@ from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from tests.support.command_line import call
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 DAYS = Days.parse(["2024-01-01"])
@@ -53,55 +52,49 @@ def write_done(landing: Path, name: str, *, minutes: float) -> None:
     Queue(landing).file_away(record)
 
 
-def status(capsys: pytest.CaptureFixture[str], *, everything: bool = False) -> list[str]:
-    watch.status(everything=everything)
-    return capsys.readouterr().out.splitlines()
+def status(*, everything: bool = False) -> list[list[str]]:
+    """The cells of each line of ``reloads status``: its state, name, time and sentence among them."""
+    lines = call("status", *(["--all"] if everything else []), zone=UTC).lines
+    return [line.split("\t") for line in lines if "\t" in line]
 
 
-def test_rejected_files_are_among_the_ended_requests_in_the_order_of_time(
-    landing: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rejected_files_are_among_the_ended_requests_in_the_order_of_time(landing: Path) -> None:
     write_done(landing, "first", minutes=0)
     reject(landing, "second", "second.json: no\n", minutes=1)
     write_done(landing, "third", minutes=2)
     reject(landing, "event-sales", "event on requested/sales: no\n", minutes=3)
-    lines = status(capsys)
-    assert [line.split()[0] for line in lines] == ["done", "rejected", "done", "rejected"]
-    assert lines[1::2] == [
-        "rejected  2026-03-01 12:31:00  second.json: no",
-        "rejected  2026-03-01 12:33:00  event on requested/sales: no",
+    lines = status()
+    assert [cells[0] for cells in lines] == ["done", "rejected", "done", "rejected"]
+    assert [cells[-3::2] for cells in lines[1::2]] == [
+        ["2026-03-01 12:31:00 UTC", "second.json: no"],
+        ["2026-03-01 12:33:00 UTC", "event on requested/sales: no"],
     ]
 
 
-def test_the_last_ten_are_shown_of_both_kinds_together_and_all_with_all(
-    landing: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_last_ten_are_shown_of_both_kinds_together_and_all_with_all(landing: Path) -> None:
     for number in range(8):
         write_done(landing, f"r{number}", minutes=2 * number)
         reject(landing, f"n{number}", f"n{number}.json: no", minutes=2 * number + 1)
-    assert [line.split()[0] for line in status(capsys)] == ["done", "rejected"] * 5
-    assert "n3.json" in status(capsys)[1]
-    assert [line.split()[0] for line in status(capsys, everything=True)] == ["done", "rejected"] * 8
+    assert [cells[0] for cells in status()] == ["done", "rejected"] * 5
+    assert "n3.json: no" in status()[1]
+    assert [cells[0] for cells in status(everything=True)] == ["done", "rejected"] * 8
 
 
-def test_a_file_that_waits_is_listed_with_the_sentence_beside_it(
-    landing: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_waits_is_listed_with_the_sentence_beside_it(landing: Path) -> None:
     long = "é" * 124
     for name in ("waits", long):
         (landing / f"{name}.json").touch()
     write_note(landing, "waits", "waits.json cannot be read; grant access to it")
     write_note(landing, long[:100], "the long one cannot be read; grant access to it", minutes=1)
     write_note(landing, "gone", "gone.json cannot be read; grant access to it")
-    assert status(capsys) == [
-        "waiting   2026-03-01 12:30:00  waits.json cannot be read; grant access to it",
-        "waiting   2026-03-01 12:31:00  the long one cannot be read; grant access to it",
+    assert [(cells[0], *cells[-3::2]) for cells in status()] == [
+        ("waiting", "2026-03-01 12:30:00 UTC", "waits.json cannot be read; grant access to it"),
+        ("waiting", "2026-03-01 12:31:00 UTC", "the long one cannot be read; grant access to it"),
     ]
-    watch.status("waits.json")
-    assert capsys.readouterr().out == "waits.json cannot be read; grant access to it\n"
+    assert call("status", "waits.json").lines == ["waits.json cannot be read; grant access to it"]
 
 
-def test_whatever_lies_where_a_note_should_has_its_line(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whatever_lies_where_a_note_should_has_its_line(landing: Path) -> None:
     folder = landing / "rejected"
     folder.mkdir()
     os.mkfifo(folder / "a pipe.error.txt")
@@ -116,7 +109,7 @@ def test_whatever_lies_where_a_note_should_has_its_line(landing: Path, capsys: p
     for name, number in ages.items():
         os.utime(folder / name, (number, number), follow_symlinks=False)
     os.utime(folder / "two lines.error.txt", (-(2**31), 2**40))
-    sentences = [line[31:] for line in status(capsys)]
+    sentences = [cells[-1] for cells in status()]
     assert [sentence[:80] for sentence in sentences] == [
         "a folder: its note cannot be read (it is a folder)",
         "a link: its note cannot be read (it is a symbolic link)",
@@ -186,42 +179,37 @@ def test_status_of_a_rejected_file_is_its_sentence(landing: Path, sales_tables: 
         process_files(Queue(landing), catalog=catalog, now=later, today=later.date(), stable_seconds=0)
     os.utime(max((landing / "rejected").glob("*.error.txt"), key=lambda path: path.stat().st_mtime_ns), (2**31, 2**31))
     for asked in (name, printable_name(name)):
-        with pytest.raises(RequestError, match="table 'nowhere' is unknown") as caught:
-            watch.status(asked)
-        assert str(caught.value).startswith(f"{printable_name(name)}: ")
+        told = call("status", "--", asked)
+        assert (told.code, told.out) == (1, "")
+        assert told.err.startswith(f"reloads: {printable_name(name)}: table 'nowhere' is unknown")
 
 
-def test_status_of_a_file_is_what_became_of_it_last(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_of_a_file_is_what_became_of_it_last(landing: Path) -> None:
     for name, minutes in {"mine-sales-00000000000a": 0, "mine-sales-00000000000b": 4}.items():
         at = NOW + timedelta(minutes=minutes)
         record = Record(id=name, mode="landing", table="sales", days=DAYS, accepted_at=at, file="mine.json")
         Queue(landing).add(record)
         write_note(landing / "rejected", "mine", "mine.json: no", minutes=2)
         if minutes == 0:
-            with pytest.raises(RequestError, match=r"^mine.json: no$"):
-                watch.status("mine.json")
-    watch.status("mine.json")
-    assert '"id": "mine-sales-00000000000b"' in capsys.readouterr().out
-    watch.status("mine-sales-00000000000a")
-    assert '"id": "mine-sales-00000000000a"' in capsys.readouterr().out
+            assert call("status", "mine.json").err == "reloads: mine.json: no\n"
+    assert call("status", "mine.json", "--json").json["id"] == "mine-sales-00000000000b"
+    assert call("status", "mine-sales-00000000000a", "--json").json["id"] == "mine-sales-00000000000a"
 
 
-def test_status_of_a_file_in_the_drop_folder_says_where_it_is(
-    landing: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_of_a_file_in_the_drop_folder_says_where_it_is(landing: Path) -> None:
     name = "two\nlines.json"
     (landing / name).touch()
     for asked in (name, printable_name(name)):
-        watch.status(asked)
-        assert capsys.readouterr().out.startswith(r"two\nlines.json is still in the drop folder; ")
+        assert call("status", asked).out.startswith(r"two\nlines.json is still in the drop folder; ")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "/", "accepted", "../tables", "x" * 5000, "a\x1b[2J"])
 def test_status_of_anything_else_is_a_sentence(landing: Path, name: str) -> None:
     for state in ("accepted", "rejected"):
         (landing / state).mkdir()
-    with pytest.raises(RequestError, match=r"is not a request; reloads status lists them$"):
-        watch.status(name)
+    told = call("status", name)
+    assert told.err.endswith(" is not a request; reloads status lists them\n")
+    assert told.code == 1
 
 
 def test_a_note_of_a_name_that_begins_alike_is_another(landing: Path) -> None:

@@ -112,7 +112,7 @@ def test_excluded_days_stay_as_they_are(catalog: Catalog) -> None:
         pytest.param({"table": "../flights"}, "table '../flights' is unknown; known tables are flights", id="path"),
         pytest.param({"table": "flights; drop"}, "table 'flights; drop' is unknown", id="SQL"),
         pytest.param({"table": "Flights"}, "table 'Flights' is unknown; known tables are flights", id="capital"),
-        pytest.param({"reason": 5}, "reason 5 is not valid: Input should be a valid string", id="reason"),
+        pytest.param({"reason": 5}, "reason 5 is not valid: it has to be a text", id="reason"),
         pytest.param({"reason": "x" * 1001}, "should have at most 1000 characters", id="long reason"),
         pytest.param({"priority": 1}, 'unknown field "priority"; known are table, start_date,', id="unknown field"),
         pytest.param({"keys": ["EWR"]}, 'keys ["EWR"] is not an object of lists; write it like', id="keys"),

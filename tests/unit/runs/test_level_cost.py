@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from reloads.cli import watch
 from reloads.days import Days
 from reloads.inspection.preview import preview
 from reloads.requests.record import Record
@@ -25,6 +24,7 @@ from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.partitions import TableFolder, folder_of
 from tests.support.chain import NOW, Chain
+from tests.support.command_line import call
 from tests.support.long_history import fill
 from tests.support.touches import count_names, count_touches
 
@@ -177,8 +177,8 @@ ACTS: dict[str, Act] = {
     "reload and follow": follow_a_change,
     "run": run_command,
     "plan": plan,
-    "history": lambda _, table: watch.history(table, DAY),
-    "status": lambda _chain, _table: watch.status(),
+    "history": lambda _, table: call("history", table, DAY),
+    "status": lambda _chain, _table: call("status"),
     "undo": undo,
 }
 

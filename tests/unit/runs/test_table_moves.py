@@ -217,7 +217,7 @@ def test_the_size_counts_each_file_once_with_what_is_kept_for_an_undo(loaded: Ch
 
 
 def test_a_table_that_another_one_reads_is_not_dropped(loaded: Chain) -> None:
-    with pytest.raises(RequestError, match="b, c reads a; drop that first, or take a out of its query"):
+    with pytest.raises(RequestError, match="b, c read a; drop that first, or take a out of its query"):
         drop_table(loaded.settings, "a", now=NOW)
 
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from reloads.errors import ReloadsError, RequestError, one_line, shorten
+from reloads.errors import ReloadsError, RequestError, one_line, rule_of, shorten
 
 
 class Refusal(HTTPException):
@@ -72,7 +72,7 @@ def _describe_fault(error: RequestValidationError) -> str:
     if first["type"] == "json_invalid":
         return f"the body is not JSON ({one_line(first['ctx']['error'])}); send one object"
     where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-    message = one_line(first["msg"]).removeprefix("Value error, ")
+    message = rule_of(first["msg"])
     if first["type"] == "missing":
         return f"{where} is missing; send it as /reloads/openapi.json describes it"
     return f"{where} {shorten(ascii(first['input']))} is not valid ({message}); send it as /reloads/openapi.json says"

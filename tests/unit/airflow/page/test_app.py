@@ -110,7 +110,7 @@ def test_a_refusal_before_the_app_answers_has_the_same_headers(page: Page) -> No
         ("{", "the body is not JSON ("),
         ("[]", "the body"),
         ('{"days": ["2025-01-01"]}', "table is missing"),
-        ('{"table": "a", "days": "2025-01-01"}', "days '2025-01-01' is not valid (Input should be a valid list)"),
+        ('{"table": "a", "days": "2025-01-01"}', "days '2025-01-01' is not valid (it has to be a list)"),
         ('{"table": "a", "days": [1]}', "days.0 1 is not valid"),
         ('{"table": "a", "days": ["2025-01-01"], "more": 1}', "more 1 is not valid (Extra inputs are not permitted)"),
         ('{"table": "a", "days": ["2025-01-01"], "cascade": "no"}', "cascade 'no' is not valid"),
