@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status env stack stack-down test lint types rooms format check outputs bench fuzz load lock
+.PHONY: help demo up down status doctor env stack stack-down test lint types rooms format check outputs bench fuzz load lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ down: ## stop everything; nothing is lost
 
 status: $(if $(DOCKER),,.venv/runtime) ## what runs; in containers with DOCKER=1
 	@$(if $(DOCKER),$(PYTHON),$(BIN)/python) -m stack status $(if $(DOCKER),--docker)
+
+doctor: $(if $(DOCKER),,.venv/runtime) ## what is wrong, and what to do; in containers with DOCKER=1
+	@$(if $(DOCKER),$(PYTHON),$(BIN)/python) -m stack doctor $(if $(DOCKER),--docker)
 
 env: ## write .env with fresh passwords for the containers
 	@$(PYTHON) -m stack env

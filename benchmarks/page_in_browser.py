@@ -19,7 +19,7 @@ from tests.browser.chromium import find_chromium
 
 ROUNDS = 5
 OF_KEYS, OF_ONE = "t49", "t20"
-MENU = 'a[href*="plugin/warehouse"]'
+MENU = 'a[href*="plugin/reloads"]'
 WATCH = """selector => {
   window.clickToPaint = new Promise(resolve => {
     let clicked;

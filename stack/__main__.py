@@ -15,6 +15,7 @@ COMMANDS = {
     "up": "start everything and wait until it works",
     "down": "end everything; nothing is lost",
     "status": "what runs",
+    "doctor": "try folders, clock, versions, tables and Airflow, and say what to do",
     "demo": "start everything, load a month of flights and show what comes of it",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from stack.api import Api
 from stack.errors import StackError
 
-PAGE = "/plugin/warehouse"
+PAGE = "/plugin/reloads"
 """Where the user interface shows every day of every table."""
 
 

@@ -77,7 +77,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failed test of a running stack what the programs of the stack said."""
     report = yield
-    stack = getattr(item, "funcargs", {}).get("stack")
+    fixtures = getattr(item, "funcargs", {})
+    stack = fixtures.get("stack") or fixtures.get("standalone")
     if report.failed and _stack_of(item.nodeid) and stack:
         report.sections.append(("logs of the stack", stack.logs()))
     return report

@@ -9,17 +9,21 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import pendulum
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from reloads.errors import OperatorError, rule_of
+from reloads.names import Names
 
 PREFIX = "RELOADS_"
 CRON_FIELDS = 5
+PREFIX_OF_NAMES = re.compile(r"([a-z][a-z0-9_]{0,62})?")
 RENAMED = {"settle_seconds": "stable_seconds"}
 """Old names of settings that somebody may still set, and what they are called now."""
 
@@ -35,11 +39,29 @@ NAMED_URL = re.compile(r"RELOADS_NOTIFY_(?!ON$)([A-Z][A-Z0-9_]{0,62})")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9]*://\S+")
 
 
+_RULES = {
+    "int_parsing": "it is not a whole number; write one like 3",
+    "float_parsing": "it is not a number; write one like 60",
+    "finite_number": "it is not a number; write one like 60",
+    "greater_than_equal": "it is less than {ge}; write a larger number",
+    "greater_than": "it is not more than {gt}; write a larger number",
+    "less_than_equal": "it is more than {le}; write a smaller number",
+    "literal_error": "it is not one of {expected}; write one of them",
+}
+"""What the value of a setting has to be, by the kind of fault that Pydantic finds."""
+
+
 def _check_time_zone(name: object) -> object:
     # By pendulum, as Airflow reads the zone with it.
     if not isinstance(name, str) or name not in pendulum.timezones():
         raise ValueError("it is not an IANA time zone; write one like Europe/Berlin or UTC")
     return name
+
+
+def _check_prefix(prefix: object) -> object:
+    if not isinstance(prefix, str) or not PREFIX_OF_NAMES.fullmatch(prefix):
+        raise ValueError("it is not lower case letters, digits and _ with a letter first; write one like reloads_")
+    return prefix
 
 
 def _check_cron(expression: object) -> object:
@@ -86,6 +108,10 @@ class Settings(BaseModel):
     environments: Path = Field(
         Path(".local/environments"), description="folder of the Python environments of tables with `requirements`"
     )
+    prefix: Annotated[str, BeforeValidator(_check_prefix)] = Field(
+        "",
+        description="put before the name of each DAG and asset, like `reloads_`, where somebody else has these names",
+    )
     time_zone: Annotated[str, BeforeValidator(_check_time_zone)] = Field(
         "UTC", description="IANA time zone that decides when a day begins"
     )
@@ -127,17 +153,29 @@ class Settings(BaseModel):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that ``environment`` holds; raises ``OperatorError`` for an unknown name or a bad value."""
-        texts: dict[str, str] = {}
-        for variable, text in environment.items():
-            if variable.startswith(PREFIX) and not NAMED_URL.fullmatch(variable):
-                texts[variable.removeprefix(PREFIX).lower()] = text
+        texts = _own_texts(environment)
         home = Path(texts.get("home", ".")).absolute()
         try:
             settings = cls(**_without_empty(texts | {"home": str(home)}))
         except ValidationError as error:
-            raise OperatorError(_describe_fault(error, texts)) from error
+            raise OperatorError(_describe_fault(error.errors()[0], texts)) from error
         folders = {name: home / getattr(settings, name) for name in FOLDERS}
         return settings.model_copy(update=folders | _machine_defaults(settings))
+
+    @classmethod
+    def find_faults(cls, environment: Mapping[str, str]) -> dict[str, str]:
+        """A sentence for each variable that is not a setting or has a bad value; without them the others are good."""
+        texts = _own_texts(environment)
+        try:
+            cls(**_without_empty(texts))
+        except ValidationError as error:
+            return {_variable_of(fault): _describe_fault(fault, texts) for fault in error.errors()}
+        return {}
+
+    @property
+    def names(self) -> Names:
+        """What the DAGs and assets of this deployment are called."""
+        return Names(self.prefix)
 
     def notify_urls(self) -> list[SecretStr]:
         """The URLs that get the messages of all tables."""
@@ -146,6 +184,15 @@ class Settings(BaseModel):
     def day_of(self, moment: datetime) -> date:
         """The calendar day of an aware ``moment`` in the configured time zone."""
         return moment.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def _own_texts(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are settings, by the names of settings."""
+    texts: dict[str, str] = {}
+    for variable, text in environment.items():
+        if variable.startswith(PREFIX) and not NAMED_URL.fullmatch(variable):
+            texts[variable.removeprefix(PREFIX).lower()] = text
+    return texts
 
 
 def named_urls(environment: Mapping[str, str]) -> dict[str, SecretStr]:
@@ -188,14 +235,21 @@ def _read_memory_bytes() -> int:
     return min(limits)
 
 
-def _describe_fault(error: ValidationError, texts: Mapping[str, str]) -> str:
-    first = error.errors()[0]
-    field = str(first["loc"][0])
-    name = PREFIX + field.upper()
+def _variable_of(fault: ErrorDetails) -> str:
+    return PREFIX + str(fault["loc"][0]).upper()
+
+
+def _describe_fault(fault: ErrorDetails, texts: Mapping[str, str]) -> str:
+    field = str(fault["loc"][0])
+    name = _variable_of(fault)
     if field in RENAMED:
         return f"{name} is called {PREFIX}{RENAMED[field].upper()} now; rename it"
-    if first["type"] == "extra_forbidden":
+    if fault["type"] == "extra_forbidden":
+        if near := get_close_matches(field, Settings.model_fields, n=1):
+            return f"{name} is not a setting; did you mean {PREFIX}{near[0].upper()}?"
         variables = ", ".join(PREFIX + setting.upper() for setting in Settings.model_fields)
         return f"{name} is not a setting; remove it or write one of {variables}"
+    known_rule = _RULES.get(fault["type"])
+    rule = known_rule.format(**fault.get("ctx", {})) if known_rule else rule_of(fault["msg"])
     shown = name if field == "notify" else f"{name}={texts.get(field)!r}"
-    return f"{shown} is not valid: {rule_of(first['msg'])}"
+    return f"{shown} is not valid: {rule}"

@@ -74,6 +74,12 @@ def status(clone: Path) -> int:
     return 0 if all(states.get(name) == "running, healthy" for name in lasting) else 1
 
 
+def doctor(clone: Path) -> int:
+    """Have `reloads doctor` look at all of it, in the container that runs the tasks."""
+    Compose(clone).run("exec", "scheduler", "reloads", "doctor")
+    return 0
+
+
 def _start(compose: Compose) -> RunningStack:
     began = time.monotonic()
     refuse_renamed(compose.clone / ".env", os.environ)

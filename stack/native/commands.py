@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def status(clone: Path) -> int:
         console.print(f"{program.name:14} {program.state.lower():9} {program.description}", markup=False)
     _print_access(stack)
     return 0 if all(program.is_running for program in programs) else 1
+
+
+def doctor(clone: Path) -> int:
+    """Have `reloads doctor` look at all of it, with the environment of its processes; its exit code."""
+    folders = Folders(home=clone, clone=clone)
+    if not (folders.local / "secrets.json").exists():
+        console.print("nothing was started yet; `make up` does that")
+        return 1
+    stack = NativeStack.at(folders).running()
+    return subprocess.run([*stack.reloads, "doctor"], cwd=clone, env=dict(stack.environment), check=False).returncode
 
 
 def _start(clone: Path) -> NativeStack:

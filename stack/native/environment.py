@@ -45,6 +45,8 @@ def environment(
     return {
         "RELOADS_POOL": REWRITE_POOL,
         **kept,
+        # This Airflow is our own, so nobody else has our names.
+        "RELOADS_PREFIX": "",
         "RELOADS_TASKS_AT_ONCE": tasks_at_once,
         "RELOADS_HOME": str(folders.home),
         "TMPDIR": str(folders.local / "tmp"),
@@ -53,7 +55,7 @@ def environment(
         "no_proxy": direct,
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
-        # DAG files import the package `sensors` of the clone.
+        # The DAG file imports the package `sensors` of the clone.
         "PYTHONPATH": str(folders.clone),
         # Titles that processes give themselves would overwrite the variables by which `down` knows them.
         "SPT_NOENV": "1",

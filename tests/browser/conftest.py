@@ -111,7 +111,7 @@ def _log_in(browser: Browser, stack: NativeStackUnderTest, name: str) -> Storage
     """The cookies after a login at Airflow's own login page."""
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{stack.url}/plugin/warehouse")
+    page.goto(f"{stack.url}/plugin/reloads")
     log_in(page, name, stack.password_of(name))
     expect(page.locator(".rl h1")).to_be_visible()
     # Not into a file: Playwright writes that in a thread, which stays.

@@ -66,7 +66,7 @@ def test_a_plan_has_no_serious_fault(visit: Visit, moods: Pipeline, look: str) -
 def test_a_tab_has_no_serious_fault_of_ours(visit: Visit, moods: Pipeline, look: str) -> None:
     assert moods
     visitor = _look(visit, look)
-    visitor.open("/dags/rewrite_moods/plugin/warehouse-table", year="2024")
+    visitor.open("/dags/rewrite_moods/plugin/reloads-table", year="2024")
     expect(visitor.grid).to_be_visible()
     _assert_sound(visitor, f"tab-{look}")
 

@@ -112,11 +112,11 @@ def test_a_dag_shows_its_table_and_a_run_its_requests(visit: Visit, moods: Pipel
     [record] = moods.records("done", "stale.json")
     visitor = visit("vera")
 
-    visitor.open("/dags/rewrite_moods/plugin/warehouse-table", year="2024")
+    visitor.open("/dags/rewrite_moods/plugin/reloads-table", year="2024")
     visitor.expect_day("2024-05-01", "fresh")
 
-    visitor.page.goto(f"{visitor.url}/dags/request_partitions/plugin/warehouse-table")
+    visitor.page.goto(f"{visitor.url}/dags/request_partitions/plugin/reloads-table")
     visitor.expect_text("request_partitions rewrites no table.")
 
-    visitor.open(f"/dags/rewrite_moods/runs/{record.runs[0]}/plugin/warehouse-requests")
+    visitor.open(f"/dags/rewrite_moods/runs/{record.runs[0]}/plugin/reloads-requests")
     expect(visitor.page.get_by_role("link", name=record.id)).to_be_visible()

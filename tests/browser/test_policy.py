@@ -9,7 +9,7 @@ from tests.browser.visitor import Visitor
 
 PAGES = (
     *("/", "/dags", "/assets", "/dags/rewrite_flights", "/dags/rewrite_flights/runs", "/dags/rewrite_flights/details"),
-    *("/dags/request_partitions/calendar", "/pools", "/variables", "/plugins", "/jobs", "/xcoms", "/plugin/warehouse"),
+    *("/dags/request_partitions/calendar", "/pools", "/variables", "/plugins", "/jobs", "/xcoms", "/plugin/reloads"),
 )
 
 

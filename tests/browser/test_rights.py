@@ -45,7 +45,7 @@ def test_nothing_is_served_without_a_login(stack: NativeStackUnderTest, path: st
 
 def test_somebody_without_a_login_gets_the_login_page(visit: Visit) -> None:
     visitor = visit("")
-    visitor.page.goto(f"{visitor.url}/plugin/warehouse?table=read_only")
+    visitor.page.goto(f"{visitor.url}/plugin/reloads?table=read_only")
 
     expect(visitor.page.locator("input[name=password]")).to_be_visible()
     expect(visitor.page.locator(".rl")).to_have_count(0)
@@ -66,7 +66,7 @@ def test_a_login_that_ended_is_said_with_a_link_to_log_in_and_what_was_shown_sta
     )
     visitor.page.get_by_role("link", name="Log in").click()
     log_in(visitor.page, "vera", stack.password_of("vera"))
-    expect(visitor.page).to_have_url(f"{visitor.url}/plugin/warehouse?view=requests")
+    expect(visitor.page).to_have_url(f"{visitor.url}/plugin/reloads?view=requests")
     expect(visitor.page.get_by_label("State")).to_be_visible()
 
 

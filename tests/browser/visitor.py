@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, expect
 
-PAGE = "/plugin/warehouse"
+PAGE = "/plugin/reloads"
 PATIENCE_MS = 90_000
 """How long a request may take on a busy machine."""
 

@@ -33,7 +33,7 @@ CHECKS = {
     "totals": "create view counts_are_right as select day, numbers as found from new where numbers <> 100;\n",
 }
 SECRETS = ("some-user", "some-password", "some-token")
-PAGE = "/plugin/warehouse?view=requests&id="
+PAGE = "/plugin/reloads?view=requests&id="
 
 
 @dataclass(frozen=True)

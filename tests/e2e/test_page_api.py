@@ -143,7 +143,7 @@ def test_data_files_and_documents_say_what_a_browser_may_load(stack: NativeStack
     assert (data["cache-control"], data["x-content-type-options"]) == ("no-store", "nosniff")
     assert (script["cache-control"], bool(script["etag"])) == ("no-cache", True)
     token = ada.token
-    for path in ("/dags", "/plugin/warehouse", "/auth/login"):
+    for path in ("/dags", "/plugin/reloads", "/auth/login"):
         policy = ask(f"{stack.url}{path}", token=token, Accept="text/html").headers["content-security-policy"]
         assert "script-src 'self'; " in policy
         assert "frame-ancestors 'self'" in policy

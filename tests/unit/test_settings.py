@@ -79,13 +79,27 @@ def test_a_bad_value_gets_one_sentence_that_names_the_variable(name: str, value:
     sentence = str(caught.value)
     assert sentence.startswith(f"RELOADS_{name}={value!r} is not valid: ")
     assert "\n" not in sentence
-    assert "pydantic" not in sentence
+    assert "; write " in sentence
 
 
 @pytest.mark.parametrize("value", ["x", ""], ids=["a value", "empty"])
 def test_an_unknown_name_is_refused_with_the_known_ones(value: str) -> None:
-    with pytest.raises(OperatorError, match=r"RELOADS_LANDIG is not a setting; .*RELOADS_LANDING, RELOADS_WAREHOUSE"):
-        Settings.from_environment({"RELOADS_LANDIG": value})
+    with pytest.raises(OperatorError, match=r"RELOADS_COLOUR is not a setting; .*RELOADS_LANDING, RELOADS_WAREHOUSE"):
+        Settings.from_environment({"RELOADS_COLOUR": value})
+
+
+def test_a_name_that_is_nearly_right_is_refused_with_the_right_one() -> None:
+    with pytest.raises(OperatorError, match=r"RELOADS_LANDIG is not a setting; did you mean RELOADS_LANDING\?"):
+        Settings.from_environment({"RELOADS_LANDIG": "x"})
+
+
+def test_all_faults_are_found_and_without_them_the_rest_is_good() -> None:
+    environment = {"RELOADS_LANDIG": "x", "RELOADS_RETRIES": "many", "RELOADS_POOL": "rewrites", "PATH": "/bin"}
+    faults = Settings.find_faults(environment)
+    assert list(faults) == ["RELOADS_RETRIES", "RELOADS_LANDIG"]
+    assert faults["RELOADS_RETRIES"].startswith("RELOADS_RETRIES='many' is not valid: ")
+    rest = {name: value for name, value in environment.items() if name not in faults}
+    assert (Settings.find_faults(rest), Settings.from_environment(rest).pool) == ({}, "rewrites")
 
 
 def test_variables_of_other_programs_are_ignored() -> None:

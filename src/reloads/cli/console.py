@@ -128,11 +128,14 @@ def _has_colors() -> bool:
 
 
 class LogLines(logging.Handler):
-    """Shows what the core logs as one line to standard error, but for what the outcome of a request says."""
+    """Shows what the core logs as one line to standard error, but for what the outcome of a request says.
+
+    What libraries log is no sentence for a person: whatever concerns one comes as an error.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message."""
-        if not record.name.startswith(TOLD_BY_OUTCOME):
+        if record.name.startswith("reloads.") and not record.name.startswith(TOLD_BY_OUTCOME):
             complain(record.getMessage())
 
 

@@ -15,7 +15,7 @@ from reloads.cli.console import announce, current_settings, current_time, sessio
 from reloads.cli.options import REQUEST
 from reloads.cli.screen import format_time
 from reloads.cli.wait import LOOK_EVERY_SECONDS
-from reloads.inspection.task_logs import LogLine, TaskLog, dag_of, find_log_folder, find_task_logs, read_lines, run_url
+from reloads.inspection.task_logs import LogLine, TaskLog, find_log_folder, find_task_logs, read_lines, run_url
 from reloads.requests.control import find_records
 from reloads.requests.lookup import resolve
 from reloads.requests.progress import with_progress
@@ -64,17 +64,18 @@ def _runs_of(record: Record) -> list[str]:
 
 def _read_run(record: Record, run: str, folder: Path | None, *, everything: bool) -> dict[str, Any]:
     """A run: what there is of it, or a sentence that says what is missing."""
-    url = run_url(os.environ, record.table, run)
-    found = find_task_logs(folder, record.table, run) if folder else []
+    dag = current_settings().names.rewrite_dag(record.table)
+    url = run_url(os.environ, dag, run)
+    found = find_task_logs(folder, dag, run) if folder else []
     tasks = [_task_values(log, everything=everything) for log in found]
-    sentence = None if tasks else _describe_absence(record, run, folder, url)
-    return {"run": run, "dag": dag_of(record.table), "url": url, "tasks": tasks, "sentence": sentence}
+    sentence = None if tasks else _describe_absence(dag, run, folder, url)
+    return {"run": run, "dag": dag, "url": url, "tasks": tasks, "sentence": sentence}
 
 
-def _describe_absence(record: Record, run: str, folder: Path | None, url: str | None) -> str:
+def _describe_absence(dag: str, run: str, folder: Path | None, url: str | None) -> str:
     if "/" in run:
         return "it was no run of Airflow: a command did it, and printed what it did"
-    where = f"at {url}" if url else f"in Airflow, as a run of {dag_of(record.table)}"
+    where = f"at {url}" if url else f"in Airflow, as a run of {dag}"
     if folder is None:
         return f"Airflow's log folder is not here; set AIRFLOW__LOGGING__BASE_LOG_FOLDER to it, or look {where}"
     return f"{folder} has no logs of this run; they are where its tasks ran: look {where}"
@@ -114,10 +115,10 @@ def _follow(settings: Settings, queue: Queue, name: str, folder: Path | None, *,
 
 def _print_new(records: Sequence[Record], folder: Path | None, read: dict[Path, int], *, everything: bool) -> bool:
     """Print what was added to the logs; whether there was anything."""
-    is_new = False
+    is_new, names = False, current_settings().names
     for record in records:
         for run in _runs_of(record):
-            for log in find_task_logs(folder, record.table, run) if folder else ():
+            for log in find_task_logs(folder, names.rewrite_dag(record.table), run) if folder else ():
                 with log.path.open("rb") as file:
                     file.seek(read.get(log.path, 0))
                     added = file.read()

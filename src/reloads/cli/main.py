@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from reloads.cli import ask, control, diff, history, logs, move, sql, status, tables
+from reloads.cli import ask, control, diff, doctor, history, init, logs, move, sql, status, tables
 from reloads.cli.command import HELP, register
 from reloads.cli.console import LogLines, end_with, say, session
 from reloads.cli.exit_codes import MEANINGS, Exit
@@ -49,7 +49,7 @@ def reloads(*, version: VERSION = False) -> None:
 
 
 COMMANDS: list[str] = []
-for module in (ask, status, tables, history, diff, sql, logs, control, move):
+for module in (ask, status, tables, history, diff, sql, logs, control, move, init, doctor):
     for function, examples in module.COMMANDS.items():
         register(app, function, examples)
         COMMANDS.append(function.__name__)

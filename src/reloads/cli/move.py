@@ -25,8 +25,9 @@ def rename(table: TABLE, new: NEW) -> Answer:
 
     Its definition, what is published, its history and its requests move with it; nothing is loaded anew.
     """
-    rename_table(current_settings(), table, new)
-    lines = [f"{table} is {new} now", f"Airflow has the DAG of {new} within half a minute"]
+    settings = current_settings()
+    rename_table(settings, table, new)
+    lines = [f"{table} is {new} now", f"Airflow has the DAG {settings.names.rewrite_dag(new)} within half a minute"]
     return Answer({"table": new, "before": table}, [Lines(lines)])
 
 

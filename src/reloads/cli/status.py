@@ -178,7 +178,7 @@ def _answer_request(settings: Settings, queue: Queue, name: str) -> Answer:
         return Answer(note_values(note, "waiting"), [Lines([note.sentence()])])
     if printable_name(name) in _dropped_names(queue.landing):
         absence = describe_absence(queue.landing, now=current_time())
-        cause = absence or "see whether request_partitions is paused"
+        cause = absence or f"see whether {current_settings().names.intake_dag} is paused"
         sentence = f"{printable_name(name)} is still in the drop folder; {cause}"
         return Answer({"state": "dropped", "name": printable_name(name), "sentence": sentence}, [Lines([sentence])])
     raise RequestError(f"{name!r} is not a request; reloads status lists them")

@@ -32,9 +32,9 @@ def list_open_requests(
         return []
     if paused is None:
         paused = read_paused(settings.landing, now=now)
-    standings = find_standings(
-        records, catalog=catalog or _load_catalog(settings), raw=RawFiles.look(settings), paused=paused
-    )
+    catalog = catalog or _load_catalog(settings)
+    raw = RawFiles.look(settings)
+    standings = find_standings(records, catalog=catalog, raw=raw, names=settings.names, paused=paused)
     return [(record, standings[record.id]) for record in records]
 
 

@@ -1,6 +1,6 @@
 """The logs that Airflow's tasks wrote for a run, read from its log folder; Airflow itself is not asked.
 
-<log folder>/dag_id=rewrite_<table>/run_id=<run>/task_id=<task>/[map_index=<n>/]attempt=<n>.log
+<log folder>/dag_id=<dag>/run_id=<run>/task_id=<task>/[map_index=<n>/]attempt=<n>.log
 """
 
 from __future__ import annotations
@@ -63,20 +63,15 @@ def find_log_folder(settings: Settings, environment: Mapping[str, str]) -> Path 
     return next((folder for folder in candidates if folder.is_dir()), None)
 
 
-def dag_of(table: str) -> str:
-    """The DAG whose runs rewrite the table."""
-    return f"rewrite_{table}"
-
-
-def run_url(environment: Mapping[str, str], table: str, run: str) -> str | None:
+def run_url(environment: Mapping[str, str], dag: str, run: str) -> str | None:
     """Where Airflow shows the run; None if nobody says where Airflow is."""
     base = environment.get("AIRFLOW__API__BASE_URL")
-    return f"{base.rstrip('/')}/dags/{dag_of(table)}/runs/{quote(run, safe='')}" if base else None
+    return f"{base.rstrip('/')}/dags/{dag}/runs/{quote(run, safe='')}" if base else None
 
 
-def find_task_logs(folder: Path, table: str, run: str) -> list[TaskLog]:
+def find_task_logs(folder: Path, dag: str, run: str) -> list[TaskLog]:
     """The logs of a run in the order of its tasks; none where it wrote none yet, or not here."""
-    run_folder = folder / f"dag_id={dag_of(table)}" / f"run_id={run}"
+    run_folder = folder / f"dag_id={dag}" / f"run_id={run}"
     logs: list[TaskLog] = []
     for path in run_folder.glob("task_id=*/**/attempt=*.log"):
         match = _LOG.fullmatch(path.relative_to(run_folder).as_posix())

@@ -8,6 +8,7 @@ from typing import Literal
 
 from reloads.days import Days
 from reloads.errors import one_line
+from reloads.names import Names
 from reloads.planning.selection import Hold, Holds, find_waiting
 from reloads.requests.record import Progress, Record
 from reloads.tables.catalog import Catalog
@@ -25,7 +26,7 @@ class Standing:
 
 
 def find_standings(
-    records: Sequence[Record], *, catalog: Catalog, raw: RawFiles, paused: Collection[str] = ()
+    records: Sequence[Record], *, catalog: Catalog, raw: RawFiles, names: Names, paused: Collection[str] = ()
 ) -> dict[str, Standing]:
     """Where each open request stands, by id; ``records`` are all that are accepted, oldest first, with their progress.
 
@@ -43,9 +44,13 @@ def find_standings(
         elif record.progress:
             standings[record.id] = Standing("running", describe_progress(record.progress))
         elif record.table in paused:
-            standings[record.id] = Standing("paused", f"the DAG rewrite_{record.table} is paused; unpause it")
+            standings[record.id] = Standing(
+                "paused", f"the DAG {names.rewrite_dag(record.table)} is paused; unpause it"
+            )
         else:
-            standings[record.id] = _describe_hold(hold, holds, paused) or _describe_turn(record, catalog, busy)
+            standings[record.id] = _describe_hold(hold, holds, names, paused) or _describe_turn(
+                record, catalog, names, busy
+            )
     return standings
 
 
@@ -75,7 +80,7 @@ def describe_progress(progress: Progress) -> str:
     return f"{counts}; {progress.step}{read}, by {progress.run}"
 
 
-def _describe_hold(hold: Hold, holds: Holds, paused: Collection[str]) -> Standing | None:
+def _describe_hold(hold: Hold, holds: Holds, names: Names, paused: Collection[str]) -> Standing | None:
     """Why no day of a request can be rewritten now; None if one can."""
     record = hold.record
     if record.outstanding - hold.days:
@@ -84,7 +89,8 @@ def _describe_hold(hold: Hold, holds: Holds, paused: Collection[str]) -> Standin
         return Standing("waiting_for_file", _describe_files(record, hold.for_files))
     awaited = holds.find_awaited(record) if hold.after_inputs else None
     if awaited:
-        cure = f", whose DAG rewrite_{awaited.table} is paused; unpause it" if awaited.table in paused else ""
+        dag = names.rewrite_dag(awaited.table)
+        cure = f", whose DAG {dag} is paused; unpause it" if awaited.table in paused else ""
         return Standing("waiting_for_input", f"it waits for the request {awaited.id} for {awaited.table}{cure}")
     sentence = f"it waits behind {hold.behind_request}, which sets other parameters for {record.table} and waits itself"
     return Standing("waiting_for_input", sentence)
@@ -98,7 +104,7 @@ def _describe_files(record: Record, days: Days) -> str:
     return f"{text}; {others} wait for other files" if others else text
 
 
-def _describe_turn(record: Record, catalog: Catalog, busy: Collection[str]) -> Standing:
+def _describe_turn(record: Record, catalog: Catalog, names: Names, busy: Collection[str]) -> Standing:
     if not catalog.is_loadable(record.table):
         error = catalog.broken.get(record.table)
         fault = f"is broken ({one_line(error)}); mend its folder" if error else "cannot be loaded; mend what it reads"
@@ -106,4 +112,5 @@ def _describe_turn(record: Record, catalog: Catalog, busy: Collection[str]) -> S
             fault = "is not there any more; put its folder back, or the request fails"
         return Standing("queued", f"the table {record.table} {fault}")
     behind = f" after the one that is at work for {record.table}" if record.table in busy else ""
-    return Standing("queued", f"it waits for its turn: the next run of rewrite_{record.table} takes it{behind}")
+    dag = names.rewrite_dag(record.table)
+    return Standing("queued", f"it waits for its turn: the next run of {dag} takes it{behind}")

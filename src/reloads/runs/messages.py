@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from reloads.days import Days
 from reloads.errors import one_line, printable, shorten
+from reloads.names import PAGE
 from reloads.requests.end_note import find_events
 from reloads.requests.outbox import Note
 from reloads.requests.record import Record
@@ -17,7 +18,6 @@ from reloads.settings import Event
 Level = Literal["failure", "warning", "success"]
 REASONS = 5
 REASON_CHARACTERS = 500
-PAGE = "/plugin/warehouse"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _describe_days(note: Note, page_url: str) -> Message:
 
 
 def _link(page_url: str, **place: str) -> str:
-    return f"{page_url}{PAGE}?{urlencode(place)}" if page_url else ""
+    return f"{page_url}/plugin/{PAGE}?{urlencode(place)}" if page_url else ""
 
 
 def _text(lines: list[str]) -> str:

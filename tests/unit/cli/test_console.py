@@ -66,7 +66,7 @@ def test_whatever_is_said_is_one_printable_line(text: str) -> None:
         complain(text)
         with pytest.raises(SystemExit):
             end_with(text, 1)
-        LogLines().emit(logging.LogRecord("x", logging.ERROR, "x", 1, "%s", (text,), None))
+        LogLines().emit(logging.LogRecord("reloads.x", logging.ERROR, "x", 1, "%s", (text,), None))
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
 
@@ -192,3 +192,10 @@ def test_in_a_pipe_csv_is_what_the_values_hold(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ('a,b\n"a\x1b[2J\nb",\u202e\n'.encode(), b"")
+
+
+def test_what_the_core_logs_is_told_and_what_libraries_log_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = console.LogLines()
+    for name in ("reloads.requests.queue", "watchdog.observers.inotify"):
+        handler.emit(logging.LogRecord(name, logging.ERROR, __file__, 1, "from %s", (name,), None))
+    assert capsys.readouterr().err == "from reloads.requests.queue\n"

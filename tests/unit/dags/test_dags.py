@@ -13,7 +13,7 @@ from reloads.requests.form import is_filled_in
 from tests.support.clone import CLONE
 
 DAGS = CLONE / "dags"
-FILES = {"request_partitions.py", "rewrite_partitions.py", "broken_tables.py", "reloads_maintain.py"}
+FILES = {"reloads_dags.py", "reloads_broken_tables.py"}
 
 PARSE = """
 import json, sys
@@ -128,8 +128,7 @@ def test_there_is_one_dag_that_asks_and_one_for_each_table(good: Any) -> None:
 
 
 def test_parsing_imports_nothing_heavy(good: Any) -> None:
-    assert good["heavy"]["request_partitions.py"] == []
-    assert good["heavy"]["rewrite_partitions.py"] == []
+    assert good["heavy"]["reloads_dags.py"] == []
 
 
 def test_every_dag_explains_itself_and_runs_once_at_a_time(good: Any) -> None:
@@ -213,8 +212,8 @@ def test_a_table_has_the_text_of_its_folder(good: Any) -> None:
 
 
 def test_broken_tables_are_one_import_error_that_names_each_file_and_rule(broken: Any) -> None:
-    assert list(broken["errors"]) == ["broken_tables.py"]
-    error = broken["errors"]["broken_tables.py"]
+    assert list(broken["errors"]) == ["reloads_broken_tables.py"]
+    error = broken["errors"]["reloads_broken_tables.py"]
     for sentence in (
         "tables/typo/query.sql does not parse",
         "tables/unbound/query.sql: Catalog Error: Table with name nowhere does not exist",

@@ -21,8 +21,8 @@ from tests.unit.documents.pages import CLONE, Block, Page
 
 COMPOSE = (CLONE / "docker-compose.yaml").read_text(encoding="utf-8")
 MAKE = re.compile(r"(?:[A-Z_]+=\S+ )*make ([a-z-]+)")
-ELSEWHERE = ("export PATH=", "git pull")
-"""The walk has the commands in its path already, and does not fetch other code."""
+ELSEWHERE = ("export PATH=", "git pull", "uv build", "pip install")
+"""The walk has the commands in its path already, and does not fetch other code; the wheel has a test of its own."""
 
 
 @dataclass

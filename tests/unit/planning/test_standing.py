@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.inspection.open_requests import list_open_requests
+from reloads.names import Names
 from reloads.outcome import Failure, Outcome
 from reloads.planning.selection import find_waiting, runnable_records
 from reloads.planning.standing import Standing, describe_ended, find_standings
@@ -127,9 +128,8 @@ def test_a_request_that_a_batch_works_at_runs_and_the_next_one_comes_after_it(ch
     first, second = chain.ask("a", *FOUR_DAYS), chain.ask("a", "2025-01-20")
     progress = Progress(days=4, staged=1, rows=2000, step="reading", percent=40, run="run/1", at=NOW)
     records = [first.model_copy(update={"progress": progress}), second]
-    told = find_standings(
-        records, catalog=Catalog.load(chain.settings.tables), raw=RawFiles.look(chain.settings), paused={"a"}
-    )
+    catalog, raw = Catalog.load(chain.settings.tables), RawFiles.look(chain.settings)
+    told = find_standings(records, catalog=catalog, raw=raw, names=Names(), paused={"a"})
     assert told[first.id] == Standing("running", "1 of 4 days staged, 2,000 rows; reading, 40 % read, by run/1")
     assert told[second.id].kind == "paused"
 
@@ -168,7 +168,7 @@ def test_a_request_is_queued_if_and_only_if_a_run_would_take_it(
         days = Days.parse([f"2025-01-{first:02}..2025-01-{first + length:02}"])
         records.append(Record(id=f"r{number}", mode=mode, table=table, days=days, accepted_at=NOW, file="f.json"))
     runnable = runnable_records(records, everything=records, lineage=catalog.lineage)
-    told = find_standings(records, catalog=catalog, raw=raw)
+    told = find_standings(records, catalog=catalog, raw=raw, names=Names())
     assert find_waiting(records, catalog, raw=raw) == {}
     assert {name for name, standing in told.items() if standing.kind == "queued"} == {each.id for each in runnable}
     by_id = {record.id: record for record in records}

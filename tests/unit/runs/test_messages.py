@@ -77,7 +77,7 @@ def test_the_text_says_how_far_it_came_who_asked_why_it_failed_and_where_to_look
         "Request r1 failed: 30 of 31 days published, 1 failed",
         "Asked for by ada: late files",
         "2025-01-02: no room",
-        f"{PAGE}/plugin/warehouse?view=requests&id=r1",
+        f"{PAGE}/plugin/reloads?view=requests&id=r1",
     ]
 
 
@@ -105,7 +105,7 @@ def test_a_rejected_file_is_told_with_its_sentence() -> None:
     note = Note("rejected", "x", NOW, {"file": "bad.json", "sentence": "bad.json: it is not JSON", "path": "bad.json"})
     message = compose(note, page_url=PAGE)
     assert (message.title, message.table) == ("request file bad.json rejected", None)
-    assert message.body == f"bad.json: it is not JSON\n{PAGE}/plugin/warehouse?view=requests"
+    assert message.body == f"bad.json: it is not JSON\n{PAGE}/plugin/reloads?view=requests"
 
 
 @pytest.mark.parametrize(
@@ -117,4 +117,4 @@ def test_late_days_and_those_that_came(kind: str, title: str, event: str) -> Non
     note = Note.from_json(Note("late", "x", NOW, content).to_json().replace('"late"', f'"{kind}"', 1).encode())
     message = compose(note, page_url=PAGE)
     assert (message.title, set(message.events)) == (title, {event})
-    assert message.body.splitlines()[-1] == f"{PAGE}/plugin/warehouse?table=flights&day=2025-01-31"
+    assert message.body.splitlines()[-1] == f"{PAGE}/plugin/reloads?table=flights&day=2025-01-31"

@@ -43,7 +43,7 @@ def test_a_command_that_there_is_not_is_refused_with_those_that_there_are() -> N
     assert all(name in completed.stderr for name in COMMANDS)
 
 
-@pytest.mark.parametrize("target", ["demo", "up", "down", "status", "env", "stack", "stack-down"])
+@pytest.mark.parametrize("target", ["demo", "up", "down", "status", "doctor", "env", "stack", "stack-down"])
 def test_make_calls_commands_that_there_are(target: str) -> None:
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (CLONE / "Makefile").read_text(), re.MULTILINE)
     assert recipe

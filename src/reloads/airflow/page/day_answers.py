@@ -83,12 +83,12 @@ def describe_day(detail: Detail, table: str, rights: Rights) -> DayDetail:
     seen = rights.readable({name for partition in values["partitions"] for name in partition["inputs"]})
     for partition in values["partitions"]:
         partition["inputs"] = {name: number for name, number in partition["inputs"].items() if name in seen}
-        partition.update(_find_paths(table, partition["run"], partition["batch"]))
+        partition.update(_find_paths(rights.names.rewrite_dag(table), partition["run"], partition["batch"]))
     return DayDetail.model_validate(values)
 
 
-def _find_paths(table: str, run: str, batch: int | None) -> dict[str, str | None]:
+def _find_paths(dag_id: str, run: str, batch: int | None) -> dict[str, str | None]:
     """Where Airflow shows the run that wrote a partition, and the log of its task."""
-    run_path = path_of_run(table, run) if run else None
+    run_path = path_of_run(dag_id, run) if run else None
     has_log = run_path is not None and batch is not None
     return {"run_path": run_path, "log_path": f"{run_path}/tasks/rewrite/mapped/{batch}" if has_log else None}

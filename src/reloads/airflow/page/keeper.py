@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reloads.airflow.page.messenger import Messenger
     from reloads.airflow.page.run_notes import RunNotes
+    from reloads.names import Names
+    from reloads.settings import Settings
 
 EVERY_SECONDS = 5.0
 STOP_SECONDS = 10.0
@@ -142,7 +144,7 @@ class ServerWorks:
     """What the API server does from time to time; where the folders are not there, nothing."""
 
     def __init__(self) -> None:
-        self._notes: dict[Path, RunNotes] = {}
+        self._notes: dict[tuple[Path, Names], RunNotes] = {}
         self._has_metrics = False
 
     def note_paused(self) -> None:
@@ -152,17 +154,18 @@ class ServerWorks:
         from reloads.airflow.page.paused_dags import find_paused_tables
         from reloads.requests.paused_tables import note_paused
 
-        if landing := find_landing():
+        if settings := find_settings():
             with create_session() as session:
-                paused = find_paused_tables(session)
-            note_paused(landing, paused, now=datetime.now(UTC))
+                paused = find_paused_tables(session, settings.names)
+            note_paused(settings.landing, paused, now=datetime.now(UTC))
 
     def write_run_notes(self) -> None:
         """Write the notes of runs that are missing."""
         from reloads.airflow.page.run_notes import RunNotes
 
-        if landing := find_landing():
-            self._notes.setdefault(landing, RunNotes(landing)).look(now=datetime.now(UTC))
+        if settings := find_settings():
+            place = settings.landing, settings.names
+            self._notes.setdefault(place, RunNotes(*place)).look(now=datetime.now(UTC))
 
     def look_at_tables(self) -> None:
         """Look at what may have changed in any table, keep that for the next server, and measure how things stand."""
@@ -170,7 +173,7 @@ class ServerWorks:
         from reloads.airflow.page.context import CONTEXTS
         from reloads.airflow.page.kept_overview import kept_overview
 
-        if not find_landing():
+        if not find_settings():
             return
         if not self._has_metrics:
             initialize_in_server()
@@ -181,9 +184,9 @@ class ServerWorks:
         measure(summaries, kept.overview.records.read(context.queue, "accepted"), now=context.now)
 
 
-def find_landing() -> Path | None:
-    """The drop folder, if it is there."""
+def find_settings() -> Settings | None:
+    """The settings, if the drop folder is there."""
     from reloads.settings import Settings
 
-    landing = Settings.from_environment(os.environ).landing
-    return landing if landing.is_dir() else None
+    settings = Settings.from_environment(os.environ)
+    return settings if settings.landing.is_dir() else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from airflow.configuration import conf
 
 from reloads.airflow.page.context import CONTEXTS
-from reloads.airflow.page.keeper import find_landing
+from reloads.airflow.page.keeper import find_settings
 from reloads.requests.outbox import Outbox
 from reloads.runs.late_days import note_late_days
 from reloads.runs.receivers import Receivers
@@ -29,11 +29,10 @@ class Messenger:
 
     def send(self) -> None:
         """Have written what somebody wants to hear of, look for late days, and send what can be sent now."""
-        landing = find_landing()
-        if not landing:
+        if not find_settings():
             return
         context = CONTEXTS.current()
-        settings = context.settings
+        settings, landing = context.settings, context.settings.landing
         receivers = Receivers.of(settings, context.catalog.tables.values(), os.environ)
         self._complain(receivers.unknown)
         outbox = Outbox(landing)

@@ -9,13 +9,13 @@ from airflow.models.dag import DagModel
 from fastapi import Depends
 from sqlalchemy import select
 
-from reloads.airflow.page.rights import table_of
+from reloads.airflow.page.rights import NamesDep
 
 
-def find_paused_tables(session: SessionDep) -> set[str]:
+def find_paused_tables(session: SessionDep, names: NamesDep) -> set[str]:
     """The tables whose DAGs are paused, by one query."""
     dag_ids = session.scalars(select(DagModel.dag_id).where(DagModel.is_paused))
-    return {table for dag_id in dag_ids if (table := table_of(dag_id))}
+    return {table for dag_id in dag_ids if (table := names.table_of(dag_id))}
 
 
 PausedDep = Annotated[set[str], Depends(find_paused_tables)]

@@ -13,6 +13,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from reloads.airflow.page.documents import DocumentPolicy
 from reloads.airflow.page.keeper import KeeperInServer
+from reloads.names import PAGE
 
 PREFIX = "/reloads"
 NAME = "Warehouse"
@@ -60,7 +61,7 @@ class WarehousePlugin(AirflowPlugin):
         {"name": "reloads_keeper", "middleware": KeeperInServer},
     ]
     react_apps = [  # noqa: RUF012 - Airflow's own form
-        _page("warehouse", "nav"),
-        _page("warehouse-table", "dag"),
-        _page("warehouse-requests", "dag_run"),
+        _page(PAGE, "nav"),
+        _page(f"{PAGE}-table", "dag"),
+        _page(f"{PAGE}-requests", "dag_run"),
     ]

@@ -26,7 +26,7 @@ from reloads.airflow.page.request_answers import (
     ShortRequest,
     Standing,
 )
-from reloads.airflow.page.rights import RightsDep, dag_of
+from reloads.airflow.page.rights import RightsDep
 from reloads.outcome import Reason
 from reloads.planning.standing import describe_ended
 from reloads.requests.record import Record
@@ -92,6 +92,7 @@ class Describer:
         }
 
     def _fields(self, record: Record) -> dict[str, Any]:
+        dag_id = self._context.settings.names.rewrite_dag(record.table)
         return self._short_fields(record) | {
             "mode": record.mode,
             "days": record.days.texts(),
@@ -106,7 +107,7 @@ class Describer:
             "accepted_at": record.accepted_at,
             "finished_at": record.finished_at,
             "may_steer": self._rights.may_steer(record.table),
-            "runs": [Run(run=run, path=path_of_run(record.table, run)) for run in record.runs],
+            "runs": [Run(run=run, path=path_of_run(dag_id, run)) for run in record.runs],
             "error": record.failed[0].error if record.failed else None,
         }
 
@@ -139,9 +140,9 @@ def state_of_record(record: Record) -> RecordState:
     return "cancelled" if record.cancelled else "done"
 
 
-def path_of_run(table: str, run: str) -> str | None:
+def path_of_run(dag_id: str, run: str) -> str | None:
     """Where Airflow shows the run; None for a run of a command or of an undo, which is not Airflow's."""
-    return None if "/" in run else f"/dags/{dag_of(table)}/runs/{quote(run, safe='')}"
+    return None if "/" in run else f"/dags/{dag_id}/runs/{quote(run, safe='')}"
 
 
 def _list_reasons(reasons: Iterable[Reason]) -> list[DaysAndWhy]:

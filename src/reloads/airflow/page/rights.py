@@ -6,6 +6,7 @@ application that is mounted into its server, so each of our answers depends on `
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
@@ -17,26 +18,24 @@ from airflow.configuration import conf
 from fastapi import Depends
 
 from reloads.airflow.page.refusals import Refusal, forbidden, not_found
-
-PREFIX = "rewrite_"
-INTAKE = "request_partitions"
-
-
-def dag_of(table: str) -> str:
-    """The DAG that rewrites the table."""
-    return f"{PREFIX}{table}"
+from reloads.names import Names
+from reloads.settings import Settings
 
 
-def table_of(dag_id: str) -> str | None:
-    """The table that the DAG rewrites; None for any other DAG."""
-    return dag_id.removeprefix(PREFIX) if dag_id.startswith(PREFIX) else None
+def current_names() -> Names:
+    """What the DAGs are called, by the settings of the server."""
+    return Settings.from_environment(os.environ).names
+
+
+NamesDep = Annotated[Names, Depends(current_names)]
 
 
 class Rights:
     """What one user may see and do; each question is asked of Airflow once."""
 
-    def __init__(self, user: Any) -> None:
+    def __init__(self, user: Any, names: Names) -> None:
         self._user = user
+        self.names = names
         self._readable: dict[str, bool] = {}
         self._steerable: dict[str, bool] = {}
 
@@ -47,6 +46,7 @@ class Rights:
 
     def readable(self, tables: Collection[str]) -> set[str]:
         """Those of the tables that the user may see."""
+        dag_of = self.names.rewrite_dag
         self._read([dag_of(table) for table in tables])
         return {table for table in tables if self._readable[dag_of(table)]}
 
@@ -61,7 +61,7 @@ class Rights:
 
     def may_see_files(self) -> bool:
         """Whether the user may see which files wait in the drop folder or were rejected."""
-        return self.may_read_dag(INTAKE)
+        return self.may_read_dag(self.names.intake_dag)
 
     def may_steer(self, table: str) -> bool:
         """Whether the user may ask for days of the table, and cancel, retry and undo what was asked."""
@@ -72,7 +72,8 @@ class Rights:
         names = set(tables)
         unknown = sorted(names - self._steerable.keys())
         if unknown:
-            questions = [_ask_to_steer(dag_of(table), team) for table, team in _teams(unknown)]
+            dag_ids = [self.names.rewrite_dag(table) for table in unknown]
+            questions = [_ask_to_steer(dag_id, team) for dag_id, team in _teams(dag_ids)]
             manager = get_auth_manager()
             # One question where all may, which is what most people may.
             if manager.batch_is_authorized_dag(questions, user=self._user):
@@ -90,12 +91,13 @@ class Rights:
     def require_steer(self, table: str) -> None:
         """Raise 403 unless the user may ask for days of the table."""
         if not self.may_steer(table):
-            raise forbidden(f"{self.name!r} may not trigger {dag_of(table)}; ask an administrator of Airflow for that")
+            dag = self.names.rewrite_dag(table)
+            raise forbidden(f"{self.name!r} may not trigger {dag}; ask an administrator of Airflow for that")
 
     def _read(self, dag_ids: Iterable[str]) -> None:
         unknown = sorted(set(dag_ids) - self._readable.keys())
         by_team: dict[str | None, set[str]] = {}
-        for dag_id, team in _teams(unknown, is_dag=True):
+        for dag_id, team in _teams(unknown):
             by_team.setdefault(team, set()).add(dag_id)
         for team, ids in by_team.items():
             allowed = get_auth_manager().filter_authorized_dag_ids(
@@ -114,19 +116,18 @@ def _ask_to_steer(dag_id: str, team: str | None) -> IsAuthorizedDagRequest:
     return {"method": "POST", "access_entity": DagAccessEntity.RUN, "details": details}
 
 
-def _teams(names: list[str], *, is_dag: bool = False) -> list[tuple[str, str | None]]:
-    """Each name with the team that owns its DAG; without teams nobody is asked."""
+def _teams(dag_ids: list[str]) -> list[tuple[str, str | None]]:
+    """Each DAG with the team that owns it; without teams nobody is asked."""
     if not conf.getboolean("core", "multi_team", fallback=False):
-        return [(name, None) for name in names]
+        return [(dag_id, None) for dag_id in dag_ids]
     from airflow.models.dag import DagModel
 
-    ids = {name: name if is_dag else dag_of(name) for name in names}
-    teams = DagModel.get_dag_id_to_team_name_mapping(list(ids.values()))
-    return [(name, teams.get(ids[name])) for name in names]
+    teams = DagModel.get_dag_id_to_team_name_mapping(dag_ids)
+    return [(dag_id, teams.get(dag_id)) for dag_id in dag_ids]
 
 
-def _make_rights(user: GetUserDep) -> Rights:
-    return Rights(user)
+def _make_rights(user: GetUserDep, names: NamesDep) -> Rights:
+    return Rights(user, names)
 
 
 RightsDep = Annotated[Rights, Depends(_make_rights)]

@@ -17,8 +17,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from reloads.airflow.page.rights import dag_of
 from reloads.errors import shorten
+from reloads.names import Names
 from reloads.requests.endings import read_endings
 from reloads.requests.progress import with_progress
 from reloads.requests.queue import Queue, read_records
@@ -39,6 +39,7 @@ class RunNotes:
     """Writes the notes of runs, each time those of runs that serve a request of which something changed."""
 
     landing: Path
+    names: Names = field(default_factory=Names)
     _records: RecordCache = field(default_factory=RecordCache)
     _endings_stamp: tuple[int, int] | None = None
     _served: OrderedDict[Run, dict[str, str]] = field(default_factory=OrderedDict)
@@ -49,7 +50,7 @@ class RunNotes:
     def look(self, *, now: datetime) -> int:
         """Write the notes that are missing or that do not name all requests; returns how many were written."""
         for record in (*self._read_open(now), *self._read_newly_ended()):
-            for run in _runs_of(record):
+            for run in self._runs_of(record):
                 self._served.setdefault(run, {})[record.id] = _format_line(record)
                 self._served.move_to_end(run)
         while len(self._served) > KEPT_RUNS:
@@ -80,6 +81,11 @@ class RunNotes:
             location = None if ending.is_rejected else queue.find(ending.name)
             yield from read_records([location.path]) if location else ()
         self._endings_stamp = stamp
+
+    def _runs_of(self, record: Record) -> Iterable[Run]:
+        """The runs of Airflow that ended some of its days, or work on it."""
+        runs = [*record.runs, *([record.progress.run] if record.progress else [])]
+        return [(self.names.rewrite_dag(record.table), run) for run in dict.fromkeys(runs) if "/" not in run]
 
     def _write(self, notes: Mapping[Run, str]) -> int:
         count = 0
@@ -129,9 +135,3 @@ def _format_line(record: Record) -> str:
     # The id of a record is the name of a file, which anybody may have chosen.
     shown = "".join(letter for letter in record.id if letter.isalnum() or letter in "-_")
     return f"- `{shorten(shown)}`: {shorten(str(record.days), LONGEST_DAYS)}"
-
-
-def _runs_of(record: Record) -> Iterable[Run]:
-    """The runs of Airflow that ended some of its days, or work on it."""
-    runs = [*record.runs, *([record.progress.run] if record.progress else [])]
-    return [(dag_of(record.table), run) for run in dict.fromkeys(runs) if "/" not in run]

@@ -9,7 +9,7 @@ from reloads.airflow.page.context import ContextDep
 from reloads.airflow.page.refusals import not_found
 from reloads.airflow.page.request_answers import Request
 from reloads.airflow.page.request_describer import Describer, DescriberDep
-from reloads.airflow.page.rights import RightsDep, table_of
+from reloads.airflow.page.rights import RightsDep
 from reloads.requests.ended import read_ended
 from reloads.requests.record import Record
 
@@ -29,7 +29,7 @@ def show_run(dag_id: str, run_id: str, context: ContextDep, rights: RightsDep, d
     """The requests that a run serves or served."""
     if not rights.may_read_dag(dag_id):
         raise not_found(f"the DAG {dag_id[:80]!r} is unknown, or you may not see it")
-    table = table_of(dag_id)
+    table = context.settings.names.table_of(dag_id)
     if table is None or table not in context.catalog.tables:
         return RunRequests(table=None, requests=[])
     served = [record for record in context.queue.accepted(table) if _serves(describer, run_id, record)]

@@ -20,6 +20,7 @@ class TableRow(BaseModel):
     """One table at one look."""
 
     name: str
+    dag: str = Field(description="the DAG that rewrites it")
     text: str = Field(description="one line from the table's README.md, or empty")
     keys: list[str]
     day_column: str
@@ -52,6 +53,7 @@ class BrokenTable(BaseModel):
     """A folder that defines no table."""
 
     name: str
+    dag: str
     sentence: str
 
 
@@ -118,6 +120,7 @@ def describe_table(
     return TableRow.model_validate(
         {
             "name": table.name,
+            "dag": context.settings.names.rewrite_dag(table.name),
             "text": summarize(read_text(context.settings.tables, table.name)),
             "keys": settings.keys,
             "day_column": settings.day_column,

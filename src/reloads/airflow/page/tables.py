@@ -53,7 +53,10 @@ def list_tables(context: ContextDep, rights: RightsDep, paused: PausedDep) -> Ta
         time_zone=context.settings.time_zone,
         may_see_requests=rights.may_see_files(),
         tables=tables,
-        broken=[BrokenTable(name=name, sentence=one_line(error)) for name, error in sorted(broken.items())],
+        broken=[
+            BrokenTable(name=name, dag=context.settings.names.rewrite_dag(name), sentence=one_line(error))
+            for name, error in sorted(broken.items())
+        ],
     )
 
 

@@ -40,7 +40,7 @@ def test_the_server_tells_what_ended_and_which_days_are_late(
     messenger.send()
     [_, failed] = listener.messages
     assert failed["title"] == "b: 31 of 31 days failed"
-    assert failed["message"].endswith("https://airflow.example.org/plugin/warehouse?view=requests&id=r1")
+    assert failed["message"].endswith("https://airflow.example.org/plugin/reloads?view=requests&id=r1")
 
 
 def test_two_servers_tell_a_thing_once(

@@ -17,6 +17,7 @@ LOADED = """
 import sys
 import airflow.plugins_manager
 import reloads
+import reloads.names
 before = set(sys.modules)
 import reloads.airflow.page.plugin
 new = {name for name in set(sys.modules) - before if not name.startswith("reloads.airflow")}

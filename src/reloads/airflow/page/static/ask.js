@@ -82,7 +82,7 @@ export function AskPanel({ table, picks, choose, level }) {
       : h(
           Note,
           { status: "info" },
-          `You may look, but not ask: that needs the right to trigger rewrite_${table.name}.`,
+          `You may look, but not ask: that needs the right to trigger ${table.dag}.`,
         ),
     asked.error && h(Note, { status: "error" }, asked.error.message),
     asked.file && h(Followed, { key: asked.file, file: asked.file }),

@@ -1,6 +1,8 @@
 // The Warehouse page. Airflow loads this module once and takes the component that it leaves behind.
 
-import { Heading, Note, h, useEffect } from "./elements.js";
+import { Heading, Loading, Note, h, useEffect } from "./elements.js";
+import { useTables } from "./list.js";
+import { Trouble } from "./live.js";
 import { PageLink, usePlace } from "./place.js";
 import { RequestView } from "./request.js";
 import { RequestsView } from "./requests.js";
@@ -9,7 +11,6 @@ import { TableView } from "./table.js";
 import { TablesView } from "./tables.js";
 
 const STYLE = new URL("page.css", import.meta.url).href;
-const OF_A_TABLE = "rewrite_";
 
 /**
  * Whether the host has made its own mind up about us. Airflow 3.3.2 wraps a component that it just loaded, and takes
@@ -58,9 +59,11 @@ function Page() {
 }
 
 function DagTab({ dagId }) {
-  if (!dagId.startsWith(OF_A_TABLE))
-    return h(Note, null, `${dagId} rewrites no table. `, h(PageLink, null, "All tables"));
-  return h(TableView, { key: dagId, name: dagId.slice(OF_A_TABLE.length), level: 2, isTab: true });
+  const { data, error } = useTables();
+  if (!data) return error ? h(Trouble, { error }) : h(Loading, { what: dagId });
+  const table = [...data.tables, ...data.broken].find(({ dag }) => dag === dagId);
+  if (!table) return h(Note, null, `${dagId} rewrites no table. `, h(PageLink, null, "All tables"));
+  return h(TableView, { key: dagId, name: table.name, level: 2, isTab: true });
 }
 
 function Warehouse({ dagId, runId }) {

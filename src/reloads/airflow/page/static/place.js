@@ -3,7 +3,7 @@
 import { h } from "./elements.js";
 
 const { Link, useLocation, useNavigate, useSearchParams } = globalThis.ReactRouterDOM;
-export const PAGE = "/plugin/warehouse";
+export const PAGE = "/plugin/reloads";
 
 /**
  * The parameters; `go(changes)` sets some of them and takes away those that are empty; `redraw()` goes to where one is.

@@ -18,7 +18,7 @@ export function RunView({ dagId, runId }) {
     data?.table && h("p", null, "Table ", h(TableLink, { name: data.table })),
     data &&
       !data.table &&
-      h(Note, null, "This run rewrites no table; requests are served by the runs of rewrite_<table>."),
+      h(Note, null, "This run rewrites no table; requests are served by the runs of the DAG of a table."),
     data?.table && h(RequestList, { requests: data.requests, level: 3 }),
   );
 }

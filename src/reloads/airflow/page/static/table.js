@@ -131,7 +131,7 @@ function Top({ table, level, isTab, readers }) {
       table.daily && h(Tag, null, "daily"),
       isTab
         ? h(PageLink, { to: { table: table.name } }, "on the Warehouse page")
-        : h(AirflowLink, { path: `/dags/rewrite_${table.name}` }, `DAG rewrite_${table.name}`),
+        : h(AirflowLink, { path: `/dags/${table.dag}` }, `DAG ${table.dag}`),
     ),
     table.text && h("p", { className: "rl-words" }, table.text),
     table.isUnknown && h(Note, { status: "info" }, "Its days are being looked at; the numbers follow."),
@@ -139,7 +139,7 @@ function Top({ table, level, isTab, readers }) {
       h(
         Note,
         { status: "warning" },
-        `rewrite_${table.name} is paused, so requests wait; switch its DAG on to have them served.`,
+        `${table.dag} is paused, so requests wait; switch its DAG on to have them served.`,
       ),
     h(Facts, {
       pairs: [

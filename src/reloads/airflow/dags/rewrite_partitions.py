@@ -1,7 +1,7 @@
 """
 ### Rewrite the partitions asked for
 
-One DAG per table, all made by this file. An event on `requested/<table>` wakes it; what it does depends on what is
+One DAG per table, all alike. An event on `requested/<table>` wakes it; what it does depends on what is
 outstanding in `landing/accepted/`, not on the event. So no request is lost, and overlapping requests are rewritten
 once.
 
@@ -16,13 +16,12 @@ A run is red when a batch failed. The partitions that were published stay publis
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from reloads.airflow.assets import request_asset, request_schedule, rewritten_alias, warehouse_asset
+from reloads.airflow.assets import Assets
 from reloads.airflow.forms import request_params
 from reloads.airflow.lineage import emit_lineage
 from reloads.airflow.metrics import count_run, counted_endings
@@ -40,26 +39,27 @@ from reloads.requests.events import accept_foreign_events
 from reloads.requests.form import is_filled_in, read_form
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
-from reloads.tables.definition import TABLE_NAME, table_names
 from reloads.tables.table_text import describe_table, read_text, summarize
 
-settings = Settings.from_environment(os.environ)
 
-for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
+def build_rewriting(settings: Settings, table: str) -> DAG:
+    """The DAG that rewrites one table."""
+    assets = Assets(settings.names)
+    requested, published, rewritten = assets.request(table), assets.warehouse(table), assets.rewritten(table)
     with DAG(
-        f"rewrite_{table}",
+        settings.names.rewrite_dag(table),
         doc_md=f"{describe_table(settings.tables, table)}\n\n{__doc__}",
         description=summarize(read_text(settings.tables, table)) or f"Rewrite the partitions of {table}",
-        schedule=request_schedule(table),
+        schedule=assets.request_schedule(table),
         start_date=datetime(2024, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         tags=["reloads"],
         default_args=retry_arguments(settings),
         params=request_params(),
-    ):
+    ) as dag:
 
-        @task(inlets=[request_asset(table)], outlets=[rewritten_alias(table)])
+        @task(inlets=[requested], outlets=[rewritten])
         def plan(table, *, dag_run=None, params=None, inlet_events=None, outlet_events=None, **context):
             """Cut what is outstanding into batches; each event that is refused goes with them, to turn the run red."""
             from reloads.runs.plan_step import plan_batches
@@ -68,14 +68,14 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             now = datetime.now(UTC)
             with plain_errors(), counted_endings():
                 catalog = open_catalog(settings)
-                if is_filled_in(params):
-                    form, by = read_form({**params, "table": table}), person_of(dag_run)
-                    request_by_hand(settings, catalog, form, now=now, origin=origin_of(dag_run), requested_by=by)
-                log_of_events = event_reader(inlet_events[request_asset(table)])
+                if is_filled_in(params) and (form := read_form({**params, "table": table})):
+                    origin, by = origin_of(dag_run), person_of(dag_run)
+                    request_by_hand(settings, catalog, form, now=now, origin=origin, requested_by=by)
+                log_of_events = event_reader(inlet_events[requested])
                 followed = accept_foreign_events(settings, catalog, table, log_of_events, now=now)
                 batches = [batch.to_json() for batch in plan_batches(settings, catalog, table, now=now)]
             if followed.look_again:
-                outlet_events[rewritten_alias(table)].add(request_asset(table), extra=look_again_extra(table))
+                outlet_events[rewritten].add(requested, extra=look_again_extra(table))
             return batches + [{"label": sentence, "is_refusal": True} for sentence in shown_refusals(followed.rejected)]
 
         @task(pool=settings.pool, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
@@ -91,7 +91,7 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
                 emit_lineage(settings, table, batch, outcome, ti=ti, run=run_id)
                 outcome.raise_failures()
 
-        @task(inlets=[warehouse_asset(table)], outlets=[rewritten_alias(table)])
+        @task(inlets=[published], outlets=[rewritten])
         def settle(table, *, ti=None, run_id=None, inlet_events=None, outlet_events=None, **context):
             """Record what came of it, wake whoever waits for it, and tell what was published since the last time."""
             from reloads.runs.settle_step import settle_batches
@@ -101,14 +101,15 @@ for table in filter(TABLE_NAME.fullmatch, table_names(settings.tables)):
             outcomes = ti.xcom_pull(task_ids="rewrite", key="outcome", map_indexes=range(len(batches)))
             with plain_errors(), counted_endings():
                 settled = settle_batches(settings, table, batches, outcomes, run=run_id, now=datetime.now(UTC))
-                news = tell(settings, table, read_told=told_reader(inlet_events[warehouse_asset(table)]))
+                news = tell(settings, table, read_told=told_reader(inlet_events[published]))
             count_run(table, settled.outcomes)
             if news:
-                outlet_events[rewritten_alias(table)].add(warehouse_asset(table), extra=news.extra())
+                outlet_events[rewritten].add(published, extra=news.extra())
             for announcement in settled.announce:
-                outlet_events[rewritten_alias(table)].add(request_asset(announcement.table), extra=announcement.extra())
+                outlet_events[rewritten].add(assets.request(announcement.table), extra=announcement.extra())
 
         batches = rewrite.partial(table=table).expand(batch=plan(table))
         # A teardown runs whatever happened before it and leaves the colour of the run to the task before it; one that
         # may fail the run (on_failure_fail_dagrun) would be the only task that counts.
         batches >> settle(table).as_teardown()
+    return dag

@@ -1,0 +1,5 @@
+"""The DAGs of the pipeline. Airflow opens only files that hold both words, "airflow" and "dag"."""
+
+from reloads.airflow.dags import build_dags
+
+build_dags()
