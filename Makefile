@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo up down status doctor env stack stack-down test lint types rooms format check outputs bench fuzz load lock
+.PHONY: help demo up down status doctor env stack stack-down test lint types rooms format check outputs docs pictures bench fuzz load lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,13 @@ check: lint types rooms ## all that needs no test run
 
 outputs: .venv/dev ## write anew what the tests say that the commands print; look at what changed
 	@$(BIN)/python -m tests.unit.cli.kept_outputs
+
+docs: .venv/dev ## build the manual as a site, in .local/site
+	@AIRFLOW_HOME=$(CURDIR)/.local/docs/airflow $(BIN)/python -W ignore -m docs.site.reference
+	@$(BIN)/python -m docs.site.build
+
+pictures: .venv/dev ## take the pictures of the manual anew, from a stack of their own
+	@$(BIN)/python -m docs.site.pictures
 
 bench: .venv/dev ## time a year beside plain DuckDB
 	@$(BIN)/python -m benchmarks.year

@@ -105,19 +105,29 @@ class ReloadRequest(BaseModel):
     )
 
     table: TableNames = Field(description="name of a table, or a list of names")
-    start_date: Day = Field(description="first day, YYYY-MM-DD")
+    start_date: Day = Field(description="first day, YYYY-MM-DD; no other form is accepted")
     end_date: Day = Field(
-        default_factory=lambda data: data["start_date"], description="last day, included; default: start_date"
+        default_factory=lambda data: data["start_date"], description="last day, included; default: `start_date`"
     )
     exclude_dates: ListOfDays = Field(
         Days(), description="days inside the range that stay as they are", json_schema_extra={"default": []}
     )
-    keys: Keys = Field({}, description="for a table with keys: the values to rewrite; default: all")
-    only: Only = Field("all", description="only the partitions that are missing, or that are stale; default: all")
-    cascade: bool = Field(True, description="whether downstream tables follow")
+    keys: Keys = Field(
+        {},
+        description='for a table with keys: the values to rewrite, like `{"origin": ["EWR"]}`; the other partitions '
+        "of the day keep their bytes; default: all",
+    )
+    only: Only = Field(
+        "all",
+        description="only the partitions that are missing, or that are stale: `missing`, `stale` or `all`; "
+        "default: `all`",
+    )
+    cascade: bool = Field(True, description="whether downstream tables follow; default: `true`")
     parameters: dict[str, Any] = Field({}, description="values for the parameters that the table declares")
     keep_parameters: bool = Field(
-        False, description="each partition keeps the parameters that it was written with; default: false"
+        False,
+        description="each partition keeps the parameters that it was written with; not together with `parameters`; "
+        "default: `false`",
     )
     reason: Text | None = Field(None, description="kept with the request and shown everywhere")
     requested_by: Text | None = Field(None, description="kept with the request and shown everywhere")

@@ -86,7 +86,9 @@ class CheckSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    severity: Literal["error", "warn"] = "error"
+    severity: Literal["error", "warn"] = Field(
+        "error", description="`error` keeps the published rows of the day, `warn` only reports"
+    )
 
 
 class TableSettings(BaseModel):
@@ -127,7 +129,7 @@ class TableSettings(BaseModel):
         "refuse", description="`publish` lets a day come out without any row; else it fails and keeps its files"
     )
     parameters: dict[Name, Parameter] = Field({}, description="values that a request may set")
-    checks: dict[Name, CheckSettings] = Field({}, description='severity of a check: `"error"` or `"warn"`')
+    checks: dict[Name, CheckSettings] = Field({}, description="severity of a check; default: all `error`")
     notify: list[UrlName] = Field(
         [], description='further receivers of its messages; `["TEAM"]` is the URL in `RELOADS_NOTIFY_TEAM`'
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from reloads.errors import TableError, one_line, printable, rule_of, shorten
 from reloads.tables.file_template import FileTemplate
@@ -42,14 +42,23 @@ class FileSource(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
-    files: Template
-    """Where the files of a day, a month or a year lie."""
-    marker: Template | None = None
-    """A file that the sender writes last: without it the files of its period count as not there."""
-    optional: bool = False
-    """Whether a day without a file has no rows of this source, instead of waiting for one."""
-    compare: Literal["times", "content"] = "times"
-    """How a changed file is known; ``content`` reads each file for it, where the times of files say nothing."""
+    files: Template = Field(
+        description="a path below `RELOADS_SOURCE` with the date in it, like `flights/{day}/flights.csv` or "
+        "`weather/{month}.csv`"
+    )
+    marker: Template | None = Field(
+        None,
+        description="a file that the sender writes last, like `flights/{day}/_SUCCESS`; without it the others count as "
+        "not there",
+    )
+    optional: bool = Field(
+        False, description="a day without a file has no rows of this source, instead of waiting for one"
+    )
+    compare: Literal["times", "content"] = Field(
+        "times",
+        description="how a changed file is known: `content` knows it by its bytes and reads it for that, where the "
+        "times of files say nothing",
+    )
 
 
 @dataclass(frozen=True)

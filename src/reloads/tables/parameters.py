@@ -43,10 +43,12 @@ class Parameter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    type: Literal["integer", "number", "text", "boolean", "date"]
-    default: Value
-    min: int | float | date | None = Field(None, description="least value")
-    max: int | float | date | None = Field(None, description="greatest value")
+    type: Literal["integer", "number", "text", "boolean", "date"] = Field(
+        description="`integer`, `number`, `text`, `boolean` or `date`"
+    )
+    default: Value = Field(description="the value where a request sets none")
+    min: int | float | date | None = Field(None, description="least value of an integer, a number or a date")
+    max: int | float | date | None = Field(None, description="greatest value of an integer, a number or a date")
     choices: list[Value] = Field([], description="the only values")
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 CLONE = Path(__file__).parents[3]
-FOLDERS = ("*.md", "docs/*.md", "landing/*.md", "warehouse/*.md", "benchmarks/*.md", "examples/*/*.md")
+FOLDERS = ("", "docs", "docs/reference", "landing", "warehouse", "benchmarks", "examples/*")
 
 _BLOCK = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"[`(]([\w./-]+)[`)]:\s*\Z")
@@ -51,11 +51,12 @@ class Page:
 
     def blocks(self) -> list[Block]:
         """All blocks of code, in their order."""
-        blocks = []
-        for match in _BLOCK.finditer(self.text):
-            file = _FILE.search(self.text[: match.start()])
-            blocks.append(Block(match[2], dedent(match[3]), file[1] if file else None))
-        return blocks
+        return _blocks_in(self.text)
+
+    def chapters(self) -> dict[str, list[Block]]:
+        """The blocks below each heading of the second level."""
+        _, *texts = re.split(r"^## ", self.text, flags=re.MULTILINE)
+        return {text.partition("\n")[0]: _blocks_in(text) for text in texts}
 
     def rows(self, name: str) -> dict[str, str]:
         """The last column of each table row whose first column is one name in backticks, by that name."""
@@ -75,13 +76,25 @@ class Page:
         return links
 
 
+def _blocks_in(text: str) -> list[Block]:
+    blocks = []
+    for match in _BLOCK.finditer(text):
+        file = _FILE.search(text[: match.start()])
+        blocks.append(Block(match[2], dedent(match[3]), file[1] if file else None))
+    return blocks
+
+
 def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
 def pages() -> list[Page]:
     """All documents that belong to the clone."""
-    return [Page(str(path.relative_to(CLONE))) for folder in FOLDERS for path in sorted(CLONE.glob(folder))]
+    return [
+        Page(str(path.relative_to(CLONE)))
+        for folder in FOLDERS
+        for path in sorted(CLONE.glob(f"{folder}/*.md".lstrip("/")))
+    ]
 
 
 def names_of(page: Page) -> str:

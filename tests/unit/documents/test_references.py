@@ -1,4 +1,4 @@
-"""What the documents list is what there is: settings, fields, columns, commands, files and headings."""
+"""What the documents name is what there is: variables, columns, commands, files and headings."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from login_throttle import AT_ONCE, MAX_SOURCES, PATHS, SECONDS
 
 from reloads.cli.exit_codes import MEANINGS
 from reloads.cli.main import COMMANDS
-from reloads.settings import PREFIX, Settings
-from reloads.tables.definition import TableSettings
 from tests.unit.cli.kept_outputs import COMMANDS as KEPT
 from tests.unit.cli.kept_outputs import FOLDER
 from tests.unit.documents.pages import CLONE, Page, names_of, pages
 
 REQUESTS = Page("docs/requests.md")
-TABLES = Page("docs/tables.md")
 OPERATIONS = Page("docs/operations.md")
+SETTINGS = Page("docs/reference/settings.md")
+VIEWS = Page("docs/reference/views.md")
 RELOADS = Path(sys.executable).with_name("reloads")
 
 
@@ -34,36 +33,9 @@ def reloads(*arguments: str, home: Path = CLONE) -> str:
     ).stdout
 
 
-def meaning(description: str | None) -> str:
-    """A description without its default, which has a column of its own."""
-    return (description or "").partition("; default")[0]
-
-
-def test_every_setting_is_listed_with_its_description() -> None:
-    rows = OPERATIONS.rows(rf"{PREFIX}[A-Z_]+")
-    assert list(rows) == [PREFIX + name.upper() for name in Settings.model_fields]
-    for name, field in Settings.model_fields.items():
-        assert rows[PREFIX + name.upper()] == meaning(field.description), name
-
-
-def test_every_setting_of_a_table_is_listed_with_its_description() -> None:
-    rows = TABLES.rows("[a-z_]+")
-    for name, field in TableSettings.model_fields.items():
-        assert rows[name] == meaning(field.description), name
-
-
-def test_every_field_of_a_request_is_listed_with_its_description() -> None:
-    fields = json.loads(reloads("check", "--schema"))["anyOf"][0]["properties"]
-    section = REQUESTS.section("### The fields")
-    rows = dict(re.findall(r"^\| `([a-z_]+)` \| .*? \| (.*) \|$", section, flags=re.MULTILINE))
-    assert list(rows) == list(fields)
-    for name, field in fields.items():
-        assert rows[name].startswith(meaning(field["description"])), name
-
-
 @pytest.mark.parametrize("view", ["requests", "partitions", "calendar"])
 def test_every_column_of_a_view_is_listed(tmp_path: Path, view: str) -> None:
-    _, _, table = REQUESTS.text.partition(f"| column of `{view}` |")
+    _, _, table = VIEWS.text.partition(f"| column of `{view}` |")
     listed = re.findall(r"^\| `([a-z_]+)` \|", table.partition("\n\n")[0], flags=re.MULTILINE)
     columns = reloads("sql", f"select column_name from (describe from {view})", "--csv", home=tmp_path)
     assert ["column_name", *listed] == columns.split()
@@ -72,7 +44,7 @@ def test_every_column_of_a_view_is_listed(tmp_path: Path, view: str) -> None:
 def test_every_variable_of_the_containers_is_listed_and_a_renamed_one_is_in_the_changelog() -> None:
     compose = (CLONE / "docker-compose.yaml").read_text(encoding="utf-8")
     variables = set(re.findall(r"\$\{([A-Z_]+)", compose))
-    listed = set(re.findall(r"`([A-Z_]+)`", OPERATIONS.text))
+    listed = set(re.findall(r"`([A-Z_]+)`", OPERATIONS.text + SETTINGS.text))
     renamed = set(re.findall(r"`([A-Z_]+)`[^`]* is now `", Page("CHANGELOG.md").text))
     assert listed & renamed == set()
     assert variables - listed - renamed == set()

@@ -8,11 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -21,8 +21,16 @@ from tests.unit.documents.pages import CLONE, Block, Page
 
 COMPOSE = (CLONE / "docker-compose.yaml").read_text(encoding="utf-8")
 MAKE = re.compile(r"(?:[A-Z_]+=\S+ )*make ([a-z-]+)")
+UNTRIED = ("python", "text", "")
+"""Blocks that are not for doing; a drawing has no language."""
+
 ELSEWHERE = ("export PATH=", "git pull", "uv build", "pip install")
 """The walk has the commands in its path already, and does not fetch other code; the wheel has a test of its own."""
+
+
+def is_for_doing(block: Block) -> bool:
+    """Whether the block says to do something."""
+    return block.language not in UNTRIED
 
 
 @dataclass
@@ -30,11 +38,12 @@ class Walk:
     """One walk: ``home`` is where the newcomer stands."""
 
     home: Path
+    patience_seconds: float = 120
     _days: Iterator[int] = field(default_factory=lambda: count(10))
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
-    def begin(cls, home: Path, *, source: Path) -> Walk:
+    def begin(cls, home: Path, *, source: Path) -> Self:
         """A home with the tables, the examples and the sample source of a fresh clone, and nothing loaded."""
         copy_tables(home)
         shutil.copytree(CLONE / "landing" / "examples", home / "landing" / "examples")
@@ -43,9 +52,13 @@ class Walk:
         (home / ".env").touch()
         return cls(home)
 
-    def through(self, page: Page) -> Walk:
+    def through(self, page: Page) -> Self:
         """Do what every block of the page says; fails at the first that does not work."""
-        for block in page.blocks():
+        return self.do(page.blocks())
+
+    def do(self, blocks: Iterable[Block]) -> Self:
+        """Do what these blocks say."""
+        for block in blocks:
             self._do(block)
         return self
 
@@ -59,7 +72,7 @@ class Walk:
             env={**kept, "PATH": path, "COLUMNS": "200"},
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=self.patience_seconds,
             check=False,
         )
 
@@ -88,8 +101,8 @@ class Walk:
         elif block.language == "yaml":
             _check_override(block.text)
         else:
-            # Excerpts of code are compared with the code elsewhere; a drawing has no language.
-            assert block.language in ("python", ""), f"nobody tries blocks of {block.language}"
+            # Excerpts of code are compared with the code elsewhere, and what a program says is text.
+            assert not is_for_doing(block), f"nobody tries blocks of {block.language}"
 
     def _write(self, file: str, text: str) -> None:
         """Write the file, or add to it what a later block of the page says."""
@@ -123,8 +136,11 @@ class Walk:
     def _at_home(self, command: str) -> None:
         if command.startswith("reloads ") and re.search(r" ID\b", command):
             command = re.sub(r"\bID\b", self._request_for(command.split()[1]), command)
-        # Nobody works here, so there is nothing to wait for; the end-to-end tests wait.
-        self.succeed(command.replace(" --wait", ""))
+        self.succeed(self._waits(command))
+
+    def _waits(self, command: str) -> str:
+        """Nobody works here, so there is nothing to wait for; a live walk waits."""
+        return command.replace(" --wait", "")
 
     def _request_for(self, verb: str) -> str:
         """The id of a request to which the command can be applied."""
