@@ -14,7 +14,6 @@ from reloads.errors import OperatorError, RequestError, one_line
 from reloads.files import cannot_write, make_folder, read_json, write_atomically
 from reloads.runs.idle_table import refuse_bad_name, refuse_busy, refuse_read
 from reloads.runs.table_move import (
-    TableMove,
     begin_move,
     carry_out,
     end_move,
@@ -27,6 +26,7 @@ from reloads.runs.table_places import named_places
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.layout import DATA_FILE, dropped_folder
+from reloads.warehouse.move_notes import TableMove
 from reloads.warehouse.upgrade import open_catalog
 
 LEAST_DAYS = 7
@@ -86,7 +86,11 @@ def drop_table(settings: Settings, table: str, *, now: datetime, by: str | None 
             dropped = DroppedTable(table, f"{table}@{now:%Y%m%dT%H%M%SZ}", keep_until, by)
             move = TableMove("drop", table, dropped.name)
             _write_note(settings, dropped)
-            begin_move(settings, move)
+            try:
+                begin_move(settings, move)
+            except OperatorError:
+                remove_dropped_table(settings, dropped)
+                raise
         carry_out(settings, move)
         end_move(settings, move)
         return _read_note(_note(settings, move.other))

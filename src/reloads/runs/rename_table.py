@@ -5,7 +5,6 @@ from __future__ import annotations
 from reloads.requests.queue import Queue
 from reloads.runs.idle_table import refuse_bad_name, refuse_busy, refuse_read
 from reloads.runs.table_move import (
-    TableMove,
     begin_move,
     carry_out,
     end_move,
@@ -15,6 +14,7 @@ from reloads.runs.table_move import (
 )
 from reloads.runs.table_places import named_places
 from reloads.settings import Settings
+from reloads.warehouse.move_notes import TableMove
 from reloads.warehouse.upgrade import open_catalog
 
 

@@ -7,53 +7,23 @@ on by the same command, and until then refuses any other of its tables.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
-from reloads.errors import OperatorError, RequestError, one_line
-from reloads.files import cannot_write, make_folder, read_json, sync_written, write_atomically
+from reloads.errors import OperatorError, RequestError
+from reloads.files import cannot_write, make_folder, sync_written
 from reloads.locks import file_lock
 from reloads.requests.batch_notes import forget_batches
 from reloads.runs.table_places import Places, dropped_places, named_places
 from reloads.settings import Settings
 from reloads.warehouse.layout import lock_file
-
-Act = Literal["rename", "drop", "restore"]
-
-
-@dataclass(frozen=True)
-class TableMove:
-    """A move of one table."""
-
-    act: Act
-    table: str
-    other: str
-    """The new name of a renamed table; of a dropped one ``<table>@<time>``."""
-
-    @property
-    def command(self) -> str:
-        """What asks for it."""
-        if self.act == "rename":
-            return f"reloads rename {self.table} {self.other}"
-        return f"reloads drop {self.table}{' --undo' if self.act == 'restore' else ''}"
-
-    def ends(self, settings: Settings) -> tuple[Places, Places]:
-        """From where to where it goes."""
-        here = named_places(settings, self.table)
-        if self.act == "rename":
-            return here, named_places(settings, self.other)
-        there = dropped_places(settings, self.other)
-        return (here, there) if self.act == "drop" else (there, here)
+from reloads.warehouse.move_notes import TableMove, forget, list_begun, moves_folder, note_begin
 
 
 def find_interrupted(settings: Settings, *tables: str) -> TableMove | None:
     """The move of one of these tables that was not carried to its end, if there is one."""
-    for path in sorted(_folder(settings).glob("*.json")):
-        move = _read_note(path)
+    for move in list_begun(settings.warehouse):
         if move.table in tables or move.other in tables:
             return move
     return None
@@ -74,16 +44,24 @@ def refuse_interrupted(settings: Settings, move: TableMove) -> TableMove | None:
 def hold_tables(settings: Settings, *tables: str) -> Iterator[None]:
     """Keep everybody else from publishing any of these tables, and from moving a table."""
     with ExitStack() as stack:
-        stack.enter_context(file_lock(_folder(settings) / ".lock"))
+        stack.enter_context(file_lock(moves_folder(settings.warehouse) / ".lock"))
         for table in sorted(tables):
             stack.enter_context(file_lock(lock_file(settings.warehouse, table)))
         yield
 
 
 def begin_move(settings: Settings, move: TableMove) -> None:
-    """Note the move, which from then on is to be carried to its end. Only who holds its tables may."""
-    make_folder(_folder(settings))
-    write_atomically(_note(settings, move), json.dumps(asdict(move)) + "\n")
+    """Note the move and take the definition away; from then on it is to be carried to its end.
+
+    Only who holds its tables may. Raises ``OperatorError`` where the disk refuses that; then nothing was begun.
+    """
+    note_begin(settings.warehouse, move)
+    source, _ = _ends(settings, move)
+    try:
+        _rename(source.definition, _away(settings, move))
+    except OperatorError:
+        forget(settings.warehouse, move)
+        raise
 
 
 def carry_out(settings: Settings, move: TableMove) -> None:
@@ -91,8 +69,9 @@ def carry_out(settings: Settings, move: TableMove) -> None:
 
     Raises ``OperatorError`` where the disk refuses a rename, or where something is in the way.
     """
-    source, target = move.ends(settings)
+    source, target = _ends(settings, move)
     forget_batches(settings.landing, move.table)
+    # Again, as it may have been killed before.
     _rename(source.definition, _away(settings, move))
     for name, path in source.files.items():
         _rename(path, target.files[name])
@@ -105,12 +84,9 @@ def carry_out(settings: Settings, move: TableMove) -> None:
 
 def end_move(settings: Settings, move: TableMove) -> None:
     """Bring the definition, and forget the move."""
-    _rename(_away(settings, move), move.ends(settings)[1].definition)
-    try:
-        _note(settings, move).unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(_note(settings, move), error) from error
-    sync_written(_folder(settings))
+    _, target = _ends(settings, move)
+    _rename(_away(settings, move), target.definition)
+    forget(settings.warehouse, move)
 
 
 def refuse_taken(places: Places, name: str, cure: str) -> None:
@@ -118,6 +94,15 @@ def refuse_taken(places: Places, name: str, cure: str) -> None:
     taken = places.all()
     if taken:
         raise RequestError(f"{name!r} is taken, {taken[0]} is there; {cure}")
+
+
+def _ends(settings: Settings, move: TableMove) -> tuple[Places, Places]:
+    """From where to where it goes."""
+    here = named_places(settings, move.table)
+    if move.act == "rename":
+        return here, named_places(settings, move.other)
+    there = dropped_places(settings, move.other)
+    return (here, there) if move.act == "drop" else (there, here)
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -137,19 +122,3 @@ def _rename(source: Path, target: Path) -> None:
 def _away(settings: Settings, move: TableMove) -> Path:
     """Where the definition is meanwhile: hidden, so that it defines no table."""
     return settings.tables / f".moving-{move.table}"
-
-
-def _folder(settings: Settings) -> Path:
-    return settings.warehouse / ".moving"
-
-
-def _note(settings: Settings, move: TableMove) -> Path:
-    return _folder(settings) / f"{move.table}.json"
-
-
-def _read_note(path: Path) -> TableMove:
-    fields = read_json(path)
-    try:
-        return TableMove(fields["act"], fields["table"], fields["other"])
-    except (LookupError, TypeError) as error:
-        raise OperatorError(f"{path} is not the note of a move ({one_line(error)}); restore or remove it") from error

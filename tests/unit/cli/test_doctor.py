@@ -14,6 +14,7 @@ import pytest
 from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue
 from reloads.requests.request import parse_request
+from reloads.warehouse.move_notes import TableMove, note_begin
 from stack.waiting import wait_until
 from tests.support.patient import Patient
 
@@ -66,6 +67,10 @@ def install_an_old_duckdb(patient: Patient) -> None:
 
 def break_a_table(patient: Patient) -> None:
     (patient.home / "tables" / "daily_sales" / "query.sql").write_text("selec 1")
+
+
+def interrupt_a_rename(patient: Patient) -> None:
+    note_begin(patient.settings.warehouse, TableMove("rename", "orders", "sold"))
 
 
 def grow_a_table(patient: Patient) -> None:
@@ -141,6 +146,7 @@ FAULTS = {
     "the clock is behind": (publish_in_the_future, ("clock", "have NTP set the clocks")),
     "a package is too old": (install_an_old_duckdb, ("versions", "duckdb is 1.4.0, and it has to be")),
     "a table does not parse": (break_a_table, ("tables", "daily_sales/query.sql does not parse")),
+    "a rename was interrupted": (interrupt_a_rename, ("tables", "reloads rename orders sold was interrupted, and")),
     "a table is larger than the room": (grow_a_table, ("disk space", "a reload of all of huge needs")),
     "a request hangs": (leave_a_request, ("requests", "it waits for its turn")),
     "a file lies there": (leave_a_file, ("requests", "forgotten.json lies in the drop folder since")),

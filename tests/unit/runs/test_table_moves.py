@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -21,6 +23,7 @@ from reloads.requests.watermark import read_watermark, write_watermark
 from reloads.runs.drop_table import drop_table, dropped_tables, remove_dropped, restore_table, size_of
 from reloads.runs.rename_table import rename_table
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.move_notes import list_begun
 from reloads.warehouse.staging import staging_folder
 from tests.support.chain import NOW, Chain
 from tests.support.process_kill import SCRATCH, Killed, killed_after
@@ -302,6 +305,18 @@ def test_a_kill_at_any_step_leaves_the_table_whole_or_away_and_the_same_command_
 def copies(original: Chain, scratch: Path) -> Iterator[tuple[Chain, int]]:
     for steps in count():
         yield original.copied(scratch / str(steps)), steps
+
+
+def test_where_the_definition_cannot_be_taken_away_nothing_was_begun(loaded: Chain) -> None:
+    def refuse(_: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(target))
+
+    for act in (rename, drop):
+        before = everything(loaded, but="no table")
+        with patch.object(Path, "rename", refuse), pytest.raises(OperatorError, match="Read-only file system"):
+            act(loaded)
+        assert everything(loaded, but="no table") == before
+        assert list_begun(loaded.settings.warehouse) == []
 
 
 def test_while_a_move_is_interrupted_no_other_one_touches_its_tables(loaded: Chain) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from reloads.errors import ReloadsError
+from reloads.errors import OperatorError, ReloadsError
 from reloads.inspection.check_tables import check_tables
 from reloads.inspection.doctor.airflow_state import examine_airflow
 from reloads.inspection.doctor.clock import examine_clock
@@ -15,6 +15,7 @@ from reloads.inspection.doctor.folders import examine_folders, examine_room
 from reloads.inspection.doctor.requests import examine_requests
 from reloads.inspection.doctor.versions import examine_versions
 from reloads.settings import Settings
+from reloads.warehouse.move_notes import list_begun
 
 
 def examine(environment: Mapping[str, str], *, now: datetime) -> Iterator[Finding]:
@@ -35,9 +36,19 @@ def examine(environment: Mapping[str, str], *, now: datetime) -> Iterator[Findin
     yield from examine_events(settings)
     yield from examine_clock(settings, now=now)
     yield from examine_room(settings)
+    yield from _examine_moves(settings)
     yield from _examine_tables(settings)
     yield from examine_requests(settings, now=now)
     yield from examine_airflow(settings, rest)
+
+
+def _examine_moves(settings: Settings) -> Iterator[Finding]:
+    """Tables that are away, because a rename or drop of them was interrupted."""
+    try:
+        for move in list_begun(settings.warehouse):
+            yield wrong("tables", f"{move.command} was interrupted, and {move.table} is away; give that command again")
+    except OperatorError as error:
+        yield wrong("tables", str(error))
 
 
 def _examine_tables(settings: Settings) -> Iterator[Finding]:
