@@ -52,6 +52,7 @@ def test_the_tutorial_comes_to_what_it_promises(fresh_pipeline: Pipeline) -> Non
 
     assert "2024-01-03" not in said["4. Load it"]["reloads status orders"], "all of its days are fresh"
     assert "2024-01-03" in said["5. Reload a day"]["reloads status orders"], "its file changed"
+    assert "0 added, 1 removed, 1 changed" in said["5. Reload a day"]["reloads diff orders 2024-01-03 --by shop"]
     assert "2024-01-03" in said["6. Undo it"]["reloads status orders"], "the wrong file is still there"
     assert amounts["4. Load it"] == {"Berlin": 600, "Paris": 400}
     assert amounts["5. Reload a day"] == {"Berlin": 1479, "Paris": 320}

@@ -60,6 +60,20 @@ def test_the_lines_of_all_tasks_are_shown_in_the_order_of_the_tasks(logs: Path) 
     assert shown[1][1:] == ["2024-07-01 12:00:00 UTC", "info", "said by task_id=rewrite/map_index=9"]
 
 
+def test_with_a_prefix_the_logs_and_the_links_are_those_of_its_dags(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(logs, "task_id=plan", "of the other deployment")
+    path = write(logs, "task_id=settle", "of this one")
+    own = logs / "dag_id=shop_rewrite_sales" / path.relative_to(logs / "dag_id=rewrite_sales")
+    own.parent.mkdir(parents=True)
+    path.rename(own)
+    monkeypatch.setenv("RELOADS_PREFIX", "shop_")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example.org")
+    [run] = call("logs", "a-sales", "--json").json["requests"][0]["runs"]
+    assert [task["task"] for task in run["tasks"]] == ["settle"]
+    assert run["dag"] == "shop_rewrite_sales"
+    assert run["url"].startswith("http://airflow.example.org/dags/shop_rewrite_sales/runs/")
+
+
 def test_what_airflow_says_of_each_task_is_shown_with_all_and_its_errors_always(logs: Path) -> None:
     write(logs, "task_id=plan", "Filling up the DagBag", logger="")
     path = write(logs, "task_id=plan", "Task failed", level="error", logger="task")
