@@ -6,7 +6,8 @@ Answer
     ├── Lines      sentences
     ├── Facts      names, each with a value
     ├── Grid       rows and columns
-    └── Branches   a tree
+    ├── Branches   a tree
+    └── Picture    signs that draw what another block says; in a terminal only
 """
 
 from __future__ import annotations
@@ -77,7 +78,17 @@ class Branches:
     roots: Sequence[Branch]
 
 
-Block = Lines | Facts | Grid | Branches
+@dataclass(frozen=True)
+class Picture:
+    """Rows of signs, each row with a label, and what the signs mean. A word of a state gives a sign its colour."""
+
+    rows: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+    """Each sign with its state."""
+    legend: Sequence[tuple[str, str]]
+    note: str = ""
+
+
+Block = Lines | Facts | Grid | Branches | Picture
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from reloads.cli.answer import Answer, Block, Branch, Cell, Column, Facts, Grid, Lines, Row
+from reloads.cli.answer import Answer, Block, Branch, Branches, Cell, Column, Facts, Grid, Lines, Picture, Row
 from reloads.days import Days
 from reloads.errors import printable
 
@@ -36,6 +36,9 @@ STYLES = {
     "paused": "yellow",
     "waiting": "yellow",
     "stale": "yellow",
+    "open": "cyan",
+    "empty": "green",
+    "missing": "dim",
     "cancelled": "dim",
 }
 """Colours of the words that say how something stands; everything can be read without them."""
@@ -73,7 +76,7 @@ def plain_lines(answer: Answer, *, zone: tzinfo | None) -> Iterator[str]:
                 texts = [_format(cell, zone, is_plain=True) for cell in row.cells]
                 texts += ["; ".join(map(printable, row.notes))] if row.notes else []
                 yield "\t".join(texts)
-        else:
+        elif isinstance(block, Branches):
             for root in block.roots:
                 yield from _plain_branch(root, 0)
 
@@ -100,6 +103,8 @@ def _draw_block(block: Block, width: int, zone: tzinfo | None) -> Iterator[Text 
         yield from _draw_facts(block, width, zone)
     elif isinstance(block, Grid):
         yield from _draw_grid(block, width, zone)
+    elif isinstance(block, Picture):
+        yield from _draw_picture(block, width)
     else:
         for root in block.roots:
             yield _draw_branch(root, Tree(Text(printable(root.label))))
@@ -159,6 +164,18 @@ def _draw_row(
         line.append(GAP if place + 1 < shown else "")
     line.rstrip()
     return line
+
+
+def _draw_picture(picture: Picture, width: int) -> Iterator[Text]:
+    for label, signs in picture.rows:
+        line = Text(f"{printable(label)}{GAP}")
+        for sign, state in signs:
+            line.append(sign, STYLES.get(state, ""))
+        yield line
+    words = ", ".join(f"{sign} {word}" for sign, word in picture.legend)
+    for text in (words, picture.note):
+        if text:
+            yield from _wrap(text, width, style="dim")
 
 
 def _draw_notes(row: Row, width: int) -> Iterator[Text]:

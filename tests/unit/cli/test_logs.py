@@ -60,7 +60,9 @@ def test_the_lines_of_all_tasks_are_shown_in_the_order_of_the_tasks(logs: Path) 
     assert shown[1][1:] == ["2024-07-01 12:00:00 UTC", "info", "said by task_id=rewrite/map_index=9"]
 
 
-def test_with_a_prefix_the_logs_and_the_links_are_those_of_its_dags(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_prefix_the_logs_and_the_links_are_those_of_its_dags(
+    logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(logs, "task_id=plan", "of the other deployment")
     path = write(logs, "task_id=settle", "of this one")
     own = logs / "dag_id=shop_rewrite_sales" / path.relative_to(logs / "dag_id=rewrite_sales")
