@@ -66,14 +66,22 @@ def check(
 
 def _check_tables(settings: Settings) -> Answer:
     try:
-        tables = check_tables(settings)
+        checked = check_tables(settings)
     except TableError as error:
         problems = str(error).split("\n")
         for problem in problems:
             complain(f"reloads: {problem}")
         value = {"error": problems[0], "exit_code": Exit.FAILED, "problems": problems}
         return Answer(value, exit=Exit.FAILED)
-    return Answer({"tables": tables}, [Lines([f"all tables are good: {', '.join(tables)}"])])
+    lines = checked.gaps()
+    rest = [name for name in checked.names if name not in checked.unchecked]
+    if checked.unchecked:
+        lines.append(
+            f"{count(len(rest), 'table')} checked whole{': ' if rest else ''}{', '.join(rest)}; no fault was found"
+        )
+    else:
+        lines.append(f"all tables are good: {', '.join(rest)}")
+    return Answer({"tables": checked.names, "unchecked": checked.unchecked}, [Lines(lines)])
 
 
 def plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +25,27 @@ from reloads.warehouse.partitions import folder_of
 SMALL = Share(threads=1, memory_mb=512)
 
 
-def check_tables(settings: Settings) -> list[str]:
-    """The names of all tables, if all are good; raises ``TableError`` with a line for each broken one.
+@dataclass(frozen=True)
+class CheckedTables:
+    """Tables of which none is broken."""
 
-    Queries are bound to their sources, so an unknown column shows before somebody asks for a reload.
+    names: list[str]
+    unchecked: dict[str, str]
+    """Those whose raw files are not there, by name, with the fault that says so: a wrong column would not show."""
+
+    def gaps(self) -> list[str]:
+        """A sentence for each fault that kept tables from being checked."""
+        names: dict[str, list[str]] = {}
+        for name, fault in self.unchecked.items():
+            names.setdefault(fault, []).append(name)
+        return [f"the columns of {', '.join(some)} were not checked: {fault}" for fault, some in names.items()]
+
+
+def check_tables(settings: Settings) -> CheckedTables:
+    """All tables, if all are good; raises ``TableError`` with a line for each broken one.
+
+    Queries are bound to their sources, so an unknown column shows before somebody asks for a reload. Raw files come and
+    go, so a table whose files are missing is not broken, and its columns are not looked at.
     """
     catalog = Catalog.load(settings.tables)
     problems = {name: str(error) for name, error in catalog.broken.items()}
@@ -36,17 +53,19 @@ def check_tables(settings: Settings) -> list[str]:
     for fault in filter(None, (file_sources.fault, *file_sources.faults.values())):
         if str(fault) not in problems.values():
             problems[str(fault)] = str(fault)
+    unchecked: dict[str, str] = {}
     with TemporaryDirectory(prefix="reloads-") as folder:
         for name, table in catalog.tables.items():
             try:
-                _bind(table, catalog, settings, Path(folder))
+                if sentence := _bind(table, catalog, settings, Path(folder)):
+                    unchecked[name] = sentence
             except (QueryError, TableError) as error:
                 problems[name] = str(error)
     problems |= _find_message_problems(settings, catalog)
     if problems:
         # A fault of the sources is one of each table that reads them.
         raise TableError("\n".join(dict.fromkeys(problems[name] for name in sorted(problems))))
-    return sorted(catalog.tables)
+    return CheckedTables(sorted(catalog.tables), dict(sorted(unchecked.items())))
 
 
 def _find_message_problems(settings: Settings, catalog: Catalog) -> dict[str, str]:
@@ -69,7 +88,8 @@ def _find_message_problems(settings: Settings, catalog: Catalog) -> dict[str, st
     return problems
 
 
-def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> None:
+def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> str | None:
+    """Bind the query and the checks; returns why that could not be done, if raw files are missing for it."""
     list_checks(table)
     folder_of(settings.warehouse, table).refuse_other_layout()
     inputs = catalog.all_inputs(table)
@@ -78,18 +98,16 @@ def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> N
         head = state_of(folder_of(settings.warehouse, inputs[name])).read_head()
         empty_inputs[name] = LinkedInput(inputs[name], head)
     raw = RawFiles.look(settings)
-    # Source files come and go, so a missing one does not make a table broken.
-    with (
-        connect(table, raw=raw, folder=folder, share=SMALL, time_zone=settings.time_zone) as engine,
-        suppress(OperatorError),
-    ):
-        create_inputs(engine, empty_inputs, warehouse=settings.warehouse, inputs=inputs)
-        set_parameters(engine.db, table, {})
-        columns = query_columns(engine, table)
-        refuse_lossy_types(engine.db, table, columns)
+    with connect(table, raw=raw, folder=folder, share=SMALL, time_zone=settings.time_zone) as engine:
         try:
+            create_inputs(engine, empty_inputs, warehouse=settings.warehouse, inputs=inputs)
+            set_parameters(engine.db, table, {})
+            columns = query_columns(engine, table)
+            refuse_lossy_types(engine.db, table, columns)
             bind_checks(engine.db, table, columns=columns)
-        except QueryError:
-            # The check may read the missing source, though the query does not.
+        except (OperatorError, QueryError):
+            # Also a check that reads the missing source, though the query does not.
             if not engine.source_errors:
                 raise
+            return "; ".join(engine.source_errors)
+    return None

@@ -12,7 +12,7 @@ from tests.conftest import THREE_ROWS_A_DAY, DefineTable
 
 
 def test_the_names_of_good_tables_are_returned(sales_settings: Settings) -> None:
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,24 @@ def test_each_bad_table_gets_a_line_and_good_ones_none(sales_settings: Settings)
     assert "visits/query.sql" in second_line
 
 
-def test_missing_source_files_are_not_a_fault(sales_settings: Settings) -> None:
+def test_missing_source_files_are_not_a_fault_and_what_they_kept_from_being_checked_is_said(
+    sales_settings: Settings,
+) -> None:
     (sales_settings.tables / "sources.sql").write_text(
         "create view raw as from read_csv(getvariable('source') || '/*.csv');\ncreate view clean as from raw;"
     )
     (sales_settings.tables / "visits" / "query.sql").write_text("select day, sale_id from clean")
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    checked = check_tables(sales_settings)
+    assert (checked.names, list(checked.unchecked)) == (["sales", "visits"], ["visits"])
+    [sentence] = checked.gaps()
+    assert sentence.startswith("the columns of visits were not checked: ")
+    assert "No files found that match" in sentence
+    sales_settings.source.mkdir(parents=True, exist_ok=True)
+    (sales_settings.source / "1.csv").write_text("day,sale_id\n2024-01-01,1\n")
+    assert check_tables(sales_settings).unchecked == {}
+    (sales_settings.tables / "visits" / "query.sql").write_text("select day, sail_id from clean")
+    with pytest.raises(TableError, match="sail_id"):
+        check_tables(sales_settings)
 
 
 def test_a_check_that_reads_a_source_is_bound_once_the_source_has_files(
@@ -64,7 +76,7 @@ def test_a_check_that_reads_a_source_is_bound_once_the_source_has_files(
     (sales_settings.tables / "sources.sql").write_text(sources)
     check = "create view strangers as select day from new anti join customers using (no_such_column)"
     (sales_settings.tables / "visits" / "checks.sql").write_text(check)
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]
 
     (tmp_path / "customers.csv").write_text("sale_id\n1\n")
     with pytest.raises(TableError, match=r"visits/checks.sql: the check strangers: .*no_such_column"):
@@ -73,7 +85,7 @@ def test_a_check_that_reads_a_source_is_bound_once_the_source_has_files(
 
 def test_a_broken_statement_in_the_sources_is_named_by_who_reads_it(sales_settings: Settings) -> None:
     (sales_settings.tables / "sources.sql").write_text("create view raw as from nowhere;")
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]
     (sales_settings.tables / "visits" / "query.sql").write_text("select day, sale_id from raw")
     with pytest.raises(TableError, match=r"tables/sources.sql: .*nowhere does not exist.*; mend that statement"):
         check_tables(sales_settings)
@@ -116,7 +128,7 @@ def test_a_column_that_comes_back_without_loss_is_fine(
     sales_settings: Settings, define: DefineTable, value: str
 ) -> None:
     define("visits", f"select date '2024-01-01' as day, {value} as total")
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]
 
 
 def test_partitions_of_another_layout_are_said(sales_settings: Settings) -> None:
@@ -135,10 +147,10 @@ def test_a_receiver_of_messages_without_apprise_is_a_sentence(
     sales_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings.from_environment({"RELOADS_HOME": str(sales_settings.home), "RELOADS_NOTIFY": "json://a"})
-    assert check_tables(settings) == ["sales", "visits"]
+    assert check_tables(settings).names == ["sales", "visits"]
     # As Python itself has it where a module is not to be found.
     monkeypatch.setitem(sys.modules, "apprise", None)
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]
     with pytest.raises(TableError, match=r"Apprise is missing; install reloads\[notify\]"):
         check_tables(settings)
 
@@ -147,9 +159,9 @@ def test_a_table_that_names_a_receiver_nobody_set_is_a_sentence_where_receivers_
     sales_settings: Settings, define: DefineTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     define("visits", THREE_ROWS_A_DAY, 'notify = ["TEAM"]')
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]
     monkeypatch.setenv("RELOADS_NOTIFY_OTHERS", "json://others")
     with pytest.raises(TableError, match=r"visits/table.toml: notify names TEAM, which nobody set"):
         check_tables(sales_settings)
     monkeypatch.setenv("RELOADS_NOTIFY_TEAM", "json://team")
-    assert check_tables(sales_settings) == ["sales", "visits"]
+    assert check_tables(sales_settings).names == ["sales", "visits"]

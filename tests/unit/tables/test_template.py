@@ -20,7 +20,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_project_has_tables_that_are_good(tmp_path: Path) -> None:
     make_project(tmp_path / "shop")
     settings = Settings.from_environment({"RELOADS_HOME": str(tmp_path / "shop")})
-    assert check_tables(settings) == ["daily_sales", "orders"]
+    assert check_tables(settings).names == ["daily_sales", "orders"]
 
 
 def test_a_second_time_nothing_changes_and_each_file_is_named(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_file_is_no_place_for_a_project(tmp_path: Path) -> None:
 
 def test_a_new_table_is_good_as_it_is(tmp_path: Path) -> None:
     make_table(tmp_path / "tables", "mine")
-    assert check_tables(Settings.from_environment({"RELOADS_HOME": str(tmp_path)})) == ["mine"]
+    assert check_tables(Settings.from_environment({"RELOADS_HOME": str(tmp_path)})).names == ["mine"]
 
 
 def test_each_setting_that_a_new_table_leaves_out_works_when_it_is_let_in(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_each_setting_that_a_new_table_leaves_out_works_when_it_is_let_in(tmp_pa
     file = tmp_path / "tables" / "mine" / "table.toml"
     file.write_text(file.read_text().replace("\n# ", "\n"))
     assert {"daily", "keys", "order_by"} <= tomllib.loads(file.read_text()).keys()
-    assert check_tables(Settings.from_environment({"RELOADS_HOME": str(tmp_path)})) == ["mine"]
+    assert check_tables(Settings.from_environment({"RELOADS_HOME": str(tmp_path)})).names == ["mine"]
 
 
 @pytest.mark.parametrize("name", ["Mine", "1st", "", "a b", "../up", "ä", "x" * 64])

@@ -10,7 +10,7 @@ from reloads.inspection.check_tables import check_tables
 from reloads.inspection.doctor.airflow_state import examine_airflow
 from reloads.inspection.doctor.clock import examine_clock
 from reloads.inspection.doctor.file_events import examine_events
-from reloads.inspection.doctor.finding import Finding, good, wrong
+from reloads.inspection.doctor.finding import Finding, good, warning, wrong
 from reloads.inspection.doctor.folders import examine_folders, examine_room
 from reloads.inspection.doctor.requests import examine_requests
 from reloads.inspection.doctor.versions import examine_versions
@@ -53,9 +53,11 @@ def _examine_moves(settings: Settings) -> Iterator[Finding]:
 
 def _examine_tables(settings: Settings) -> Iterator[Finding]:
     try:
-        names = check_tables(settings)
+        checked = check_tables(settings)
     except ReloadsError as error:
         for sentence in str(error).splitlines():
             yield wrong("tables", sentence)
     else:
-        yield good("tables", f"all are good: {', '.join(names) or 'there are none yet'}")
+        for sentence in checked.gaps():
+            yield warning("tables", sentence)
+        yield good("tables", f"all are good: {', '.join(checked.names) or 'there are none yet'}")
