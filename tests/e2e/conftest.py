@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,12 +23,12 @@ SETTINGS = {
     "RELOADS_CATCH_UP_DAYS": "3",
     "AIRFLOW_USERS": "ada:user,vera:viewer",
 }
-OWN_STACKS = ("test_examples.py", "test_monitoring.py", "test_wheel.py")
+OWN_STACKS = [Path(__file__).with_name(name) for name in ("test_examples.py", "test_monitoring.py", "test_wheel.py")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Modules with a stack of their own come first: each has ended it before the next one starts."""
-    items.sort(key=lambda item: item.path.name not in OWN_STACKS)
+    items.sort(key=lambda item: item.path not in OWN_STACKS)
 
 
 @pytest.fixture(scope="session")
