@@ -5,9 +5,12 @@ To be woken by something else, as by a message, give the asset another watcher h
 
 from __future__ import annotations
 
-import os
+from airflow.sdk import Asset
 
 from reloads.airflow.assets import landing_asset
 from reloads.settings import Settings
 
-LANDING = landing_asset(Settings.from_environment(os.environ))
+
+def make_landing(settings: Settings) -> Asset:
+    """The asset with its watcher. It is a function, as only the DAG that takes requests needs it."""
+    return landing_asset(settings)

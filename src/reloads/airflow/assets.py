@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from airflow.sdk import Asset, AssetAlias, AssetWatcher
 from airflow.sdk.definitions.asset import AssetNameRef
 
-from reloads.airflow.doorbell import Doorbell
 from reloads.names import Names
 from reloads.settings import Settings
 
@@ -51,6 +50,9 @@ def landing_asset(settings: Settings) -> Asset:
 
     The doorbell watches it, in Airflow's triggerer.
     """
+    # It imports what watches folders, and most tasks need none of that.
+    from reloads.airflow.doorbell import Doorbell
+
     doorbell = Doorbell(
         landing=str(settings.landing),
         source=str(settings.source),

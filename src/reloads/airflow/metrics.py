@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from airflow.configuration import conf
 from airflow.sdk.observability import stats
 
 from reloads.days import Days
@@ -73,6 +74,14 @@ METRICS = (
     STALE_DAYS,
     MISSING_DAYS,
 )
+
+
+SWITCHES = ("statsd_on", "otel_on", "statsd_datadog_enabled")
+
+
+def are_on() -> bool:
+    """Whether Airflow sends metrics at all."""
+    return any(conf.getboolean("metrics", switch, fallback=False) for switch in SWITCHES)
 
 
 @contextmanager

@@ -169,18 +169,20 @@ class ServerWorks:
 
     def look_at_tables(self) -> None:
         """Look at what may have changed in any table, keep that for the next server, and measure how things stand."""
-        from reloads.airflow.metrics import initialize_in_server, measure
+        from reloads.airflow.metrics import are_on, initialize_in_server, measure
         from reloads.airflow.page.context import CONTEXTS
         from reloads.airflow.page.kept_overview import kept_overview
 
         if not find_settings():
             return
-        if not self._has_metrics:
-            initialize_in_server()
-            self._has_metrics = True
         context = CONTEXTS.current()
         kept = kept_overview(context.settings)
         summaries = kept.keep(context.catalog, now=context.now)
+        if not are_on():
+            return
+        if not self._has_metrics:
+            initialize_in_server()
+            self._has_metrics = True
         measure(summaries, kept.overview.records.read(context.queue, "accepted"), now=context.now)
 
 

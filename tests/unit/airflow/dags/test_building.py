@@ -26,7 +26,8 @@ for dag in bag.dags.values():
     names |= {asset.name for task in dag.tasks for asset in (*task.inlets, *task.outlets)}
     condition = getattr(dag.timetable, "asset_condition", None)
     names |= {asset.name for asset in condition.objects} if condition else set()
-print(json.dumps({"dags": dags, "names": sorted(names), "errors": bag.import_errors}))
+watching = sorted(name for name in sys.modules if name.startswith("watchdog"))
+print(json.dumps({"dags": dags, "names": sorted(names), "errors": bag.import_errors, "watching": watching}))
 """
 
 
@@ -59,6 +60,17 @@ def test_every_dag_and_asset_has_the_name_that_names_has_for_it(tmp_path: Path, 
     assert all(name.startswith(prefix) for name in expected)
 
 
+def test_the_process_of_a_task_makes_the_dag_of_that_task_alone_and_imports_nothing_that_watches(
+    tmp_path: Path,
+) -> None:
+    make_project(tmp_path)
+    of_task = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "rewrite_orders", "_AIRFLOW_PARSING_CONTEXT_TASK_ID": "plan"}
+    parsed = parse(tmp_path / "dags", tmp_path, **of_task)
+    assert (list(parsed["dags"]), parsed["watching"], parsed["errors"]) == (["rewrite_orders"], [], {})
+    elsewhere = parse(tmp_path / "dags", tmp_path, _AIRFLOW_PARSING_CONTEXT_DAG_ID="theirs")
+    assert (elsewhere["dags"], elsewhere["errors"]) == ({}, {})
+
+
 def test_a_dag_is_of_the_file_that_asks_for_it_wherever_that_lies(tmp_path: Path) -> None:
     make_project(tmp_path / "shop")
     theirs = tmp_path / "their dags" / "deep"
@@ -78,9 +90,9 @@ def test_our_own_dag_files_are_what_a_user_has_and_the_sensor_of_our_own() -> No
     project = CLONE / "src/reloads/template/project/dags"
     ours = {path.name: path.read_text() for path in (CLONE / "dags").glob("*.py")}
     theirs = {path.name: path.read_text() for path in project.glob("*.py")}
-    sensor = "from sensors.landing import LANDING\n"
+    sensor = "from sensors.landing import make_landing\n"
     assert sensor in ours["reloads_dags.py"]
-    ours["reloads_dags.py"] = ours["reloads_dags.py"].replace(sensor, "").replace("landing=LANDING", "")
+    ours["reloads_dags.py"] = ours["reloads_dags.py"].replace(sensor, "").replace("landing=make_landing", "")
     assert ours == theirs
 
 
