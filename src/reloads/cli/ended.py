@@ -6,8 +6,9 @@ from datetime import datetime
 
 from reloads.requests.endings import KEPT, Ending, read_endings
 from reloads.requests.notes import Note, list_notes, read_note
-from reloads.requests.queue import Queue, State, read_records
+from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
+from reloads.requests.record_file import read_records
 
 SHOWN_ENDED = 10
 ENDED_STATES: tuple[State, ...] = ("done", "failed", "cancelled")

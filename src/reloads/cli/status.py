@@ -28,8 +28,9 @@ from reloads.requests.drop_folder import list_request_files
 from reloads.requests.lookup import find_named, resolve
 from reloads.requests.notes import Note, find_note, list_waiting
 from reloads.requests.progress import with_progress
-from reloads.requests.queue import Location, Queue, read_record
+from reloads.requests.queue import Location, Queue
 from reloads.requests.record import Record
+from reloads.requests.record_file import read_record
 from reloads.settings import Settings
 from reloads.tables.arrival_settings import find_late_days
 from reloads.tables.catalog import Catalog

@@ -8,8 +8,9 @@ from reloads.errors import RequestError
 from reloads.files import free_name, write_atomically
 from reloads.requests.conversion import request_from_record, without_progress
 from reloads.requests.lookup import find_named
-from reloads.requests.queue import Queue, read_record
+from reloads.requests.queue import Queue
 from reloads.requests.record import Record
+from reloads.requests.record_file import read_record
 from reloads.requests.request import parse_request
 
 

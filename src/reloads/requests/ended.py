@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reloads.requests.endings import KEPT, read_endings
-from reloads.requests.queue import Queue, State, read_records
+from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
+from reloads.requests.record_file import read_records
 
 ENDED_STATES: tuple[State, ...] = ("done", "failed", "cancelled")
 MOST_READ = 2000

@@ -11,8 +11,9 @@ from contextlib import suppress
 
 from reloads.errors import RequestError, printable
 from reloads.files import MAX_NAME_BYTES, printable_name
-from reloads.requests.queue import RECORD_STATES, Queue, order_by_age, read_records
+from reloads.requests.queue import RECORD_STATES, Queue
 from reloads.requests.record import Record
+from reloads.requests.record_file import order_by_age, read_records
 from reloads.requests.record_id import matcher_of_records
 
 SHOWN_IDS = 5

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reloads.files import cannot_write, write_atomically
-from reloads.requests.queue import Queue, read_records
+from reloads.requests.queue import Queue
 from reloads.requests.record import Record
+from reloads.requests.record_file import read_records
 
 LONGEST_WAIT = timedelta(minutes=10)
 WAIT_FOR_FILES = timedelta(hours=1)

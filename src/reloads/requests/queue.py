@@ -10,8 +10,6 @@ The content of a record changes under the queue's lock only.
 
 from __future__ import annotations
 
-import logging
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,14 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from pydantic import ValidationError
-
 from reloads.days import Days
-from reloads.errors import OperatorError, shorten
 from reloads.files import (
     cannot_write,
     make_own_folder,
-    printable_name,
     sync_written,
     write_all_atomically,
     write_atomically,
@@ -37,7 +31,8 @@ from reloads.requests.collected import collect_ended
 from reloads.requests.end_note import end_note, find_events
 from reloads.requests.endings import Ending, note_endings
 from reloads.requests.outbox import Outbox
-from reloads.requests.record import Record, describe_fault
+from reloads.requests.record import Record
+from reloads.requests.record_file import read_or_complain, read_record, read_records
 
 State = Literal["accepted", "done", "failed", "rejected", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
@@ -46,8 +41,6 @@ RECORD_STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
 
 RECORDS_AT_ONCE = 500
 """So many records change before the lock is given to somebody else."""
-
-log = logging.getLogger(__name__)
 
 
 class Location(NamedTuple):
@@ -193,7 +186,7 @@ class Queue:
         ended: list[Record] = []
         for record_id in record_ids:
             location = self.find(record_id)
-            record = _read_or_complain(location.path) if location and location.state in only_in else None
+            record = read_or_complain(location.path) if location and location.state in only_in else None
             if location is None or record is None:
                 continue
             changed = change(record)
@@ -245,35 +238,8 @@ def _ending(record: Record) -> Ending:
     return Ending(record.finished_at or record.accepted_at, is_rejected=False, name=record.id)
 
 
-def order_by_age(record: Record) -> tuple[datetime, str]:
-    """Sorts records, oldest first."""
-    return record.accepted_at, record.id
-
-
 def _single(records: Sequence[Record]) -> Record | None:
     return records[0] if records else None
-
-
-def read_records(paths: Iterable[Path]) -> list[Record]:
-    """The records in these files, oldest first. A file that is not a record is logged as an error and left alone."""
-    records: list[Record] = []
-    for path in paths:
-        record = _read_or_complain(path)
-        if record:
-            records.append(record)
-    return sorted(records, key=order_by_age)
-
-
-def _read_or_complain(path: Path) -> Record | None:
-    """The record in ``path``; None if it moved on, or if the file is not a record, which is logged as an error."""
-    try:
-        return read_record(path)
-    except FileNotFoundError:
-        return None
-    except OperatorError as error:
-        # Anybody may have named that file. A sentence, never a traceback.
-        log.error("%s", printable_name(str(error)))  # noqa: TRY400
-        return None
 
 
 def _final_state(record: Record) -> State:
@@ -281,23 +247,3 @@ def _final_state(record: Record) -> State:
     if record.failed:
         return "failed"
     return "cancelled" if record.cancelled else "done"
-
-
-def read_record(path: Path) -> Record:
-    """The record in ``path``; raises ``FileNotFoundError`` if it moved, ``OperatorError`` if it is not a record."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OperatorError(f"{path} is not a regular file; move it out of the folder")
-        record = Record.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
-    except ValidationError as error:
-        raise OperatorError(
-            f"{path} is not a record ({describe_fault(error)}); mend it, or move it out of the folder"
-        ) from error
-    if record.id != path.stem:
-        # Progress is written by id: under another name it would be lost, and the days be rewritten for ever.
-        raise OperatorError(f"{path} holds the record {shorten(record.id)!r}; give it that name, or move it out")
-    return record

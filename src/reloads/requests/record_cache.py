@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reloads.requests.queue import Queue, State, order_by_age, read_records
+from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
+from reloads.requests.record_file import order_by_age, read_records
 from reloads.requests.record_id import is_id_for_table
 
 _Stamp = tuple[int, int, int]

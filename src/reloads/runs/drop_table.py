@@ -77,13 +77,14 @@ def drop_table(settings: Settings, table: str, *, now: datetime, by: str | None 
     read by another table, and ``OperatorError`` where the disk refuses a step; then the same command carries it on.
     """
     refuse_bad_name(table, "reloads tables lists them")
+    name = f"{table}@{now:%Y%m%dT%H%M%SZ}"
     with hold_tables(settings, table):
-        move = refuse_interrupted(settings, TableMove("drop", table, f"{table}@{now:%Y%m%dT%H%M%SZ}"))
+        move = refuse_interrupted(settings, TableMove("drop", table, name))
         if move is None:
             catalog = _refuse(settings, table)
             days = catalog.tables[table].settings.history_days if table in catalog.tables else 0
             keep_until = now + timedelta(days=max(days, LEAST_DAYS))
-            dropped = DroppedTable(table, f"{table}@{now:%Y%m%dT%H%M%SZ}", keep_until, by)
+            dropped = DroppedTable(table, name, keep_until, by)
             move = TableMove("drop", table, dropped.name)
             _write_note(settings, dropped)
             try:

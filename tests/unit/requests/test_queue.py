@@ -18,8 +18,9 @@ from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import Failure, Outcome
 from reloads.requests.neglect import find_neglected
-from reloads.requests.queue import Queue, State, read_record
+from reloads.requests.queue import Queue, State
 from reloads.requests.record import Record
+from reloads.requests.record_file import read_record
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))

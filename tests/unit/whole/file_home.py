@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reloads.requests.announcement import Announcement
 from reloads.requests.intake import collect_requests, request_daily
-from reloads.requests.queue import order_by_age
 from reloads.requests.record import Record
+from reloads.requests.record_file import order_by_age
 from reloads.runs.arrivals import collect_arrivals
 from reloads.runs.settle_step import settle_batches
 from reloads.tables.catalog import Catalog

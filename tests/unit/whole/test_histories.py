@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from reloads.requests.queue import order_by_age
 from reloads.requests.record import Record
+from reloads.requests.record_file import order_by_age
 from tests.unit.whole.definitions import DAYS
 from tests.unit.whole.test_whole import Whole
 

@@ -21,9 +21,10 @@ from reloads.errors import shorten
 from reloads.names import Names
 from reloads.requests.endings import read_endings
 from reloads.requests.progress import with_progress
-from reloads.requests.queue import Queue, read_records
+from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.requests.record_cache import RecordCache
+from reloads.requests.record_file import read_records
 
 Run = tuple[str, str]
 """A DAG, and the id of one of its runs."""
