@@ -25,13 +25,13 @@ from pathlib import Path
 import duckdb
 import psutil
 
-from benchmarks.year import CLONE, HOME
+from benchmarks.readings import BENCH, CLONE
 from stack.native.folders import Folders
 from stack.native.shutdown import stop
 from stack.native.stack import NativeStack
 from stack.native.startup import start
 
-FOLDER = HOME / "arrivals"
+FOLDER = BENCH / "arrivals"
 DAYS = 365
 PATIENCE_SECONDS = 900
 KILLED = ("triggerer", "scheduler")

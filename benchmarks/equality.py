@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.year import HOME
+from benchmarks.readings import BENCH
 from reloads.rewriting.content import take_fingerprints
 from reloads.sql import quote_text
 
@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--folder", type=Path, default=HOME / "equality")
+    parser.add_argument("--folder", type=Path, default=BENCH / "equality")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)

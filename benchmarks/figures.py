@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+MEDIAN = 0.5
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -17,7 +19,7 @@ class Figure:
     """``s`` of wall clock, ``CPU s``, ``MB``, or ``% of a core``."""
     reference: str = ""
     """The figure of the same part beside which this one stands; their rounds are paired where both have as many."""
-    quantile: float = 0.5
+    quantile: float = MEDIAN
     """Which of the values speaks for all: the median, or 0.95 for what 95 % stay below."""
     most: float | None = None
     """The aim, in the unit."""
@@ -45,7 +47,7 @@ class Part:
         if not figure.reference:
             return ()
         [reference] = [each for each in self.figures if each.name == figure.reference]
-        if len(reference.values) == len(figure.values) and figure.quantile == 0.5:
+        if len(reference.values) == len(figure.values) and figure.quantile == MEDIAN:
             return tuple(value / base for value, base in zip(figure.values, reference.values, strict=True))
         return (figure.value / reference.value,)
 

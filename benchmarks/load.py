@@ -24,12 +24,12 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.year import CLONE, HOME
+from benchmarks.readings import BENCH, CLONE
 from stack.native.folders import Folders
 from stack.native.shutdown import stop
 from stack.native.startup import start
 
-FOLDER = HOME / "load"
+FOLDER = BENCH / "load"
 WRITERS = 4
 TABLES = [f"load_{number}" for number in range(1, 8)]
 FIRST = date(2024, 1, 1)

@@ -2,141 +2,136 @@
 
     python -m benchmarks.year [--rounds 3]
 
-Each round rewrites the year once by each of the three, one after the other, so that a machine that gets slower
-slows all of them. Times are seconds of wall clock: of a whole process for the first two, from the drop of the request
-file to its record in `done/` for the third, through both DAGs of an Airflow that is up and idle. Prints the table for
-`benchmarks/RESULTS.md`; everything is written below `.local/bench`.
+Each round rewrites the year by each of them, one after the other, so that a machine that gets slower slows all of them.
+A changed year has another value in every row than the round before, so that every partition is published; an unchanged
+one has the same. Times are seconds of wall clock: of a whole process for the copy and the command; for a dropped file
+from its rename into `landing/` to the last partition, through both DAGs of an Airflow that is up and idle.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import shutil
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import duckdb
 
-from stack.native.folders import Folders
-from stack.native.shutdown import stop
-from stack.native.stack import NativeStack
-from stack.native.startup import start
+from benchmarks.bench_stack import changed_at, running_pipeline, wait_for_idle
+from benchmarks.figures import Figure, Part
+from benchmarks.print_part import run_alone
+from benchmarks.readings import BENCH, CLONE, FIRST_DAY, LAST_DAY, ROWS, copy_plainly, lay_out, shift
+from tests.support.pipeline import Pipeline
 
-CLONE = Path(__file__).resolve().parent.parent
-HOME = CLONE / ".local" / "bench"
-REQUEST = '{"table": "readings", "start_date": "2025-01-01", "end_date": "2025-12-31", "reason": "benchmark"}'
-ROWS = 36_500_000
-PATIENCE_SECONDS = 600
-SOURCE = """
-copy (
-    select
-        date '2025-01-01' + (i // 100_000)::integer as reading_date,
-        (hash(i) % 5_000)::integer as sensor_id,
-        timestamp '2025-01-01' + to_milliseconds(i * 864) as reading_at,
-        (hash(i, 42) % 1_000_000) / 1_000.0 as value,
-        ['ok', 'ok', 'ok', 'late', 'suspect'][1 + (hash(i, 43) % 5)::bigint] as status
-    from range({rows}) as r(i)
-) to '{file}' (format parquet)
-"""
-PLAIN = (
-    "import duckdb; duckdb.sql('set enable_progress_bar = false'); "
-    "duckdb.sql(\"copy (select * from read_parquet('{source}/readings.parquet')) "
-    "to '{target}' (format parquet, partition_by (reading_date))\")"
-)
+HOME = BENCH / "year"
+PLAIN, SHUFFLED, SITES = "plain COPY", "plain COPY, shuffled rows", "plain COPY by day and site, 7,300 files"
+CHANGED, UNCHANGED = "`reloads run`, changed", "`reloads run`, unchanged"
+DROPPED, DROPPED_UNCHANGED = "dropped file, both DAGs, changed", "dropped file, both DAGs, unchanged"
+SHUFFLED_CHANGED = "`reloads run`, shuffled rows, changed"
+SHUFFLED_UNCHANGED = "`reloads run`, shuffled rows, unchanged"
+SITES_CHANGED, SITES_UNCHANGED = "`reloads run` of 20 keys, changed", "`reloads run` of 20 keys, unchanged"
+
+REFERENCES = {
+    CHANGED: (PLAIN, 1.15),
+    UNCHANGED: (PLAIN, 1.15),
+    DROPPED: (PLAIN, 1.4),
+    DROPPED_UNCHANGED: (PLAIN, 1.2),
+    SHUFFLED_CHANGED: (SHUFFLED, 1.15),
+    SHUFFLED_UNCHANGED: (SHUFFLED, 1.15),
+    SITES_CHANGED: (SITES, 1.5),
+    SITES_UNCHANGED: (SITES, 1.5),
+}
+"""What each figure stands beside, and its aim as a multiple of that."""
+SUMS = "select count(*), sum(sensor_id), sum(cast(round(value * 1000) as bigint)) from read_parquet('{}/**/*.parquet')"
+
+Act = Callable[[], float]
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    _prepare()
-    folders = Folders(home=HOME, clone=CLONE)
-    os.environ["RELOADS_DAILY_SCHEDULE"] = "0 0 29 2 *"
-    stack = start(folders, say=print)
-    times: dict[str, list[float]] = {"plain DuckDB COPY": [], "reloads run": [], "dropped request, both DAGs": []}
-    try:
+def measure(rounds: int) -> Part:
+    """A year by each way, in each of the rounds."""
+    lay_out(HOME)
+    seconds: dict[str, list[float]] = {}
+
+    def note(name: str, act: Act) -> None:
+        os.sync()  # so that it does not pay for what the last one wrote
+        seconds.setdefault(name, []).append(act())
+        print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
+
+    for table in ("readings", "shuffled_readings", "readings_by_site"):
+        _run(table)  # what the first one makes anew is no reload
+    with running_pipeline(HOME) as pipeline:
+        _drop(pipeline, "first")  # the first one after a start is slower
         for number in range(1, rounds + 1):
-            shutil.rmtree(HOME / "plain", ignore_errors=True)
-            acts: list[Callable[[], None]] = [_copy_plainly, partial(_run_command, stack), partial(_drop_file, number)]
-            for name, act in zip(times, acts, strict=True):
-                times[name].append(_measure_seconds(act))
-                print(f"round {number}: {name} {times[name][-1]:.1f} s", flush=True)
-    finally:
-        stop(folders)
-    _check()
-    print(_table(times))
+            shift(HOME, 10 * number)
+            note(PLAIN, _copy)
+            note(CHANGED, lambda: _run("readings"))
+            note(UNCHANGED, lambda: _run("readings"))
+            shift(HOME, 10 * number + 1)
+            note(DROPPED, lambda number=number: _drop(pipeline, f"changed-{number}"))  # type: ignore[misc]
+            note(DROPPED_UNCHANGED, lambda number=number: _drop(pipeline, f"same-{number}"))  # type: ignore[misc]
+            _copy()
+            _compare("readings")
+    for _ in range(rounds):
+        number += 1
+        shift(HOME, 10 * number)
+        note(SHUFFLED, lambda: _copy(file="shuffled"))
+        note(SHUFFLED_CHANGED, lambda: _run("shuffled_readings"))
+        note(SHUFFLED_UNCHANGED, lambda: _run("shuffled_readings"))
+        _compare("shuffled_readings")
+        note(SITES, lambda: _copy(by_site=True))
+        note(SITES_CHANGED, lambda: _run("readings_by_site"))
+        note(SITES_UNCHANGED, lambda: _run("readings_by_site"))
+        _compare("readings_by_site")
+    figures = [_figure(name, tuple(values)) for name, values in seconds.items()]
+    note_of_rows = f"{ROWS:,} rows. An unchanged year is read, written and compared, and then not published."
+    return Part("year", "A year", tuple(figures), (note_of_rows,))
 
 
-def _prepare() -> None:
-    source = HOME / ".local" / "source"
-    source.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(CLONE / "benchmarks" / "tables", HOME / "tables", dirs_exist_ok=True)
-    if not (source / "readings.parquet").exists():
-        print(f"making {ROWS:,} rows", flush=True)
-        duckdb.sql("set enable_progress_bar = false")
-        duckdb.sql(SOURCE.format(rows=ROWS, file=source / "readings.part"))
-        (source / "readings.part").rename(source / "readings.parquet")
-
-
-def _measure_seconds(act: Callable[[], None]) -> float:
-    os.sync()  # so that it does not pay for what the last one wrote
+def run_command(home: Path, *arguments: str) -> float:
+    """The seconds that the command line takes for this, its start included."""
+    environment = os.environ | {"RELOADS_HOME": str(home), "RELOADS_SOURCE": str(home / ".local" / "source")}
+    command = [sys.executable, "-m", "reloads.cli.main", *arguments]
     begun = time.monotonic()
-    act()
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, cwd=CLONE)
     return time.monotonic() - begun
 
 
-def _copy_plainly() -> None:
-    code = PLAIN.format(source=HOME / ".local" / "source", target=HOME / "plain")
-    subprocess.run([sys.executable, "-c", code], check=True)
+def _figure(name: str, values: tuple[float, ...]) -> Figure:
+    reference, most_ratio = REFERENCES.get(name, ("", None))
+    return Figure(name, values, reference=reference, most_ratio=most_ratio)
 
 
-def _run_command(stack: NativeStack) -> None:
-    command = [sys.executable, "-m", "reloads.cli.main", "run", "readings", "2025-01-01", "2025-12-31"]
-    subprocess.run(command, check=True, env=stack.environment, stdout=subprocess.DEVNULL)
+def _copy(*, file: str = "readings", by_site: bool = False) -> float:
+    begun = time.monotonic()
+    copy_plainly(HOME, file=file, by_site=by_site)
+    return time.monotonic() - begun
 
 
-def _drop_file(number: int) -> None:
-    landing = HOME / "landing"
-    before = set(landing.glob("*/*.json"))
-    name = f"year-{number}-{time.time_ns()}"
-    (landing / f".{name}").write_text(REQUEST)
-    (landing / f".{name}").rename(landing / f"{name}.json")
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        for file in landing.glob(f"*/{name}*.json"):
-            if file.parent.name == "accepted" or file in before:
-                continue
-            if file.parent.name != "done":
-                raise SystemExit(f"{file} is not done; read it")
-            return
-        time.sleep(0.05)
-    raise SystemExit(f"{name}.json was not done after {PATIENCE_SECONDS} s; read {HOME / '.local' / 'logs'}")
+def _run(table: str) -> float:
+    return run_command(HOME, "run", table, str(FIRST_DAY), str(LAST_DAY))
 
 
-def _check() -> None:
-    """All three must have written the same rows, or the times say nothing."""
-    sums = "select count(*), count(distinct reading_date), sum(sensor_id) from read_parquet('{}/*/*.parquet')"
-    plain_sums = duckdb.execute(sums.format(HOME / "plain")).fetchall()
-    warehouse_sums = duckdb.execute(sums.format(HOME / "warehouse" / "readings")).fetchall()
-    if plain_sums != warehouse_sums or plain_sums[0][0] != ROWS:
-        raise SystemExit(f"plain DuckDB wrote {plain_sums}, reloads {warehouse_sums}; they should be the same")
+def _drop(pipeline: Pipeline, name: str) -> float:
+    """From the rename into the drop folder to the last partition, or to the end of the request if none changed."""
+    wait_for_idle(pipeline, "readings")
+    begun = time.time()
+    pipeline.drop(f"{name}.json", table="readings", start_date=str(FIRST_DAY), end_date=str(LAST_DAY))
+    [record] = pipeline.wait_for_done(f"{name}.json")
+    if record.unchanged:
+        return changed_at(pipeline.landing / "done" / f"{record.id}.json") - begun
+    files = (HOME / "warehouse" / "readings").glob("reading_date=*/*.parquet")
+    return max(changed_at(file) for file in files) - begun
 
 
-def _table(times: dict[str, list[float]]) -> str:
-    base = statistics.median(times["plain DuckDB COPY"])
-    lines = ["", "| | median s | min to max s | × plain |", "|---|---|---|---|"]
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
-        lines.append(f"| {name} | {median:.1f} | {min(seconds):.1f} to {max(seconds):.1f} | {median / base:.2f} |")
-    return "\n".join(lines)
+def _compare(table: str) -> None:
+    """Both must have written the same rows, or the times say nothing."""
+    plain = duckdb.execute(SUMS.format(HOME / "plain")).fetchall()
+    ours = duckdb.execute(SUMS.format(HOME / "warehouse" / table)).fetchall()
+    if plain != ours or plain[0][0] != ROWS:
+        raise SystemExit(f"plain DuckDB wrote {plain}, reloads {ours}; they should be the same")
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(measure, __doc__)

@@ -1,0 +1,135 @@
+"""What a day costs in an Airflow that is up and idle: one, a wave of four tables, ten tables at once.
+
+    python -m benchmarks.day [--rounds 40]
+
+From the rename of the request's file into `landing/` to the rename that publishes the partition, by the times that the
+file system keeps. Beside it stands an Airflow run of two tasks that do nothing, from the call that triggers it to its
+end, in the same Airflow. A changed day has another value in every row; an unchanged one ends with its record in
+`done/`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from benchmarks.bench_stack import changed_at, running_pipeline, wait_for_change, wait_for_idle
+from benchmarks.figures import Figure, Part
+from benchmarks.print_part import run_alone
+from benchmarks.readings import BENCH, CLONE, lay_out, shift
+from tests.support.pipeline import Pipeline
+
+HOME = BENCH / "day"
+DAY = "2025-03-01"
+WAVE = ("small", "small_by_ten", "small_by_hundred", "small_total")
+COPIES = tuple(f"small_{number}" for number in range(1, 11))
+EMPTY, EMPTY_LATE = "an Airflow run of two empty tasks", "the same, 95 %"
+CHANGED, CHANGED_LATE = "one day, drop to published, changed", "the same, changed, 95 %"
+UNCHANGED = "one day, drop to done, unchanged"
+WAVE_NAME, TEN = "a wave of four tables on three levels", "ten requests for ten tables at once"
+ROUNDS, FEW = 40, 5
+
+
+def measure(rounds: int) -> Part:
+    """So many drops of one day; the rest a few times."""
+    lay_out(HOME)
+    for table in COPIES:
+        shutil.copytree(HOME / "tables" / "small", HOME / "tables" / table, dirs_exist_ok=True)
+    few = min(rounds, FEW)
+    with running_pipeline(HOME, more_dags=CLONE / "benchmarks" / "dags") as pipeline:
+        bench = Bench(pipeline)
+        bench.warm_up()
+        changed = bench.repeat(rounds, bench.drop_day)
+        unchanged = bench.repeat(few, bench.drop_unchanged)
+        empty = bench.repeat(2 * few, bench.run_empty_tasks)
+        wave = bench.repeat(few, bench.drop_for_wave)
+        ten = bench.repeat(few, bench.drop_ten)
+    figures = (
+        Figure(EMPTY, empty),
+        Figure(CHANGED, changed, reference=EMPTY, most=1.8, most_ratio=0.8),
+        Figure(CHANGED_LATE, changed, reference=EMPTY, quantile=0.95, most=2.8, most_ratio=1.2),
+        Figure(UNCHANGED, unchanged, reference=EMPTY),
+        Figure(WAVE_NAME, wave, reference=CHANGED, most_ratio=2.5),
+        Figure(TEN, ten, reference=CHANGED, most_ratio=2.0),
+    )
+    note = f"{rounds} drops of one day, each after a pause of one to two seconds; the others {few} times."
+    return Part("day", "A day", figures, (note,))
+
+
+class Bench:
+    """The acts that are timed; each begins when nothing runs."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._number = 0
+
+    def warm_up(self) -> None:
+        """Load each table once: the first load of a table is no reload."""
+        self._drop([*WAVE[:1], *COPIES])
+        self._pipeline.wait_for_end_of_work(*WAVE, *COPIES)
+        self.drop_day()
+
+    def repeat(self, rounds: int, act: Callable[[], float]) -> tuple[float, ...]:
+        """The seconds of each round."""
+        seconds: list[float] = []
+        for _ in range(rounds):
+            self._pipeline.wait_for_end_of_work(*WAVE, *COPIES)
+            wait_for_idle(self._pipeline)
+            # Airflow's processes look round in turns of their own; a drop meets them at any moment of a turn.
+            time.sleep(1 + self._number * 0.37 % 1)
+            seconds.append(act())
+        return tuple(seconds)
+
+    def drop_day(self) -> float:
+        """One day, changed, to its partition."""
+        return self._drop_and_wait(COPIES[:1], COPIES[:1])
+
+    def drop_unchanged(self) -> float:
+        """One day that comes out as it is, to its record in done/."""
+        begun, [file] = self._drop(COPIES[:1], changed=False)
+        [record] = self._pipeline.wait_for_done(file)
+        return changed_at(self._pipeline.landing / "done" / f"{record.id}.json") - begun
+
+    def drop_for_wave(self) -> float:
+        """One day of the first table, changed, to the partition of the last one that follows."""
+        return self._drop_and_wait(WAVE[:1], WAVE[-1:])
+
+    def drop_ten(self) -> float:
+        """Ten requests, each for another table, changed, to the last of their partitions."""
+        return self._drop_and_wait(COPIES, COPIES)
+
+    def run_empty_tasks(self) -> float:
+        """What Airflow takes for nothing."""
+        rest = self._pipeline.rest
+        begun = time.time()
+        run = rest.trigger("empty_tasks")
+        state = self._pipeline.wait_for_run("empty_tasks", run)
+        if state != "success":
+            raise SystemExit(f"the run {run} of empty_tasks ended as {state}; read the logs")
+        return datetime.fromisoformat(rest.run("empty_tasks", run)["end_date"]).timestamp() - begun
+
+    def _drop_and_wait(self, tables: Sequence[str], last: Sequence[str]) -> float:
+        begun, _ = self._drop(tables)
+        return max(wait_for_change(_partition(table), since=begun) for table in last) - begun
+
+    def _drop(self, tables: Sequence[str], *, changed: bool = True) -> tuple[float, list[str]]:
+        """Drop a file for each table; when, and what they are called."""
+        self._number += 1
+        if changed:
+            shift(HOME, self._number)
+        files = [f"{table}-{self._number}.json" for table in tables]
+        begun = time.time()
+        for table, file in zip(tables, files, strict=True):
+            self._pipeline.drop(file, table=table, start_date=DAY)
+        return begun, files
+
+
+def _partition(table: str) -> Path:
+    return HOME / "warehouse" / table / f"day={DAY}" / "data.parquet"
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__, rounds=ROUNDS)

@@ -1,0 +1,2 @@
+-- Exists for the benchmark only: a table that follows.
+select day, n % 10 as part, sum(value) as value from small group by all
