@@ -6,8 +6,6 @@ The same rows each time: a row is made of the hash of its number.
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -68,7 +66,9 @@ def shift(home: Path, by: int) -> None:
 
 
 PLAIN = """
+import shutil
 import duckdb
+shutil.rmtree('{target}', ignore_errors=True)
 duckdb.sql("set enable_progress_bar = false")
 {settings}
 duckdb.sql('''
@@ -82,7 +82,7 @@ copy (
 """What a person would write who has DuckDB alone."""
 
 
-def copy_plainly(
+def plain_code(
     home: Path,
     *,
     file: str = "readings",
@@ -90,19 +90,16 @@ def copy_plainly(
     settings: str = "",
     first: date = FIRST_DAY,
     last: date = LAST_DAY,
-) -> None:
-    """Write these days anew as plain DuckDB does, in a process of its own."""
-    target = home / "plain"
-    shutil.rmtree(target, ignore_errors=True)
+) -> str:
+    """The code of a process that writes these days anew with plain DuckDB, below ``plain`` in the home."""
     key, columns = (", 'site-' || (sensor_id % 20) as site", "reading_date, site") if by_site else ("", "reading_date")
-    code = PLAIN.format(
+    return PLAIN.format(
         settings=f'duckdb.sql("{settings}")' if settings else "",
         key=key,
         source=home / ".local" / "source",
         file=file,
         first=first,
         last=last,
-        target=target,
+        target=home / "plain",
         columns=columns,
     )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,18 +11,16 @@ from its rename into `landing/` to the last partition, through both DAGs of an A
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import duckdb
 
 from benchmarks.bench_stack import changed_at, running_pipeline, wait_for_idle
+from benchmarks.child import run_command, run_python
 from benchmarks.figures import Figure, Part
 from benchmarks.print_part import run_alone
-from benchmarks.readings import BENCH, CLONE, FIRST_DAY, LAST_DAY, ROWS, copy_plainly, lay_out, shift
+from benchmarks.readings import BENCH, FIRST_DAY, LAST_DAY, ROWS, lay_out, plain_code, shift
 from tests.support.pipeline import Pipeline
 
 HOME = BENCH / "year"
@@ -89,28 +87,17 @@ def measure(rounds: int) -> Part:
     return Part("year", "A year", tuple(figures), (note_of_rows,))
 
 
-def run_command(home: Path, *arguments: str) -> float:
-    """The seconds that the command line takes for this, its start included."""
-    environment = os.environ | {"RELOADS_HOME": str(home), "RELOADS_SOURCE": str(home / ".local" / "source")}
-    command = [sys.executable, "-m", "reloads.cli.main", *arguments]
-    begun = time.monotonic()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, cwd=CLONE)
-    return time.monotonic() - begun
-
-
 def _figure(name: str, values: tuple[float, ...]) -> Figure:
     reference, most_ratio = REFERENCES.get(name, ("", None))
     return Figure(name, values, reference=reference, most_ratio=most_ratio)
 
 
 def _copy(*, file: str = "readings", by_site: bool = False) -> float:
-    begun = time.monotonic()
-    copy_plainly(HOME, file=file, by_site=by_site)
-    return time.monotonic() - begun
+    return run_python(plain_code(HOME, file=file, by_site=by_site)).seconds
 
 
 def _run(table: str) -> float:
-    return run_command(HOME, "run", table, str(FIRST_DAY), str(LAST_DAY))
+    return run_command(HOME, "run", table, str(FIRST_DAY), str(LAST_DAY)).seconds
 
 
 def _drop(pipeline: Pipeline, name: str) -> float:

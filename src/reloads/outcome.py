@@ -73,6 +73,9 @@ class CheckResult(FrozenModel):
         return f"the check {self.check} of {self.days} says: {verdict}"
 
 
+TOLD_SECONDS = 0.1
+"""What a step took is told from here on."""
+
 Part = TypeVar("Part", Failure, Reason, Postponement, CheckResult)
 
 
@@ -101,6 +104,7 @@ class Outcome(FrozenModel):
     bytes: dict[str, int] = Field({}, description="file size by day published or unchanged")
     checks: tuple[CheckResult, ...] = ()
     seconds: float = Field(0, description="time spent rewriting; of several batches the sum, though they ran at once")
+    seconds_by_step: dict[str, float] = Field({}, description="the same, by what it did")
     batch: int | None = Field(None, description="number of the batch in its run")
 
     @property
@@ -148,6 +152,8 @@ class Outcome(FrozenModel):
         rows = sum_counts(self.rows, self.published)
         size = sum_counts(self.bytes, self.published) / 1e6
         text = f"{len(self.published)} partitions, {rows:,} rows, {size:,.1f} MB in {self.seconds:.1f} s"
+        steps = [f"{step} {seconds:.1f}" for step, seconds in self.seconds_by_step.items() if seconds >= TOLD_SECONDS]
+        text += f" ({', '.join(steps)})" if steps else ""
         return f"{text}; {len(self.unchanged)} were unchanged" if self.unchanged else text
 
     def raise_failures(self) -> None:
@@ -185,12 +191,17 @@ class Outcome(FrozenModel):
             bytes=_add_counts(self.bytes, other.bytes),
             checks=(*self.checks, *other.checks),
             seconds=round(self.seconds + other.seconds, 3),
+            seconds_by_step=_add_seconds(self.seconds_by_step, other.seconds_by_step),
         )
 
 
 def sum_counts(count_by_day: Mapping[str, int], days: Days) -> int:
     """The sum over these days of what is counted by day."""
     return sum(count_by_day.get(str(day), 0) for day in days)
+
+
+def _add_seconds(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {step: round(one.get(step, 0) + other.get(step, 0), 3) for step in (*one, *other)}
 
 
 def _keep_counts(count_by_day: Mapping[str, int], days: Days) -> dict[str, int]:

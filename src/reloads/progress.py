@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from reloads.days import Days, parse_day
 
-Step = Literal["starting", "reading", "writing", "checking", "publishing", "done"]
-STEPS: tuple[Step, ...] = ("starting", "reading", "writing", "checking", "publishing", "done")
+Step = Literal["starting", "reading", "writing", "checking", "comparing", "publishing", "done"]
+STEPS: tuple[Step, ...] = ("starting", "reading", "writing", "checking", "comparing", "publishing", "done")
 """What a batch does, in order. A batch whose query failed begins again, for fewer days at a time."""
 
 

@@ -94,6 +94,7 @@ def rewrite_batch(
     return told.model_copy(
         update={
             "seconds": seconds,
+            "seconds_by_step": wishes.meter.read_seconds(),
             "failed": failed,
             "cancelled": outcome.cancelled,
             "postponed": outcome.postponed,
@@ -205,6 +206,7 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         refused = (*refused, *_find_changed_files(context, days))
         valid_days = days - Days.union(failure.days for failure in refused)
         valid = {name: file for name, file in staged.items() if name.day in valid_days}
+        context.stage.meter.show("comparing")
         comparison = compare(context, valid, rows_by_version)
         cancelled = Days()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
@@ -70,3 +71,13 @@ def test_a_day_without_rows_is_staged_all_the_same(meter: Meter, told: list[Batc
     meter.keep(ONE_DAY)
     meter.show("publishing")
     assert told == [BatchProgress("publishing", ONE_DAY, {FIRST: 0})]
+
+
+def test_the_seconds_of_all_steps_are_those_that_passed() -> None:
+    begun = time.monotonic()
+    meter = Meter()
+    for step in ("reading", "writing", "reading", "publishing"):
+        meter.show(step)
+    seconds = meter.read_seconds()
+    assert set(seconds) == {"starting", "reading", "writing", "publishing"}
+    assert 0 <= sum(seconds.values()) <= time.monotonic() - begun + 0.001 * len(seconds)

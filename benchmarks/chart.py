@@ -1,0 +1,107 @@
+"""The chart of the README: what a reload of changed days costs, as a multiple of plain DuckDB, light and dark.
+
+Drawn here rather than by a library: it is a dozen bars, and a picture that a text tool can compare.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from benchmarks import year
+from benchmarks.results import Result
+
+FOLDER = Path(__file__).parent
+WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 840, 330, 70, 30, 54, 40
+TICKS = (1, 2, 5, 10, 20, 50, 100)
+OURS = (year.CHANGED, year.DROPPED)
+PEERS = ("peers", "peers_airflow")
+FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Of one of the two pictures."""
+
+    text: str
+    faint: str
+    ours: str
+    others: str
+
+
+LIGHT = Colours(text="#1f2328", faint="#d1d9e0", ours="#0b7285", others="#9aa4af")
+DARK = Colours(text="#e6edf3", faint="#3d444d", ours="#3bc9db", others="#656d76")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One way to reload days, as a multiple of plain DuckDB."""
+
+    name: str
+    ratio: float
+    is_ours: bool
+
+
+def write_charts(results: Mapping[str, Result], folder: Path = FOLDER) -> None:
+    """Draw both pictures; none while nothing is known."""
+    bars = find_bars(results)
+    if not bars:
+        return
+    for name, colours in (("light", LIGHT), ("dark", DARK)):
+        (folder / f"chart-{name}.svg").write_text(draw(bars, colours), encoding="utf-8")
+
+
+def find_bars(results: Mapping[str, Result]) -> list[Bar]:
+    """A bar for each way that was measured beside plain DuckDB, the fastest first."""
+    bars: list[Bar] = []
+    for name, result in results.items():
+        for figure in result.part.figures:
+            is_ours = name == "year" and figure.name in OURS
+            ratios = result.part.ratios(figure) if is_ours or name in PEERS else ()
+            if ratios:
+                bars.append(Bar(figure.name.replace("`", ""), statistics.median(ratios), is_ours))
+    return sorted(bars, key=lambda bar: bar.ratio)
+
+
+def draw(bars: Sequence[Bar], colours: Colours) -> str:
+    """The picture as SVG. Its scale is logarithmic, because the ways differ by more than ten times."""
+    height = TOP + ROW * len(bars) + BOTTOM
+    most = max(TICKS[1], *(bar.ratio for bar in bars))
+    ticks = [tick for tick in TICKS if tick <= 1.5 * most]
+    described = "; ".join(f"{bar.name}: {bar.ratio:.1f} times" for bar in bars)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="{FONT}" role="img">',
+        f"<title>What a reload costs as a multiple of plain DuckDB: {escape(described)}</title>",
+        _text(16, 24, "What a reload of changed days costs, as a multiple of plain DuckDB", colours.text, size=16),
+    ]
+    for tick in ticks:
+        x = _place(tick, ticks[-1])
+        lines.append(f'<path d="M{x:.1f} {TOP - 8}V{height - BOTTOM + 4}" stroke="{colours.faint}"/>')
+        lines.append(_text(x, height - 16, f"{tick} ×", colours.text, anchor="middle"))
+    for position, bar in enumerate(bars):
+        y = TOP + ROW * position
+        x = _place(bar.ratio, ticks[-1])
+        fill = colours.ours if bar.is_ours else colours.others
+        width = max(2.0, x - LEFT)
+        lines.append(_text(LEFT - 12, y + 15, bar.name, colours.text, anchor="end", bold=bar.is_ours))
+        lines.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 9}" rx="2" fill="{fill}"/>')
+        lines.append(_text(LEFT + width + 8, y + 15, f"{bar.ratio:.1f} ×", colours.text, bold=bar.is_ours))
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _place(ratio: float, last_tick: float) -> float:
+    """Where a multiple lies, in pixels from the left."""
+    share = math.log(max(ratio, 1.0)) / math.log(last_tick)
+    return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+
+def _text(
+    x: float, y: float, text: str, fill: str, *, anchor: str = "start", size: int = 13, bold: bool = False
+) -> str:
+    weight = ' font-weight="600"' if bold else ""
+    place = f'x="{x:.1f}" y="{y}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="{size}"{weight} fill="{fill}">{escape(text)}</text>'
