@@ -1,4 +1,4 @@
-"""The chart of the README: what a reload of changed days costs, as a multiple of plain DuckDB, light and dark.
+"""The pictures, light and dark: what a reload costs as a multiple of plain DuckDB, and where its time goes.
 
 Drawn here rather than by a library: it is a dozen bars, and a picture that a text tool can compare.
 """
@@ -47,12 +47,13 @@ class Bar:
 
 
 def write_charts(results: Mapping[str, Result], folder: Path = FOLDER) -> None:
-    """Draw both pictures; none while nothing is known."""
+    """Draw each picture of which something is known."""
     bars = find_bars(results)
-    if not bars:
-        return
     for name, colours in (("light", LIGHT), ("dark", DARK)):
-        (folder / f"chart-{name}.svg").write_text(draw(bars, colours), encoding="utf-8")
+        if bars:
+            (folder / f"chart-{name}.svg").write_text(draw(bars, colours), encoding="utf-8")
+        if "breakdown" in results:
+            (folder / f"breakdown-{name}.svg").write_text(draw_stages(results["breakdown"], colours), encoding="utf-8")
 
 
 def find_bars(results: Mapping[str, Result]) -> list[Bar]:
@@ -91,6 +92,39 @@ def draw(bars: Sequence[Bar], colours: Colours) -> str:
         lines.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 9}" rx="2" fill="{fill}"/>')
         lines.append(_text(LEFT + width + 8, y + 15, f"{bar.ratio:.1f} ×", colours.text, bold=bar.is_ours))
     return "\n".join([*lines, "</svg>", ""])
+
+
+def draw_stages(result: Result, colours: Colours) -> str:
+    """The stages of each reload, one below the other, each from where the one before it ended."""
+    stages_by_kind: dict[str, dict[str, float]] = {}
+    for figure in result.part.figures:
+        kind, _, stage = figure.name.partition(": ")
+        if figure.reference:
+            stages_by_kind.setdefault(kind, {})[stage] = figure.value
+    lines: list[str] = []
+    y = TOP - 20
+    for kind, stages in stages_by_kind.items():
+        total = sum(stages.values())
+        lines.append(_text(16, y + 14, f"{kind}: {total:.1f} s", colours.text, size=15, bold=True))
+        y += 24
+        scale, begun = (WIDTH - LEFT - RIGHT) / total, 0.0
+        for stage, seconds in stages.items():
+            # What runs in DuckDB or in our code, beside what Airflow takes.
+            is_ours = ": " in stage and "process, imports" not in stage
+            x, width = LEFT + begun * scale, max(1.0, seconds * scale)
+            fill = colours.ours if is_ours else colours.others
+            lines.append(_text(LEFT - 12, y + 13, stage, colours.text, anchor="end", size=12))
+            lines.append(f'<rect x="{x:.1f}" y="{y + 2}" width="{width:.1f}" height="14" rx="2" fill="{fill}"/>')
+            lines.append(_text(x + width + 6, y + 13, f"{seconds:.2f} s", colours.text, size=12))
+            begun += seconds
+            y += 20
+        y += 24
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" font-family="{FONT}" role="img">',
+        "<title>Where the time of a reload goes, from the dropped file to its record in done/</title>",
+        _text(16, 20, "From the dropped file to its record in done/", colours.text, size=16),
+    ]
+    return "\n".join([*head, *lines, "</svg>", ""])
 
 
 def _place(ratio: float, last_tick: float) -> float:

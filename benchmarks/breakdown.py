@@ -1,0 +1,137 @@
+"""Where the time of a day's and of a year's reload goes, from the drop of the file to its record in `done/`.
+
+    python -m benchmarks.breakdown [--rounds 5]
+
+By the times that Airflow, the tasks' logs, the outcome of the batch and the file system keep. Each stage begins when
+the one before it ended, so that they add up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from urllib.parse import quote
+
+from benchmarks.bench_stack import changed_at, running_pipeline, wait_for_idle
+from benchmarks.figures import Figure, Part
+from benchmarks.print_part import run_alone
+from benchmarks.readings import BENCH, FIRST_DAY, LAST_DAY, lay_out, shift
+from reloads.requests.record import Record
+from tests.support.pipeline import Pipeline
+
+HOME = BENCH / "breakdown"
+REQUESTS: Mapping[str, Mapping[str, str]] = {
+    "a day": {"table": "small", "start_date": "2025-03-01"},
+    "a year": {"table": "readings", "start_date": str(FIRST_DAY), "end_date": str(LAST_DAY)},
+}
+IMPORTED = "::endgroup::"
+"""What a task's log says once its process has read the DAG file and is about to call our code."""
+STEPS = ("starting", "reading", "writing", "checking", "comparing", "publishing")
+TOTAL = "all"
+
+
+def measure(rounds: int) -> Part:
+    """The stages of each request, changed in each of the rounds."""
+    lay_out(HOME)
+    stages: dict[str, dict[str, list[float]]] = {}
+    with running_pipeline(HOME) as pipeline:
+        for number in range(rounds + 1):
+            for kind, request in REQUESTS.items():
+                shift(HOME, number + 1)
+                seconds = _time_stages(pipeline, f"{kind.replace(' ', '-')}-{number}", request)
+                # The first is a first load, in an Airflow that has just started.
+                if number:
+                    for stage, value in seconds.items():
+                        stages.setdefault(kind, {}).setdefault(stage, []).append(value)
+    figures: list[Figure] = []
+    for kind, values_by_stage in stages.items():
+        total = f"{kind}: {TOTAL}"
+        for stage, values in values_by_stage.items():
+            reference = total if stage != TOTAL else ""
+            figures.append(Figure(f"{kind}: {stage}", tuple(values), reference=reference))
+    note = "The steps of a year's rewriting are those of the slower of its batches, which run side by side."
+    return Part("breakdown", "Where the time goes", tuple(figures), (note,))
+
+
+def _time_stages(pipeline: Pipeline, name: str, request: Mapping[str, str]) -> dict[str, float]:
+    """The seconds of each stage of one request."""
+    table = request["table"]
+    wait_for_idle(pipeline, table)
+    time.sleep(1)
+    begun = time.time()
+    pipeline.drop(f"{name}.json", **request)
+    [record] = pipeline.wait_for_done(f"{name}.json")
+    wait_for_idle(pipeline, table)
+    return _stages(_read_times(pipeline, record, begun))
+
+
+def _read_times(pipeline: Pipeline, record: Record, begun: float) -> dict[str, float]:
+    """When each stage ended, by its name, in order."""
+    rest = pipeline.rest
+    intake, run = rest.runs("request_partitions")[-1], record.runs[-1]
+    [request] = [
+        task for task in rest.tasks("request_partitions", intake["dag_run_id"]) if task["task_id"] == "request"
+    ]
+    tasks = rest.tasks(f"rewrite_{record.table}", run)
+    [plan] = [task for task in tasks if task["task_id"] == "plan"]
+    [settle] = [task for task in tasks if task["task_id"] == "settle"]
+    rewrite = max((task for task in tasks if task["task_id"] == "rewrite"), key=lambda task: task["end_date"])
+    times = {"drop": begun, "the file is noticed, an event wakes the first DAG": _time(intake["run_after"])}
+    times["Airflow starts the run and its task"] = _time(request["start_date"])
+    times["request: process, imports"] = _called_at(pipeline, request)
+    times["request: accept and announce"] = _time(request["end_date"])
+    times["Airflow starts the table's run"] = _time(plan["start_date"])
+    times["plan: process, imports"] = _called_at(pipeline, plan)
+    times["plan: plan"] = _time(plan["end_date"])
+    times["Airflow starts the rewrites"] = _time(rewrite["start_date"])
+    called = _called_at(pipeline, rewrite)
+    times["rewrite: process, imports"] = called
+    seconds = _seconds_by_step(pipeline, rewrite)
+    published = called
+    for step in STEPS:
+        published += seconds.get(step, 0)
+        times[f"rewrite: {step}"] = published
+    times["rewrite: report, lineage, end"] = max(published, _time(rewrite["end_date"]))
+    times["Airflow starts settling"] = _time(settle["start_date"])
+    times["settle: process, imports"] = _called_at(pipeline, settle)
+    times["settle: to the record in done/"] = changed_at(pipeline.landing / "done" / f"{record.id}.json")
+    return times
+
+
+def _stages(times: Mapping[str, float]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for (_, before), (stage, at) in pairwise(times.items()):
+        seconds[stage] = at - before
+    ends = list(times.values())
+    return seconds | {TOTAL: ends[-1] - ends[0]}
+
+
+def _time(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _log(pipeline: Pipeline, task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    run = quote(task["dag_run_id"], safe="")
+    path = f"/dags/{task['dag_id']}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+    return list(pipeline.rest.get(path, map_index=task["map_index"])["content"])
+
+
+def _called_at(pipeline: Pipeline, task: Mapping[str, Any]) -> float:
+    """When the task's process called our code."""
+    # The group before it, of where the log comes from, has no times.
+    lines = [line for line in _log(pipeline, task) if line.get("timestamp") and line["event"].startswith(IMPORTED)]
+    return _time(lines[0]["timestamp"])
+
+
+def _seconds_by_step(pipeline: Pipeline, task: Mapping[str, Any]) -> dict[str, float]:
+    run = quote(task["dag_run_id"], safe="")
+    path = f"/dags/{task['dag_id']}/dagRuns/{run}/taskInstances/rewrite/xcomEntries/outcome"
+    outcome = pipeline.rest.get(path, map_index=task["map_index"], deserialize=True)["value"]
+    return {step: float(seconds) for step, seconds in outcome["seconds_by_step"].items()}
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__)
