@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -79,6 +80,21 @@ print([name for name in sys.modules if "openlineage" in name])
 def test_without_the_provider_nothing_of_it_is_imported() -> None:
     command = [sys.executable, "-c", WITHOUT_PROVIDER]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.splitlines()[-1] == "[]"
+
+
+WITH_PROVIDER_OFF = """
+import sys
+from reloads.airflow.lineage import emit_lineage
+emit_lineage(None, "a", {}, None, ti=None, run="run/1")
+print([name for name in sys.modules if name.startswith("openlineage.client")])
+"""
+
+
+def test_where_nobody_listens_the_client_is_not_imported() -> None:
+    off = os.environ | {"AIRFLOW__OPENLINEAGE__DISABLED": "True"}
+    command = [sys.executable, "-c", WITH_PROVIDER_OFF]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=off).stdout
     assert said.splitlines()[-1] == "[]"
 
 
