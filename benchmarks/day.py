@@ -36,11 +36,10 @@ ROUNDS, FEW = 40, 5
 def measure(rounds: int) -> Part:
     """So many drops of one day; the rest a few times."""
     lay_out(HOME)
-    for table in COPIES:
-        shutil.copytree(HOME / "tables" / "small", HOME / "tables" / table, dirs_exist_ok=True)
+    copy_small_table(HOME, COPIES)
     few = min(rounds, FEW)
     with running_pipeline(HOME, more_dags=CLONE / "benchmarks" / "dags") as pipeline:
-        bench = Bench(pipeline)
+        bench = Bench(pipeline, HOME, tables=(*WAVE, *COPIES))
         bench.warm_up()
         changed = bench.repeat(rounds, bench.drop_day)
         unchanged = bench.repeat(few, bench.drop_unchanged)
@@ -59,24 +58,32 @@ def measure(rounds: int) -> Part:
     return Part("day", "A day", figures, (note,))
 
 
+def copy_small_table(home: Path, names: Sequence[str]) -> None:
+    """Give the small table these names, too."""
+    for name in names:
+        shutil.copytree(home / "tables" / "small", home / "tables" / name, dirs_exist_ok=True)
+
+
 class Bench:
     """The acts that are timed; each begins when nothing runs."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, home: Path, *, tables: Sequence[str]) -> None:
         self._pipeline = pipeline
+        self._home = home
+        self._tables = tables
         self._number = 0
 
     def warm_up(self) -> None:
         """Load each table once: the first load of a table is no reload."""
-        self._drop([*WAVE[:1], *COPIES])
-        self._pipeline.wait_for_end_of_work(*WAVE, *COPIES)
+        self._drop(self._tables)
+        self._pipeline.wait_for_end_of_work(*self._tables)
         self.drop_day()
 
     def repeat(self, rounds: int, act: Callable[[], float]) -> tuple[float, ...]:
         """The seconds of each round."""
         seconds: list[float] = []
         for _ in range(rounds):
-            self._pipeline.wait_for_end_of_work(*WAVE, *COPIES)
+            self._pipeline.wait_for_end_of_work(*self._tables)
             wait_for_idle(self._pipeline)
             # Airflow's processes look round in turns of their own; a drop meets them at any moment of a turn.
             time.sleep(1 + self._number * 0.37 % 1)
@@ -113,22 +120,19 @@ class Bench:
 
     def _drop_and_wait(self, tables: Sequence[str], last: Sequence[str]) -> float:
         begun, _ = self._drop(tables)
-        return max(wait_for_change(_partition(table), since=begun) for table in last) - begun
+        files = [self._home / "warehouse" / table / f"day={DAY}" / "data.parquet" for table in last]
+        return max(wait_for_change(file, since=begun) for file in files) - begun
 
     def _drop(self, tables: Sequence[str], *, changed: bool = True) -> tuple[float, list[str]]:
         """Drop a file for each table; when, and what they are called."""
         self._number += 1
         if changed:
-            shift(HOME, self._number)
+            shift(self._home, self._number)
         files = [f"{table}-{self._number}.json" for table in tables]
         begun = time.time()
         for table, file in zip(tables, files, strict=True):
             self._pipeline.drop(file, table=table, start_date=DAY)
         return begun, files
-
-
-def _partition(table: str) -> Path:
-    return HOME / "warehouse" / table / f"day={DAY}" / "data.parquet"
 
 
 if __name__ == "__main__":

@@ -42,9 +42,10 @@ def main() -> None:
     """Measure what is asked for, one part after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, help="this part; default: all of them")
+    parser.add_argument("--keep", action="store_true", help="keep what the guard finds, rather than compare it")
     parser.add_argument("--rounds", type=int, help="of each part; default: as many as the part says")
     arguments = parser.parse_args()
-    if arguments.only == "guard":
+    if arguments.only == "guard" and not arguments.keep:
         guard = import_module("benchmarks.guard")
         sys.exit(guard.compare(arguments.rounds or PARTS["guard"][2]))
     for name in [arguments.only] if arguments.only else PARTS:
