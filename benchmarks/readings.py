@@ -19,7 +19,7 @@ FIRST_DAY, LAST_DAY = date(2025, 1, 1), date(2025, 12, 31)
 DAYS = 365
 ROWS = 36_500_000
 
-_ROWS = """
+ROWS_QUERY = """
 select
     date '2025-01-01' + (i // 100_000)::integer as reading_date,
     (hash(i) % 5_000)::integer as sensor_id,
@@ -28,6 +28,7 @@ select
     ['ok', 'ok', 'ok', 'late', 'suspect'][1 + (hash(i, 43) % 5)::bigint] as status
 from range({rows}) as r(i)
 """
+"""The first so many rows."""
 
 
 def lay_out(home: Path) -> None:
@@ -53,7 +54,7 @@ def make_rows(folder: Path) -> None:
         if not file.exists():
             print(f"making {ROWS:,} rows, {name}", flush=True)
             with duckdb.connect(config={"memory_limit": "8GB"}) as db:
-                query = _ROWS.format(rows=ROWS) + order
+                query = ROWS_QUERY.format(rows=ROWS) + order
                 db.execute(f"copy (\n{query}\n) to '{file.with_suffix('.part')}' (format parquet)")
             file.with_suffix(".part").rename(file)
 
