@@ -56,6 +56,6 @@ def run_python(code: str, *words: str, variables: Mapping[str, str] | None = Non
 
 
 def run_command(home: Path, *words: str, variables: Mapping[str, str] | None = None) -> Cost:
-    """Run ``reloads`` with these words in a home whose raw files lie in ``.local/source``."""
-    own = {"RELOADS_HOME": str(home), "RELOADS_SOURCE": str(home / ".local" / "source")}
+    """Run ``reloads`` with these words in a home."""
+    own = {"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC"}
     return run_python(RELOADS, *words, variables=own | dict(variables or {}))

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +28,8 @@ from reloads.inspection.day_detail import read_day
 from reloads.inspection.overview import Overview
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
+from reloads.warehouse.commit import Making
 from reloads.warehouse.partitions import folder_of
 from tests.support.long_history import fill
 
@@ -37,6 +40,7 @@ READ_FIRST, READ_SECOND = range(1, 10), range(10, 15)
 TEN_YEARS = Days.between(date(2016, 1, 1), date(2025, 12, 31))
 LAST_YEAR = Days.between(date(2025, 1, 1), date(2025, 12, 31))
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 ROUNDS = 5
 SOURCE = """
 select cast(midnight as date) as day, {key} 1 as amount
@@ -107,12 +111,16 @@ def make_home(home: Path) -> Settings:
                 place,
                 TEN_YEARS,
                 commits=40,
-                begin=datetime(2026, 1, 1, tzinfo=UTC),
-                definition=table.version,
+                begin=BEGIN,
+                making=partial(_make, table),
                 columns={"amount": "INTEGER"},
                 key_values=[f"shop {number}" for number in range(KEYS)] if table.settings.keys else [],
             )
     return settings
+
+
+def _make(table: Table, _day: date) -> Making:
+    return Making(table.version, {}, {}, "run", BEGIN)
 
 
 def define_table(folder: Path, number: int) -> None:

@@ -6,6 +6,7 @@ A day is a ``datetime.date`` with the text form ``YYYY-MM-DD`` and no other. A r
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -46,8 +47,7 @@ class DateRange:
         return (self.last - self.first).days + 1
 
     def __iter__(self) -> Iterator[date]:
-        for offset in range(len(self)):
-            yield self.first + timedelta(days=offset)
+        return map(date.fromordinal, range(self.first.toordinal(), self.last.toordinal() + 1))
 
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
@@ -126,7 +126,10 @@ class Days:
         return sum(map(len, self.ranges))
 
     def __contains__(self, day: object) -> bool:
-        return isinstance(day, date) and any(days.first <= day <= days.last for days in self.ranges)
+        if not isinstance(day, date):
+            return False
+        place = bisect_right(self.ranges, day, key=lambda each: each.first)
+        return place > 0 and day <= self.ranges[place - 1].last
 
     def __or__(self, other: Days) -> Days:
         return Days.union((self, other))

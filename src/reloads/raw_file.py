@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be tens of thousands
 class RawFile:
     """A file below the source folder, as it was at one moment.
 
@@ -37,7 +37,7 @@ class RawFile:
     def from_json(cls, fields: Mapping[str, Any]) -> RawFile:
         """The inverse; raises ``TypeError`` for anything else."""
         file = cls(**fields)
-        if not all(type(number) is int for number in (file.size, file.modified_ns, file.changed_ns)):
+        if type(file.size) is not int or type(file.modified_ns) is not int or type(file.changed_ns) is not int:
             raise TypeError(f"{file} has other numbers than whole ones")
         if not isinstance(file.content, str):
             raise TypeError(f"{file} has a content that is no text")
@@ -46,6 +46,8 @@ class RawFile:
 
 def describe_change(before: Mapping[str, RawFile], now: Mapping[str, RawFile]) -> str | None:
     """What became of the files by which a partition was made, in a clause; None where they are the same."""
+    if before == now:
+        return None
     for path, file in sorted(now.items()):
         if path not in before:
             return f"{path} is new"

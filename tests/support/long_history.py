@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -26,13 +26,14 @@ def fill(
     *,
     commits: int,
     begin: datetime,
-    definition: str = "v",
+    making: Callable[[date], Making] | None = None,
     columns: dict[str, str],
     key_values: Sequence[str] = (),
 ) -> None:
     """Publish these days in so many commits, a second after each other, behind what the log holds.
 
-    In a table with one key each day has a partition of each value.
+    In a table with one key each day has a partition of each value. ``making`` says what each day was made from; else
+    all were made from nothing, by one query.
     """
     state = state_of(folder)
     head = (
@@ -44,18 +45,19 @@ def fill(
     all_entries: dict[PartitionName, Entry] = {}
     for place, some in enumerate(days.split(commits)):
         number, published_at = head.point.number + 1, begin + timedelta(seconds=place)
-        making = Making(definition, {}, {}, f"run/{number}", published_at)
+        made_alike = Making("v", {}, {}, f"run/{number}", published_at)
+        published_ns = int(published_at.timestamp()) * 10**9
         entries: dict[PartitionName, Entry] = {}
         for day in some:
-            entries |= _publish_day(
-                folder, day, Entry(number, number, number, making, number, 1, 4, "", columns), key_values
-            )
+            made = making(day) if making else made_alike
+            entry = Entry(number, number, number, made, number, 1, 4, "", columns, published_ns)
+            entries |= _publish_day(folder, day, entry, key_values)
         commit = Commit(
             point=Point(head.point.log, number),
             table=folder.table,
             act="load",
             run=f"run/{number}",
-            published_ns=int(published_at.timestamp()) * 10**9,
+            published_ns=published_ns,
             day_column=folder.day_column,
             keys=folder.keys,
             after=entries,
@@ -82,6 +84,7 @@ def _publish_day(folder: TableFolder, day: date, entry: Entry, key_values: Seque
         version = version_file(folder, name, entry.version)
         version.parent.mkdir(parents=True, exist_ok=True)
         version.write_text("PAR1")
+        os.utime(version, ns=(entry.modified_ns, entry.modified_ns))
         folder.partition_folder(name).mkdir(parents=True, exist_ok=True)
         os.link(version, folder.file(name))
     entries = dict.fromkeys(names, entry)

@@ -8,7 +8,7 @@ from typing import Any
 from reloads.cli.answer import Answer, Block, Column, Grid, Lines, Row, count, megabytes
 from reloads.days import Days
 from reloads.inspection.plan_summary import PlanPart, TablePlan, summarize
-from reloads.inspection.preview import PlanLine
+from reloads.inspection.preview import PlanLine, Preview
 
 SHOWN_RANGES = 3
 SUMMARY = (
@@ -27,20 +27,20 @@ PARTITIONS = (
 )
 
 
-def answer_plan(plans: Sequence[Sequence[PlanLine]], *, everything: bool) -> Answer:
+def answer_plan(plans: Sequence[Preview], *, everything: bool) -> Answer:
     """The plans of the requests of a file, one behind the other."""
     blocks: list[Block] = []
     values: list[dict[str, Any]] = []
-    for lines in plans:
-        tables = summarize(lines)
+    for preview in plans:
+        tables = summarize(preview)
         if everything:
-            blocks.append(Grid(PARTITIONS, [_partition_row(line) for line in lines]))
+            blocks.append(Grid(PARTITIONS, [_partition_row(line) for line in preview]))
         else:
             blocks.append(Grid(SUMMARY, list(_summary_rows(tables)), rest="--json shows all"))
         blocks.append(Lines([_total(tables)]))
         value: dict[str, Any] = {"tables": [_table_values(table) for table in tables]}
         if everything:
-            value["partitions"] = [_partition_values(line) for line in lines]
+            value["partitions"] = [_partition_values(line) for line in preview]
         values.append(value)
     return Answer({"requests": values}, blocks)
 

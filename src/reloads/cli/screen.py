@@ -47,6 +47,8 @@ STYLES = {
 def to_json(value: object) -> str:
     """One document. Times are in UTC, to the second; what is not printable is escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_to_json)
+    if all(map(str.isprintable, text.split("\n"))):
+        return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 

@@ -14,7 +14,8 @@ from typing import Literal, get_args
 
 from reloads.days import Days
 from reloads.inspection.claims import Claim, Claims, RequestLook
-from reloads.planning.staleness import GONE, MISSING, TableState
+from reloads.planning.staleness import TableState
+from reloads.planning.whole_days import GONE, MISSING
 from reloads.requests.record_cache import RecordCache
 from reloads.settings import Settings
 from reloads.tables.arrival_settings import find_late_days

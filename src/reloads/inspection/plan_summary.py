@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 
 from reloads.days import Days
-from reloads.inspection.preview import PlanLine
-from reloads.warehouse.partition_name import PartitionName
+from reloads.inspection.preview import Preview, PreviewPart
 
 
-@dataclass
+@dataclass(frozen=True)
 class PlanPart:
     """Partitions of one table that share a reason; ``rows`` and ``bytes`` are published now and would be replaced."""
 
     is_planned: bool
     why: str
-    partitions: int = 0
-    rows: int = 0
-    bytes: int = 0
-    _days: set[date] = field(default_factory=set)
-
-    @property
-    def days(self) -> Days:
-        """Their days, each once."""
-        return Days.of(self._days)
-
-    def add(self, line: PlanLine) -> None:
-        """Count one partition more."""
-        self._days.add(PartitionName.parse(line.partition).day)
-        self.partitions += 1
-        self.rows += line.rows or 0
-        self.bytes += line.bytes or 0
+    days: Days
+    partitions: int
+    rows: int
+    bytes: int
 
 
 @dataclass
@@ -53,14 +38,15 @@ class TablePlan:
         return Days.union(part.days for part in self.planned)
 
 
-def summarize(lines: Iterable[PlanLine]) -> list[TablePlan]:
-    """The tables in the order of the lines, and what is planned of each before what is not."""
-    parts: dict[str, dict[tuple[bool, str], PlanPart]] = {}
-    for line in lines:
-        of_table = parts.setdefault(line.table, {})
-        of_table.setdefault((line.is_planned, line.why), PlanPart(line.is_planned, line.why)).add(line)
+def summarize(preview: Preview) -> list[TablePlan]:
+    """The tables in the order of the preview, and what is planned of each before what is not."""
     plans: list[TablePlan] = []
-    for table, of_table in parts.items():
-        in_order = sorted(of_table.values(), key=lambda part: (not part.is_planned, part.days.ranges))
-        plans.append(TablePlan(table, in_order))
+    for table in preview.tables:
+        parts = sorted(map(_add_up, table.parts), key=lambda part: (not part.is_planned, part.days.ranges))
+        plans.append(TablePlan(table.table, parts))
     return plans
+
+
+def _add_up(part: PreviewPart) -> PlanPart:
+    sizes = part.sizes()
+    return PlanPart(part.is_planned, part.why, part.days, sizes.partitions, sizes.rows, sizes.bytes)

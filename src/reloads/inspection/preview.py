@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
+from functools import cached_property
+from typing import overload
 
 from reloads.days import Days
 from reloads.partition_filter import KeyFilter
 from reloads.planning.selection import select_record_days, split_waiting
-from reloads.planning.staleness import TableState
+from reloads.planning.staleness import Sizes, TableState
 from reloads.requests.conversion import new_record
 from reloads.requests.record import Record
 from reloads.requests.request import ReloadRequest
@@ -19,6 +19,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import dependent_days
 from reloads.tables.raw_files import RawFiles
+from reloads.warehouse.found_files import FileLook
 from reloads.warehouse.upgrade import open_catalog
 
 
@@ -37,43 +38,104 @@ class PlanLine:
     bytes: int | None
 
 
-def preview(settings: Settings, request: ReloadRequest, *, now: datetime) -> list[PlanLine]:
+@dataclass(frozen=True)
+class PreviewPart:
+    """Days of one table that share a reason: to be rewritten, or to be left alone."""
+
+    is_planned: bool
+    why: str
+    days: Days
+    keys: KeyFilter
+    state: TableState
+
+    def lines(self) -> Iterator[PlanLine]:
+        """A line for each partition."""
+        for day in self.days:
+            yield from _day_lines(self.state, day, self.keys, is_planned=self.is_planned, why=self.why)
+
+    def sizes(self) -> Sizes:
+        """How many partitions there are, and what is published of them."""
+        if not self.state.folder.keys:
+            return self.state.sizes(self.days)
+        lines = list(self.lines())
+        return Sizes(len(lines), sum(line.rows or 0 for line in lines), sum(line.bytes or 0 for line in lines))
+
+
+@dataclass(frozen=True)
+class TablePreview:
+    """What a request would do at one table."""
+
+    table: str
+    parts: Sequence[PreviewPart]
+
+    def lines(self) -> list[PlanLine]:
+        """A line for each partition, in their order."""
+        lines: list[PlanLine] = []
+        for part in self.parts:
+            lines += part.lines()
+        return sorted(lines, key=lambda line: line.partition)
+
+
+@dataclass(frozen=True)
+class Preview(Sequence[PlanLine]):
+    """What a request would do: the lines of its partitions, which are made once somebody asks for them."""
+
+    tables: Sequence[TablePreview]
+
+    @cached_property
+    def _lines(self) -> list[PlanLine]:
+        lines: list[PlanLine] = []
+        for table in self.tables:
+            lines += table.lines()
+        return lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, place: int) -> PlanLine: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[PlanLine]: ...
+
+    def __getitem__(self, place: int | slice) -> PlanLine | list[PlanLine]:
+        return self._lines[place]
+
+
+def preview(settings: Settings, request: ReloadRequest, *, now: datetime) -> Preview:
     """The partitions of the tables asked for, and then those of the tables that would follow if all of them change."""
     catalog = open_catalog(settings)
     records = {name: new_record(request, name, mode="command", origin="preview", now=now) for name in request.tables}
-    lines: list[PlanLine] = []
+    tables: list[TablePreview] = []
     changing_days: dict[str, Days] = {}
     for table in catalog.lineage.load_order():
-        table_lines: list[PlanLine] = []
+        parts: list[PreviewPart] = []
         if table in records:
-            table_lines, changing_days[table] = _preview_request(settings, catalog, records[table])
+            parts = _preview_request(settings, catalog, records[table])
         elif request.cascade and table in catalog.tables:
-            table_lines, changing_days[table] = _preview_cascade(settings, catalog, table, changing_days, now)
-        lines += sorted(table_lines, key=lambda line: line.partition)
-    return lines
+            parts = list(_preview_cascade(settings, catalog, table, changing_days, now))
+        changing_days[table] = Days.union(part.days for part in parts if part.is_planned)
+        tables.append(TablePreview(table, [part for part in parts if part.days]))
+    return Preview([table for table in tables if table.parts])
 
 
-def _preview_request(settings: Settings, catalog: Catalog, record: Record) -> tuple[list[PlanLine], Days]:
-    """The partitions that the request names, and the days that it would rewrite."""
+def _preview_request(settings: Settings, catalog: Catalog, record: Record) -> list[PreviewPart]:
+    """What the request would do at the table that it names."""
     state = _look_at(settings, catalog, record.table, record.days)
     selected, skipped = select_record_days(record, state)
     planned, waiting = split_waiting(selected, state)
-    lines: list[PlanLine] = []
-    for why, days in planned.items():
-        for day in days:
-            lines += _day_lines(state, day, record.keys, is_planned=True, why=why)
-    for why, days in (*skipped.items(), *waiting.items()):
-        for day in days:
-            lines += _day_lines(state, day, record.keys, is_planned=False, why=why)
-    return lines, record.days - Days.union([*skipped.values(), *waiting.values()])
+    parts: list[PreviewPart] = []
+    for is_planned, by_reason in ((True, planned), (False, skipped), (False, waiting)):
+        for why, days in by_reason.items():
+            parts.append(PreviewPart(is_planned, why, days, record.keys, state))
+    return parts
 
 
 def _preview_cascade(
     settings: Settings, catalog: Catalog, table: str, changing_days: dict[str, Days], now: datetime
-) -> tuple[list[PlanLine], Days]:
-    """The partitions of a downstream table that would be rewritten because its inputs change, and their days."""
+) -> Iterator[PreviewPart]:
+    """The days of a downstream table that would be rewritten because its inputs change."""
     first, today = catalog[table].settings.first_day, settings.day_of(now)
-    lines: list[PlanLine] = []
     planned_days = Days()
     for name, window in catalog[table].inputs.items():
         input_days = changing_days.get(name, Days())
@@ -82,14 +144,10 @@ def _preview_cascade(
             # An input that no change reaches need not even be readable.
             continue
         state = _look_at(settings, catalog, table, days)
-        new_days: list[date] = []
-        for day in days - planned_days:
-            # As a plan does: a day that was never loaded is not stale, unless the change itself loads it.
-            if day in input_days or state.has_day(day):
-                new_days.append(day)
-                lines += _day_lines(state, day, {}, is_planned=True, why=f"{name} changes")
-        planned_days |= Days.of(new_days)
-    return lines, planned_days
+        # As a plan does: a day that was never loaded is not stale, unless the change itself loads it.
+        loaded = Days.of(day for day in days - planned_days if day in input_days or state.has_day(day))
+        yield PreviewPart(is_planned=True, why=f"{name} changes", days=loaded, keys={}, state=state)
+        planned_days |= loaded
 
 
 def _look_at(settings: Settings, catalog: Catalog, table: str, days: Days) -> TableState:
@@ -107,14 +165,8 @@ def _day_lines(
     names = [name for name in state.names_of(day) if state.is_selected(name, key_filter)]
     if not names:
         yield PlanLine(state.table.name, str(folder.day_name(day)), is_planned, why, rows=None, bytes=None)
+    look = FileLook(folder)
     for name in names:
-        entry = state.entry(name)
+        entry, status = state.entry(name), look.find(str(name))
         rows = entry.rows if entry and state.is_known(name) else None
-        yield PlanLine(state.table.name, str(name), is_planned, why, rows, _size_of(folder.file(name)))
-
-
-def _size_of(file: Path) -> int | None:
-    """In bytes; None where somebody removed it."""
-    with suppress(FileNotFoundError):
-        return file.stat().st_size
-    return None
+        yield PlanLine(state.table.name, str(name), is_planned, why, rows, status.st_size if status else None)

@@ -15,7 +15,8 @@ from datetime import date, datetime
 
 from reloads.days import Days
 from reloads.planning.parts import Part, WrittenParameters, named_part
-from reloads.planning.staleness import GONE, MISSING, TableState
+from reloads.planning.staleness import TableState
+from reloads.planning.whole_days import GONE, MISSING
 from reloads.requests.queue import PlannedDays
 from reloads.requests.record import Record
 from reloads.settings import Settings
@@ -73,7 +74,10 @@ def split_waiting(planned: Mapping[str, Days], state: TableState) -> tuple[dict[
                 waiting.setdefault(why_waiting, []).append(day)
             else:
                 ready.setdefault(reason, []).append(day)
-    return _as_days(ready), _as_days(waiting)
+    return (
+        {reason: Days.of(days) for reason, days in ready.items()},
+        {why: Days.of(days) for why, days in waiting.items()},
+    )
 
 
 def written_parameters(selections: Sequence[Selection], state: TableState) -> dict[date, WrittenParameters]:
@@ -99,33 +103,36 @@ def select_record_days(record: Record, state: TableState) -> tuple[dict[str, Day
     """The outstanding days of a record that are to be rewritten, by reason, and those that need not be, by reason."""
     if record.only == "all":
         return {REQUESTED: record.outstanding}, {}
-    planned: dict[str, list[date]] = {}
-    skipped: dict[str, list[date]] = {}
-    for day in record.outstanding:
-        why = state.why(day, record.keys or None, is_partly_enough=record.only == "stale")
-        if why is None and record.only == "stale" and not state.is_decidable(day):
-            # The files that asked for it may lie in a folder that is away now: it waits for that.
-            why = UNDECIDED
-        reason_to_skip = _reason_to_skip(record, day, why)
-        if reason_to_skip:
-            skipped.setdefault(reason_to_skip, []).append(day)
-        else:
-            planned.setdefault(why or REQUESTED, []).append(day)
-    return _as_days(planned), _as_days(skipped)
+    planned: dict[str, Days] = {}
+    skipped: dict[str, Days] = {}
+    by_reason = state.sort(record.outstanding, record.keys or None, is_partly_enough=record.only == "stale")
+    if record.only == "stale":
+        # The files that asked for them may lie in a folder that is away now: they wait for that.
+        undecided = state.undecidable(by_reason.get(None, Days()))
+        by_reason = {**by_reason, None: by_reason.get(None, Days()) - undecided, UNDECIDED: undecided}
+    for why, days in by_reason.items():
+        to_skip, reason_to_skip = _days_to_skip(record, days, why)
+        to_plan, reason = days - to_skip, why or REQUESTED
+        skipped[reason_to_skip] = skipped.get(reason_to_skip, Days()) | to_skip
+        planned[reason] = planned.get(reason, Days()) | to_plan
+    return _in_order(planned), _in_order(skipped)
 
 
-def _as_days(by_reason: Mapping[str, Sequence[date]]) -> dict[str, Days]:
-    return {reason: Days.of(days) for reason, days in by_reason.items()}
+def _in_order(by_reason: Mapping[str, Days]) -> dict[str, Days]:
+    """Those that have days, by their first one."""
+    return dict(sorted(((why, days) for why, days in by_reason.items() if days), key=lambda item: item[1].ranges[0]))
 
 
-def _reason_to_skip(record: Record, day: date, why: str | None) -> str | None:
+def _days_to_skip(record: Record, days: Days, why: str | None) -> tuple[Days, str]:
+    """Those of the days with this reason that need not be rewritten, and why not."""
     if record.only == "missing":
-        return None if why in (MISSING, GONE) else PRESENT
+        return (Days(), "") if why in (MISSING, GONE) else (days, PRESENT)
     if why == MISSING:
+        if record.mode in ("daily", "arrival"):
+            return Days(), ""
         # A day that was never loaded is not stale. But it follows an input's day that was loaded just now.
-        is_caused = record.cause is not None and day in record.cause.days
-        return None if is_caused or record.mode in ("daily", "arrival") else NEVER_LOADED
-    return None if why else FRESH
+        return days - record.cause.days if record.cause else days, NEVER_LOADED
+    return (Days(), "") if why else (days, FRESH)
 
 
 def find_waiting(records: Sequence[Record], catalog: Catalog, *, raw: RawFiles) -> dict[str, Days]:

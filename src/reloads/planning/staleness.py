@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reloads.days import Days
 from reloads.partition_filter import KeyFilter
 from reloads.planning.parts import WrittenParameters
+from reloads.planning.whole_days import GONE, MISSING, UNKNOWN, WholeDay, look_at_whole_days, why_file
 from reloads.raw_file import describe_change
 from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
-from reloads.tables.raw_files import RawFiles
+from reloads.tables.raw_files import DayFiles, RawFiles
 from reloads.warehouse.access import state_of
 from reloads.warehouse.adoption import FoundFile, look_at_files
 from reloads.warehouse.commit import Entry, Making, Point
@@ -28,10 +29,17 @@ from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import Snapshot
 
-MISSING = "it is missing"
-UNKNOWN = "it is not known what it was made from"
 OUTDATED = "the query or its settings changed"
-GONE = "a file of it is gone"
+
+NOTHING_READ = Point()
+
+
+class Sizes(NamedTuple):
+    """Partitions, and what is published of them."""
+
+    partitions: int
+    rows: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class TableState:
         no value has one. What was loaded, and whose file somebody removed, is gone.
         """
         if not self.folder.keys:
-            return self.why_partition(self.folder.day_name(day))
+            return self._whole_days[day].why
         names = [name for name in self.names_of(day) if self.is_selected(name, key_filter or {})]
         if self._is_missing(day, names, key_filter, is_partly_enough=is_partly_enough):
             return MISSING
@@ -103,11 +111,31 @@ class TableState:
     def why_partition(self, name: PartitionName) -> str | None:
         """Why one partition of a day that was looked at is to be rewritten; None if it is as it should be."""
         entry = self.entry(name)
-        if name not in self._files:
-            return GONE if entry and entry.version else MISSING
-        if entry is None or not entry.version or name in self._strangers:
-            return UNKNOWN
-        return self._why_making(name.day, entry.making)
+        why = why_file(entry.version if entry else 0, is_there=name in self._files, is_ours=name not in self._strangers)
+        return why or self._why_making(name.day, entry.making if entry else None)
+
+    def sort(
+        self, days: Days, key_filter: KeyFilter | None = None, *, is_partly_enough: bool = False
+    ) -> dict[str | None, Days]:
+        """These of the days by what ``why`` says of them."""
+        by_reason: dict[str | None, list[date]] = {}
+        for day in days:
+            why = self.why(day, key_filter, is_partly_enough=is_partly_enough)
+            if why in by_reason:
+                by_reason[why].append(day)
+            else:
+                by_reason[why] = [day]
+        return {why: Days.of(some) for why, some in by_reason.items()}
+
+    def sizes(self, days: Days) -> Sizes:
+        """What is published of these days, of a table without keys."""
+        rows = size = 0
+        found = self._whole_days
+        for day in days:
+            each = found[day]
+            rows += each.rows or 0
+            size += each.bytes or 0
+        return Sizes(len(days), rows, size)
 
     def _is_missing(
         self, day: date, names: Sequence[PartitionName], key_filter: KeyFilter | None, *, is_partly_enough: bool
@@ -160,7 +188,7 @@ class TableState:
         if making.definition != self.table.version:
             return OUTDATED
         for name, window in self.table.inputs.items():
-            if not making.inputs.get(name, Point()).includes(self._last_change(name, day, window)):
+            if not making.inputs.get(name, NOTHING_READ).has_read(*self._last_change(name, day, window)):
                 return f"{name} changed"
         return self._why_files(day, making)
 
@@ -168,7 +196,7 @@ class TableState:
         """Which raw file of the day is another one, came or went; nothing where a folder of them is away."""
         if not self.table.file_sources:
             return None
-        look = self.raw.of_day(self.table, day)
+        look = self._raw_files(day)
         return None if look.is_unknown else describe_change(making.files, look.files)
 
     def why_arrived(self, day: date) -> str | None:
@@ -177,7 +205,7 @@ class TableState:
         None where they do not, or where some of them are not there. A day without any file, of a table that needs none,
         asks only if it was loaded from some.
         """
-        look = self.raw.of_day(self.table, day)
+        look = self._raw_files(day)
         if look.missing:
             return None
         making = self.making_of_day(day)
@@ -189,25 +217,41 @@ class TableState:
                 return why
         return self._why_files(day, making)
 
-    def is_decidable(self, day: date) -> bool:
-        """Whether all raw files of the day can be looked at; else nobody knows whether it is up to date."""
-        return not self.table.file_sources or not self.raw.of_day(self.table, day).is_unknown
+    def undecidable(self, days: Days) -> Days:
+        """Those of the days of which a raw file cannot be looked at, so that nobody knows whether they are stale."""
+        if not self.table.file_sources:
+            return Days()
+        return Days.of(day for day in days if self._raw_files(day).is_unknown)
 
     def why_waiting(self, day: date) -> str | None:
         """Why the day cannot be rewritten yet: the raw file that is not there; None where all are."""
-        look = self.raw.of_day(self.table, day) if self.table.file_sources else None
+        look = self._raw_files(day) if self.table.file_sources else None
         return f"it waits for raw files: {look.missing}" if look and look.missing else None
 
-    def _last_change(self, name: str, day: date, window: int) -> Point:
-        """The last commit that changed what the day depends on; where nothing ever did, one that everybody has read."""
+    def _last_change(self, name: str, day: date, window: int) -> tuple[str, int]:
+        """The log of an input, and the last commit in it that changed what the day depends on; 0 if none ever did."""
+        snapshot = self.inputs[name]
+        if window == 1:
+            return snapshot.head.point.log, snapshot.last_changes.get(day, 0)
         if (name, day) not in self._last_changes:
-            snapshot, last = self.inputs[name], 0
-            for input_day in input_days(Days.of([day]), window):
-                for entry in snapshot.of_day(input_day).values():
-                    last = max(last, entry.changed)
-            self._last_changes[name, day] = last
-        last, head = self._last_changes[name, day], self.inputs[name].head
-        return Point(head.point.log, last) if last else Point()
+            changes, ordinal = snapshot.last_changes, day.toordinal()
+            days = (date.fromordinal(each) for each in range(max(1, ordinal + 1 - window), ordinal + 1))
+            self._last_changes[name, day] = max(changes.get(each, 0) for each in days)
+        return snapshot.head.point.log, self._last_changes[name, day]
+
+    def _raw_files(self, day: date) -> DayFiles:
+        if day not in self._raw_looks:
+            self._raw_looks[day] = self.raw.of_day(self.table, day)
+        return self._raw_looks[day]
+
+    @cached_property
+    def _raw_looks(self) -> dict[date, DayFiles]:
+        return {}
+
+    @cached_property
+    def _whole_days(self) -> Mapping[date, WholeDay]:
+        """All days, of a table without keys."""
+        return look_at_whole_days(self.folder, self.published, self.days, self._why_making)
 
     @cached_property
     def _files(self) -> Mapping[PartitionName, FoundFile]:

@@ -71,7 +71,7 @@ class FileTemplate:
             return "day"
         return "month" if "m" in self._codes else "year"
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The folder that all files lie in or below; empty where that is the source folder itself."""
         fixed: list[str] = []
@@ -87,8 +87,7 @@ class FileTemplate:
 
     def pattern(self, day: date) -> str:
         """The path of the day's files, with ``*`` and ``?`` where the template has them."""
-        values = {"Y": f"{day.year:04}", "m": f"{day.month:02}", "d": f"{day.day:02}"}
-        return _CODE.sub(lambda code: values[code[1]], _expand(self.text))
+        return self._format.format(Y=day.year, m=day.month, d=day.day)
 
     def days_of(self, path: str) -> Days | None:
         """The days whose files that one is among; None where the template does not name it.
@@ -125,6 +124,11 @@ class FileTemplate:
     @property
     def _codes(self) -> set[str]:
         return set(_CODE.findall(_expand(self.text)))
+
+    @cached_property
+    def _format(self) -> str:
+        """The path for ``str.format``: a look at years of days asks for that of each. It has no other braces."""
+        return _CODE.sub(lambda code: f"{{{code[1]}:0{_DIGITS[code[1]]}}}", _expand(self.text))
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:

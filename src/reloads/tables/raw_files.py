@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -36,7 +36,7 @@ COARSE_SECONDS = 2.0
 """The steps of the times of a file system that knows whole seconds only: FAT has the longest ones."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be tens of thousands
 class DayFiles:
     """What lies there for one day of a table."""
 
@@ -63,27 +63,20 @@ class RawFiles:
         self._stable_seconds = stable_seconds
         self._clock = clock
         self._looks: dict[tuple[FileSource, str], DayFiles] = {}
-        self._folders: dict[Path, str] = {}
+        self._folders: dict[str, str] = {}
         self._listings: dict[str, list[str]] = {}
         self._root = os.path.realpath(source)
+        self._real_folders: dict[str, str] = {}
 
     def of_day(self, table: Table, day: date) -> DayFiles:
         """What the day of the table is made from: the files of all its sources, and of days before it if it reads them.
 
         The first thing that is missing is told.
         """
-        files: dict[str, RawFile] = {}
-        missing, young, is_unknown = "", "", False
+        looks: list[DayFiles] = []
         for name, source in table.file_sources.items():
-            for source_day in input_days(Days.of([day]), table.file_windows[name]):
-                look = self.of_source(source, source_day)
-                files |= look.files
-                if look.is_young:
-                    young = young or look.missing
-                else:
-                    missing = missing or look.missing
-                is_unknown = is_unknown or look.is_unknown
-        return DayFiles(files, missing or young, is_young=bool(young) and not missing, is_unknown=is_unknown)
+            looks += [self.of_source(source, each) for each in _days_before(day, table.file_windows[name])]
+        return looks[0] if len(looks) == 1 else _unite(looks)
 
     def paths_of(self, table: Table, name: str, days: Days) -> list[Path]:
         """The files of one source that these days of the table are made from, each once."""
@@ -109,7 +102,7 @@ class RawFiles:
         return self._looks[key]
 
     def _look(self, source: FileSource, pattern: str, marker: str) -> DayFiles:
-        fault = self._fault_of(self.source / source.files.folder)
+        fault = self._fault_of(source.files.folder)
         if fault:
             return DayFiles(missing=fault, is_unknown=True)
         # The marker first: what is listed before it was written may be half of what it stands for.
@@ -147,9 +140,9 @@ class RawFiles:
                 return f"{printable_name(path)} may still be written"
         return ""
 
-    def _fault_of(self, folder: Path) -> str:
+    def _fault_of(self, folder: str) -> str:
         if folder not in self._folders:
-            self._folders[folder] = find_folder_fault(folder)
+            self._folders[folder] = find_folder_fault(self.source / folder)
         return self._folders[folder]
 
     def _find(self, pattern: str, marker: str) -> list[str]:
@@ -190,9 +183,12 @@ class RawFiles:
 
     def _read(self, source: FileSource, path: str) -> RawFile | None:
         """What the file is now; None where there is none."""
-        full = self.source / path
+        # By texts: to make a path of each of tens of thousands takes longer than to look at it.
+        full = f"{self.source}/{path}"
         try:
-            status = full.stat()
+            status = os.lstat(full)
+            is_link = stat.S_ISLNK(status.st_mode)
+            status = os.stat(full) if is_link else status  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -203,14 +199,24 @@ class RawFiles:
             raise _UnusableError(
                 f"{printable_name(path)} has a name that is not UTF-8, which no query can open; rename it"
             )
-        real = os.path.realpath(full)
+        folder, _, name = full.rpartition("/")
+        real = os.path.realpath(full) if is_link else f"{self._real_folder(folder)}/{name}"
         if not real.startswith(self._root.rstrip("/") + "/"):
             raise _UnusableError(f"{printable_name(path)} leads out of the source folder; put the file itself there")
         file = RawFile(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         ahead = max(file.modified_ns, file.changed_ns) / 1e9 > self._clock() + SKEW_SECONDS
         if source.compare == "content" or ahead or file.modified_ns <= 0:
-            return RawFile(file.size, file.modified_ns, file.changed_ns, _hash(full, path))
+            return RawFile(file.size, file.modified_ns, file.changed_ns, _hash(Path(full), path))
         return file
+
+    def _real_folder(self, folder: str) -> str:
+        """Where a folder on the way to the files really lies; each is followed once."""
+        if folder not in self._real_folders:
+            above, _, name = folder.rpartition("/")
+            is_end = folder == str(self.source) or os.path.islink(folder)  # noqa: PTH114
+            real = os.path.realpath(folder) if is_end else f"{self._real_folder(above)}/{name}"
+            self._real_folders[folder] = real
+        return self._real_folders[folder]
 
     def _is_file(self, path: str) -> bool:
         with suppress(OSError):
@@ -236,6 +242,25 @@ def _hash(full: Path, path: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _UnusableError(f"{printable_name(path)} cannot be read ({one_line(error.strerror)})") from error
+
+
+def _unite(looks: Sequence[DayFiles]) -> DayFiles:
+    files: dict[str, RawFile] = {}
+    missing, young, is_unknown = "", "", False
+    for look in looks:
+        files |= look.files
+        if look.is_young:
+            young = young or look.missing
+        else:
+            missing = missing or look.missing
+        is_unknown = is_unknown or look.is_unknown
+    return DayFiles(files, missing or young, is_young=bool(young) and not missing, is_unknown=is_unknown)
+
+
+def _days_before(day: date, window: int) -> Iterator[date]:
+    """The days of a source that the day is made from: the ``window - 1`` before it, and itself."""
+    last = day.toordinal()
+    return map(date.fromordinal, range(max(date.min.toordinal(), last + 1 - window), last + 1))
 
 
 def days_to_look_at(table: Table, *, today: date) -> Days:

@@ -10,13 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from stat import S_ISREG
 
 from reloads.files import link_or_copy, sync_all
 from reloads.warehouse.access import begin_log, next_time
 from reloads.warehouse.commit import Commit, Entry, Making, Point
-from reloads.warehouse.current_view import is_version, version_file
-from reloads.warehouse.layout import DATA_FILE
+from reloads.warehouse.current_view import version_file
+from reloads.warehouse.found_files import FileLook
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Snapshot, State
@@ -44,16 +43,15 @@ class FoundFile:
 
 def look_at_files(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]) -> dict[PartitionName, FoundFile]:
     """The files that lie in the folders of these days."""
+    look = FileLook(folder)
     files: dict[PartitionName, FoundFile] = {}
     for day in days:
-        for name in folder.names_of(day):
-            try:
-                # By their texts: to make a Path of each takes as long as all else.
-                status = os.stat(f"{folder.folder}/{name}/{DATA_FILE}")  # noqa: PTH116
-            except (FileNotFoundError, NotADirectoryError):  # removed just now
-                continue
-            if S_ISREG(status.st_mode):
-                is_own = _is_version(folder, name, snapshot.entries.get(name), status)
+        for name in folder.names_of(day) if folder.keys else [folder.day_name(day)]:
+            text = str(name)
+            status = look.find(text)
+            if status is not None:
+                entry = snapshot.entries.get(name)
+                is_own = _is_version(look, text, entry, status)
                 files[name] = FoundFile(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), is_own)
     return files
 
@@ -68,19 +66,13 @@ def is_ours(folder: TableFolder, name: PartitionName, entry: Entry | None) -> bo
 
     A program that writes over the file in place changes the version as well, as both are one file; its size tells.
     """
-    try:
-        return _is_version(folder, name, entry, folder.file(name).stat())
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    look, text = FileLook(folder), str(name)
+    status = look.find(text)
+    return status is not None and _is_version(look, text, entry, status)
 
 
-def _is_version(folder: TableFolder, name: PartitionName, entry: Entry | None, status: os.stat_result) -> bool:
-    return (
-        entry is not None
-        and entry.version > 0
-        and status.st_size == entry.bytes
-        and is_version(folder, name, entry.version, status)
-    )
+def _is_version(look: FileLook, name: str, entry: Entry | None, status: os.stat_result) -> bool:
+    return entry is not None and look.is_version(name, entry.version, entry.bytes, entry.modified_ns, status)
 
 
 def adopt(
@@ -106,6 +98,7 @@ def adopt(
         version.parent.mkdir(parents=True, exist_ok=True)
         version.unlink(missing_ok=True)
         link_or_copy(folder.file(name), version)
+        status = version.stat()
         after[name] = Entry(
             version=number,
             changed=number,
@@ -114,9 +107,10 @@ def adopt(
             making=fact.making,
             origin=number,
             rows=fact.rows,
-            bytes=version.stat().st_size,
+            bytes=status.st_size,
             content=fact.content,
             columns=fact.columns,
+            modified_ns=status.st_mtime_ns,
         )
         sync_all(version.parents[: 2 + len(folder.keys)])
     if folder.keys:

@@ -42,7 +42,11 @@ class Point:
 
     def includes(self, other: Point) -> bool:
         """Whether who read up to this point has read the ``other``."""
-        return not other.number or (self.log == other.log and other.number <= self.number)
+        return self.has_read(other.log, other.number)
+
+    def has_read(self, log: str, number: int) -> bool:
+        """Whether who read up to this point has read the commit of that number in that log; 0 is for none."""
+        return not number or (number <= self.number and self.log == log)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Entry:
     content: str = ""
     """The fingerprint of the rows; empty where it is not known."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    modified_ns: int = 0
+    """The time that the file was given; 0 where that is not known, as of one that an earlier release published."""
 
 
 @dataclass(frozen=True)
@@ -174,13 +180,14 @@ def dump_entries(**groups: Mapping[PartitionName, Entry]) -> dict[str, Any]:
                 "bytes": entry.bytes,
                 "content": entry.content,
                 "columns": columns.place(dict(entry.columns)),
+                "modified_ns": entry.modified_ns,
             }
     return {"makings": makings.values, "column_sets": columns.values, **fields}
 
 
 def parse_entries(fields: Mapping[str, Any], group: str) -> dict[PartitionName, Entry]:
     """The entries of one group; raises ``LookupError``, ``TypeError`` or ``ValueError`` for anything else."""
-    makings = [_parse_making(making) for making in fields["makings"]]
+    makings = [parse_making(making) for making in fields["makings"]]
     entries: dict[PartitionName, Entry] = {}
     for text, values in fields[group].items():
         making, columns = makings[values["making"]], fields["column_sets"][values["columns"]]
@@ -201,7 +208,8 @@ def _dump_making(making: Making | None) -> dict[str, Any] | None:
     }
 
 
-def _parse_making(fields: Mapping[str, Any] | None) -> Making | None:
+def parse_making(fields: Mapping[str, Any] | None) -> Making | None:
+    """What an entry was made from; raises as ``parse_entries`` does."""
     if fields is None:
         return None
     return Making(

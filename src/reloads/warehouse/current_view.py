@@ -16,6 +16,7 @@ from pathlib import Path
 
 from reloads.files import link_or_copy
 from reloads.warehouse.commit import Commit
+from reloads.warehouse.found_files import is_same_file
 from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
@@ -35,9 +36,7 @@ def is_version(folder: TableFolder, name: PartitionName, number: int, status: os
         version = version_file(folder, name, number).stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return os.path.samestat(status, version) or (
-        (status.st_size, status.st_mtime_ns) == (version.st_size, version.st_mtime_ns)
-    )
+    return is_same_file(status, version)
 
 
 def is_shown(folder: TableFolder, name: PartitionName, number: int) -> bool:

@@ -26,6 +26,8 @@ class NewFile:
     columns: Mapping[str, str]
     origin: int = 0
     """The commit that rewrote the partition to it, of content that an undo puts back."""
+    modified_ns: int = 0
+    """The time that the file has, of content that an undo puts back; 0 where it is not known."""
 
 
 @dataclass(frozen=True)

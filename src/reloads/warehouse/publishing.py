@@ -75,7 +75,7 @@ def _publish_locked(folder: TableFolder, state: State, publication: Publication)
     new_files = touched.new_files()
     published_ns = next_time(head, publication.now)
     refused = _prepare_all(folder, new_files, number, published_ns)
-    after = touched.entries(refused=refused.keys())
+    after = touched.entries(refused=refused.keys(), published_ns=published_ns)
     kept = _tell_superseded(state, superseded) | _tell_refused(folder, refused)
     if not after:
         return Published(None, kept, superseded)

@@ -12,25 +12,26 @@ of a commit or nothing of it; a writer, who holds the table's lock, brings the f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from reloads.errors import OperatorError, RequestError
+from reloads.days import Days
+from reloads.errors import OperatorError
 from reloads.files import write_all_atomically, write_atomically
-from reloads.warehouse.commit import Commit, Entry, Point, dump_entries, parse_entries
+from reloads.warehouse.commit import Commit, Entry, Point
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.layout import state_folder, versions_folder
 from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.piece import FAULTS, Entries, Facts, PartitionForm, Piece, dump_piece
 
-Entries = dict[PartitionName, Entry]
 Pieces = dict[str, Entries]
 
 _HEAD = "head.json"
-_FAULTS = (LookupError, TypeError, ValueError, AttributeError, RequestError)
 
 
 @dataclass(frozen=True)
@@ -64,28 +65,83 @@ class Head:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Some days of a table as of one commit, the last one of ``head``."""
+    """Some days of a table as of one commit, the last one of ``head``. Parsed as far as somebody asks."""
 
     head: Head
-    entries: Mapping[PartitionName, Entry]
-    """Of the partitions of these days and, in a table with keys, of the days as a whole."""
-    days: Collection[date] | None = None
+    form: PartitionForm
+    pieces: Mapping[str, Piece]
+    days: Days | None = None
     """The days that were read; None for all."""
+
+    @cached_property
+    def entries(self) -> Mapping[PartitionName, Entry]:
+        """Of the partitions of these days and, in a table with keys, of the days as a whole."""
+        entries: Entries = {}
+        for piece in self.pieces:
+            for day, some in self._parse(piece).items():
+                if self.days is None or day in self.days:
+                    entries |= some
+        return entries
 
     def of_day(self, day: date) -> Mapping[PartitionName, Entry]:
         """The entries of one day, which must be one that was read: nothing is known of any other."""
         if self.days is not None and day not in self.days:
             raise KeyError(f"{day} was not read")
-        return self._entries_by_day.get(day, {})
+        piece = self.form.piece_of(day)
+        return self._parse(piece).get(day, {}) if piece in self.pieces else {}
+
+    def facts_of(self, piece: str) -> Facts:
+        """What a plan asks of the partitions of a piece; they may have another form, and lie on other days."""
+        return self.pieces[piece].facts() if piece in self.pieces else Facts()
 
     @cached_property
-    def _entries_by_day(self) -> Mapping[date, Entries]:
-        entries: dict[date, Entries] = {}
-        for name, entry in self.entries.items():
-            entries.setdefault(name.day, {})[name] = entry
-        return entries
+    def last_changes(self) -> Mapping[date, int]:
+        """By day, the last commit that changed anything in it."""
+        changes: dict[date, int] = {}
+        if self.form.keys:
+            for name, entry in self.entries.items():
+                changes[name.day] = max(entry.changed, changes.get(name.day, 0))
+            return changes
+        begin = f"{self.form.day_column}="
+        for piece in self.pieces:
+            for text, fact in self.facts_of(piece).by_name.items():
+                if text.startswith(begin) and "/" not in text:
+                    with suppress(ValueError):  # a name that nobody here gives
+                        changes[date.fromisoformat(text[len(begin) :])] = fact["changed"]
+        return changes
+
+    def with_entries(self, entries: Mapping[PartitionName, Entry]) -> Snapshot:
+        """The same with these entries in the place of those that it has of them."""
+        changed: Pieces = {}
+        for name, entry in entries.items():
+            piece = self.form.piece_of(name.day)
+            if piece not in changed:
+                changed[piece] = self.pieces[piece].entries() if piece in self.pieces else {}
+            changed[piece][name] = entry
+        pieces = {piece: Piece.of(some) for piece, some in changed.items()}
+        return replace(self, pieces={**self.pieces, **pieces})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        return (self.head, self.days, self.entries) == (other.head, other.days, other.entries)
+
+    __hash__ = None  # type: ignore[assignment] # as of any value that can be compared and holds a mapping
+
+    def _parse(self, piece: str) -> Mapping[date, Entries]:
+        if piece not in self._parsed:
+            entries: dict[date, Entries] = {}
+            for name, entry in self.pieces[piece].entries().items():
+                if self.form.has(name):
+                    entries.setdefault(name.day, {})[name] = entry
+            self._parsed[piece] = entries
+        return self._parsed[piece]
+
+    @cached_property
+    def _parsed(self) -> dict[str, Mapping[date, Entries]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -107,16 +163,16 @@ class State:
         """Where its files lie."""
         return state_folder(self.warehouse, self.table)
 
+    @property
+    def form(self) -> PartitionForm:
+        """How its partitions are named."""
+        return PartitionForm(self.day_column, self.keys)
+
     def read(self, days: Iterable[date]) -> Snapshot:
         """What is known of these days, as of the last commit. Reads no piece that is not asked for."""
-        wanted_days = set(days)
-        head, pieces = self._read({self._piece_of(day) for day in wanted_days})
-        entries: Entries = {}
-        for piece in pieces.values():
-            for name, entry in piece.items():
-                if name.day in wanted_days and self._has_form_of(name):
-                    entries[name] = entry
-        return Snapshot(self._without_other_columns(head), entries, wanted_days)
+        wanted_days = days if isinstance(days, Days) else Days.of(days)
+        head, pieces = self._read(list(self.form.pieces_of(wanted_days)))
+        return Snapshot(self._without_other_columns(head), self.form, pieces, wanted_days)
 
     def read_head(self) -> Head:
         """What holds for the whole table, as of the last commit."""
@@ -126,10 +182,7 @@ class State:
     def read_all(self) -> Snapshot:
         """What is known of all days, as of the last commit. Reads every piece."""
         head, pieces = self._read(None)
-        entries: Entries = {}
-        for piece in pieces.values():
-            entries |= {name: entry for name, entry in piece.items() if self._has_form_of(name)}
-        return Snapshot(self._without_other_columns(head), entries)
+        return Snapshot(self._without_other_columns(head), self.form, pieces)
 
     def keeps(self, name: PartitionName, number: int) -> bool:
         """Whether the version of that number is kept."""
@@ -142,33 +195,33 @@ class State:
     def apply(self, commit: Commit) -> None:
         """Write down what the commit that follows the head changes; a second time it changes nothing more."""
         head = self._read_head()
-        pieces = {piece: self._read_piece(piece) for piece in {self._piece_of(name.day) for name in commit.after}}
-        _apply(commit, pieces, self._piece_of)
+        pieces = {piece: self._read_piece(piece) for piece in {self.form.piece_of(name.day) for name in commit.after}}
+        self._apply(commit, pieces)
         self._write_pieces(pieces)
         # The head last: until then the commit counts as not applied, and is applied again.
         self.write_head(head.after(commit))
 
     def forget(self, names: Collection[PartitionName], *, changed: int) -> None:
         """Drop the entries of these partitions that have no rows since that commit. Only under the table's lock."""
-        pieces = {piece: self._read_piece(piece) for piece in {self._piece_of(name.day) for name in names}}
+        pieces = {piece: self._read_piece(piece) for piece in {self.form.piece_of(name.day) for name in names}}
         for name in names:
-            entry = pieces[self._piece_of(name.day)].get(name)
+            entry = pieces[self.form.piece_of(name.day)].get(name)
             if entry and not entry.version and entry.changed == changed:
-                del pieces[self._piece_of(name.day)][name]
+                del pieces[self.form.piece_of(name.day)][name]
         self._write_pieces(pieces)
 
     def write_again(self, entries: Mapping[PartitionName, Entry]) -> None:
         """Replace these entries by what the log says of them. Only under the table's lock."""
-        pieces = {piece: self._read_piece(piece) for piece in {self._piece_of(name.day) for name in entries}}
+        pieces = {piece: self._read_piece(piece) for piece in {self.form.piece_of(name.day) for name in entries}}
         for name, entry in entries.items():
-            pieces[self._piece_of(name.day)][name] = entry
+            pieces[self.form.piece_of(name.day)][name] = entry
         self._write_pieces(pieces)
 
     def _write_pieces(self, pieces: Pieces) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         texts: dict[Path, str] = {}
         for piece, entries in pieces.items():
-            texts[self.folder / f"{piece}.json"] = json.dumps(dump_entries(entries=entries), separators=(",", ":"))
+            texts[self._file_of(piece)] = dump_piece(entries)
         write_all_atomically(texts)
 
     def write_head(self, head: Head) -> None:
@@ -185,18 +238,22 @@ class State:
         }
         write_atomically(self.folder / _HEAD, json.dumps(fields) + "\n")
 
-    def _read(self, wanted: Collection[str] | None) -> tuple[Head, Pieces]:
+    def _read(self, wanted: Collection[str] | None) -> tuple[Head, dict[str, Piece]]:
         """The head and these pieces, or all of them, with the commits behind the head applied in memory."""
         head = self._read_head()
         names = self._piece_names() if wanted is None else wanted
-        pieces = {piece: self._read_piece(piece) for piece in names}
+        folder = str(self.folder)
+        pieces = {name: Piece(_read_bytes(f"{folder}/{name}.json")) for name in names}
         # After the pieces were read: whatever a piece holds is in the log by then.
+        changed: Pieces = {}
         for commit in self._commits_behind(head):
-            if wanted is None:
-                for name in commit.after:
-                    pieces.setdefault(self._piece_of(name.day), {})
-            _apply(commit, pieces, self._piece_of)
+            for name in {self.form.piece_of(each.day) for each in commit.after}:
+                if name not in changed and (wanted is None or name in pieces):
+                    changed[name] = pieces[name].entries() if name in pieces else {}
+            self._apply(commit, changed)
             head = head.after(commit)
+        for name, entries in changed.items():
+            pieces[name] = Piece.of(entries)
         return head, pieces
 
     def _commits_behind(self, head: Head) -> Iterator[Commit]:
@@ -215,26 +272,22 @@ class State:
                 expired=fields["expired"],
                 trimmed=fields["trimmed"],
             )
-        except _FAULTS:
+        except FAULTS:
             # A new table, or a state that was lost: the oldest commits may have been removed, and a log that was begun
             # anew begins behind the numbers of the files that the one before left.
             first = min(self.log.numbers(), default=1)
             return Head(Point(), expired=first - 1, trimmed=first - 1)
 
     def _read_piece(self, piece: str) -> Entries:
-        """The entries of a piece. What is missing or damaged is not known, and so counts as stale."""
-        try:
-            return parse_entries(_read_json(self.folder / f"{piece}.json"), "entries")
-        except _FAULTS:
-            return {}
+        return Piece(_read_bytes(self._file_of(piece))).entries()
+
+    def _file_of(self, piece: str) -> Path:
+        return self.folder / f"{piece}.json"
 
     def _piece_names(self) -> list[str]:
         # Those of an earlier layout stay: they are as long as a month where ours are as long as a day, or vice versa.
-        length = len(self._piece_of(date.min))
+        length = len(self.form.piece_of(date.min))
         return [path.stem for path in self.folder.glob("*.json") if path.name != _HEAD and len(path.stem) == length]
-
-    def _piece_of(self, day: date) -> str:
-        return str(day) if self.keys else str(day)[:7]
 
     def _without_other_columns(self, head: Head) -> Head:
         """The head; without columns where those are of a time when other columns named the partitions."""
@@ -242,23 +295,28 @@ class State:
             return head
         return replace(head, columns={}, key_types={})
 
-    def _has_form_of(self, name: PartitionName) -> bool:
-        return name.day_column == self.day_column and name.keys in ((), self.keys)
-
-
-def _apply(commit: Commit, pieces: Mapping[str, Entries], piece_of: Callable[[date], str]) -> None:
-    """Change the entries of those pieces that are there."""
-    for name, entry in commit.after.items():
-        piece = pieces.get(piece_of(name.day))
-        if piece is not None:
-            piece[name] = entry
+    def _apply(self, commit: Commit, pieces: Mapping[str, Entries]) -> None:
+        """Change the entries of those pieces that are there."""
+        for name, entry in commit.after.items():
+            piece = pieces.get(self.form.piece_of(name.day))
+            if piece is not None:
+                piece[name] = entry
 
 
 def _read_json(path: Path) -> Any:
     """The content of a file; None where it is missing or damaged. Raises ``OperatorError`` if it cannot be opened."""
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        return json.loads(_read_bytes(path) or b"")
+    except ValueError:
+        return None
+
+
+def _read_bytes(path: Path | str) -> bytes | None:
+    """The content of a file; None where it is missing. Raises ``OperatorError`` if it cannot be opened."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of thousands of pieces, a Path takes twice as long
+            return file.read()
+    except FileNotFoundError:
         return None
     except OSError as error:
         raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error

@@ -118,7 +118,9 @@ def build_undo(
         if entry and entry.version:
             path = place / f"{number}.parquet"
             link_or_copy(version_file(folder, name, entry.version), path)
-            files[name] = NewFile(path, entry.rows, entry.bytes, entry.content, entry.columns, entry.origin)
+            files[name] = NewFile(
+                path, entry.rows, entry.bytes, entry.content, entry.columns, entry.origin, entry.modified_ns
+            )
     for day_name, entry in take_back.days.items():
         makings[day_name] = entry.making if entry else None
     return Publication(

@@ -47,12 +47,12 @@ class Touched:
         """The files with another content than what is published."""
         return {name: file for name, file in self._files.items() if not self._is_confirmed(name, file)}
 
-    def entries(self, *, refused: Collection[PartitionName]) -> dict[PartitionName, Entry]:
-        """The entries after the publication, without the partitions that the disk refused."""
+    def entries(self, *, refused: Collection[PartitionName], published_ns: int) -> dict[PartitionName, Entry]:
+        """The entries after the publication at that time, without the partitions that the disk refused."""
         after: dict[PartitionName, Entry] = {}
         for name, file in self._files.items():
             if name not in refused:
-                after[name] = self._entry_of_file(name, file)
+                after[name] = self._entry_of_file(name, file, published_ns)
         for name in self._vanished:
             making, origin = self._publication.makings.get(name), self._publication.origins.get(name, self._number)
             after[name] = Entry(0, self._number, self._number, making, origin)
@@ -60,7 +60,7 @@ class Touched:
             after |= self._entries_of_days(after, refused)
         return after
 
-    def _entry_of_file(self, name: PartitionName, file: NewFile) -> Entry:
+    def _entry_of_file(self, name: PartitionName, file: NewFile, published_ns: int) -> Entry:
         making = self._publication.makings.get(name)
         if self._is_confirmed(name, file):
             entry = self._snapshot.entries[name]
@@ -78,6 +78,7 @@ class Touched:
             bytes=file.bytes,
             content=file.content,
             columns=file.columns,
+            modified_ns=file.modified_ns if file.origin else published_ns,
         )
 
     def _entries_of_days(

@@ -7,7 +7,7 @@ versions. The rest is for a person, with the cure in the sentence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def _find_faults(folder: TableFolder, state: State) -> Iterator[Fault]:
             lambda: state.write_again(wrong),
         )
     # What the log says, so that one fault is not told again by its consequences.
-    snapshot = replace(snapshot, entries={**snapshot.entries, **wrong})
+    snapshot = snapshot.with_entries(wrong)
     for name, entry in snapshot.entries.items():
         if entry.version:
             yield from _check_partition(folder, name, entry)

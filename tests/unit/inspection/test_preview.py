@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from reloads.inspection.preview import PlanLine, preview
+from reloads.inspection.preview import Preview, preview
 from reloads.requests.request import parse_request
 from tests.support.chain import NOW, Chain
 
 
-def would(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> list[PlanLine]:
+def would(chain: Chain, table: str | list[str], first: str, last: str | None = None, **more: Any) -> Preview:
     request = parse_request({"table": table, "start_date": first, "end_date": last or first, **more})
     return preview(chain.settings, request, now=NOW)
 
 
-def short(lines: list[PlanLine]) -> list[str]:
+def short(lines: Preview) -> list[str]:
     return [f"{'+' if line.is_planned else '-'} {line.table} {line.partition[4:]} {line.why}" for line in lines]
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from reloads.days import Days
 from reloads.planning.parts import WrittenParameters
-from reloads.planning.staleness import GONE, MISSING, OUTDATED, UNKNOWN, TableState
+from reloads.planning.staleness import OUTDATED, TableState
+from reloads.planning.whole_days import GONE, MISSING, UNKNOWN
 from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table

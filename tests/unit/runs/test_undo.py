@@ -19,7 +19,8 @@ import pytest
 from hypothesis import strategies as st
 
 from reloads.errors import ReloadsError, RequestError
-from reloads.planning.staleness import MISSING, OUTDATED
+from reloads.planning.staleness import OUTDATED
+from reloads.planning.whole_days import MISSING
 from reloads.requests.conversion import request_from_record
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record

@@ -324,15 +324,15 @@ def test_a_file_with_a_time_of_whole_seconds_rests_for_two_of_them(
     *,
     is_waited_for: bool,
 ) -> None:
-    real_stat, second = Path.stat, 1_700_000_000
+    real_stat, second = os.lstat, 1_700_000_000
 
-    def coarse_stat(path: Path, **options: bool) -> os.stat_result:
+    def coarse_stat(path: Any, **options: Any) -> os.stat_result:
         status = real_stat(path, **options)
         times = dict.fromkeys(("st_mtime_ns", "st_ctime_ns"), second * 10**9)
         return os.stat_result([*status[:7], second, second, second], times)
 
     put(tmp_path, f"flights/{DAY}/flights.csv", f"flights/{DAY}/ok")
-    monkeypatch.setattr(Path, "stat", coarse_stat)
+    monkeypatch.setattr(os, "lstat", coarse_stat)
     raw_files = RawFiles(tmp_path, stable_seconds=0.1, clock=lambda: second + seconds)
     settings = {"marker": marker} if marker else {}
     found = raw_files.of_day(table_of(source_of(FLIGHTS, **settings)), DAY)

@@ -401,6 +401,7 @@ def test_two_commits_of_one_number_cannot_be(folder: TableFolder) -> None:
 
 def test_an_entry_without_a_making_survives_the_log(folder: TableFolder) -> None:
     act = publication(folder, {name_of(folder, MONDAY): "rows"})
-    publish(folder, Publication(**{**vars(act), "makings": {}}))
+    commit = publish(folder, Publication(**{**vars(act), "makings": {}})).commit
+    assert commit is not None
     entry = state_of(folder).read([MONDAY]).entries[name_of(folder, MONDAY)]
-    assert entry == Entry(1, 1, 1, None, 1, 4, 4, "rows", {"v": "INTEGER"})
+    assert entry == Entry(1, 1, 1, None, 1, 4, 4, "rows", {"v": "INTEGER"}, commit.published_ns)
