@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from stack.airflow_settings import read_shared_settings
@@ -22,6 +23,11 @@ REWRITE_POOL = "rewrite"
 USERS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
 MORE_USERS = "AIRFLOW_USERS"
 """Further people who may log in, ``name:role``; Airflow makes up their passwords at each start."""
+
+DAG_BUNDLES = json.dumps(
+    [{"name": "dags-folder", "classpath": "reloads.airflow.tables_bundle.TablesBundle", "kwargs": {}}]
+)
+"""Airflow's own bundle of that name, which also knows when a table changed."""
 
 SPARE_SLOTS = 2
 """For the short tasks that take requests, plan and settle."""
@@ -97,6 +103,7 @@ def _folders(folders: Folders) -> dict[str, str]:
     logs = folders.airflow / "logs"
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(folders.clone / "dags"),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": DAG_BUNDLES,
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(folders.clone / "stack" / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folders.airflow / "passwords.json"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(folders.airflow / "bundles"),

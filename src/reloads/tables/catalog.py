@@ -28,9 +28,10 @@ class Catalog:
         """Read every table folder; one broken table does not hide the others."""
         tables: dict[str, Table] = {}
         broken: dict[str, TableError] = {}
-        for name in table_names(folder):
+        names = table_names(folder)
+        for name in names:
             try:
-                tables[name] = load_table(folder, name)
+                tables[name] = load_table(folder, name, names=names)
             except TableError as error:
                 broken[name] = error
         for name, cycle in Lineage({name: table.inputs for name, table in tables.items()}).cycles().items():

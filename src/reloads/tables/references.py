@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from reloads.errors import TableError, one_line
@@ -26,6 +27,8 @@ class References:
     """Variables that ``getvariable`` reads by a plain text; a computed name cannot be known."""
 
 
+# A process that loads all tables again and again, as the API server does, parses a query once.
+@lru_cache(maxsize=2048)
 def find_references(query: str) -> References:
     """What one SELECT refers to.
 

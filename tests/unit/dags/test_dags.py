@@ -30,6 +30,7 @@ def task_as_json(task):
         "teardown": task.is_teardown,
         "reddens the run": task.on_failure_fail_dagrun,
         "retries": task.retries,
+        "weight rule": str(task.weight_rule),
         "inlets": [inlet.name for inlet in task.inlets],
         "outlets": [outlet.name for outlet in task.outlets],
     }
@@ -178,6 +179,12 @@ def test_a_table_is_planned_rewritten_in_mapped_tasks_and_settled_whatever_happe
     assert [name for name, task in tasks.items() if task["teardown"]] == ["settle"]
     assert not tasks["settle"]["reddens the run"], "it would be the only task that counts"
     assert {task["retries"] for task in tasks.values()} == {5}
+
+
+def test_a_run_that_began_goes_on_before_another_begins(good: Any) -> None:
+    tasks = good["dags"]["rewrite_sales"]["tasks"]
+    assert {task["weight rule"] for task in tasks.values()} == {"upstream"}, "the later the task, the sooner its turn"
+    assert tasks["rewrite"]["after"] == ["plan"]
 
 
 def test_a_table_wakes_for_its_own_events_only(good: Any) -> None:

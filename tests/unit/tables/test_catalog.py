@@ -6,6 +6,7 @@ import pytest
 
 from reloads.errors import RequestError, TableError
 from reloads.tables.catalog import Catalog
+from tests.support.touches import count_names
 
 
 def test_one_broken_table_does_not_hide_the_others(sales_tables: Path) -> None:
@@ -53,3 +54,10 @@ def test_many_tables_are_cut_to_the_ten_nearest(tmp_path: Path) -> None:
 def test_no_table_at_all_is_said(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="known tables are none yet"):
         Catalog.load(tmp_path)["sales"]
+
+
+def test_the_names_of_all_tables_are_listed_once_however_many_there_are(sales_tables: Path) -> None:
+    with count_names(sales_tables.parent) as names:
+        catalog = Catalog.load(sales_tables)
+    assert len(catalog.tables) > 1
+    assert names[sales_tables.name] == len(list(sales_tables.iterdir()))

@@ -56,6 +56,6 @@ def show_broken_tables() -> None:
 
     A file of its own calls it, as a file with an error has no DAGs.
     """
-    from reloads.inspection.check_tables import check_tables
+    from reloads.airflow.kept_check import require_good_tables
 
-    check_tables(Settings.from_environment(os.environ))
+    require_good_tables(Settings.from_environment(os.environ), os.environ)

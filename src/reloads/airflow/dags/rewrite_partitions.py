@@ -55,7 +55,9 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=["reloads"],
-        default_args=retry_arguments(settings),
+        # A run that began ends before another begins. By Airflow's default 200 daily tables are all planned before the
+        # first of them is rewritten.
+        default_args={**retry_arguments(settings), "weight_rule": "upstream"},
         params=request_params(),
     ) as dag:
 

@@ -55,7 +55,7 @@ def test_dag_files_can_import_the_sensors_of_the_clone_and_nobody_elses_python_p
 def test_somebody_elses_airflow_database_and_python_do_not_leak_in() -> None:
     foreign = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor", "PYTHONHOME": "/x", "PGHOST": "db", "MAKEFLAGS": "j"}
     found = variables(**foreign)
-    assert found["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert found["AIRFLOW__CORE__EXECUTOR"] == "reloads.airflow.warm_executor.WarmLocalExecutor"
     assert not foreign.keys() - {"AIRFLOW__CORE__EXECUTOR"} & found.keys()
 
 

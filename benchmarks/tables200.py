@@ -1,0 +1,180 @@
+"""What 200 tables cost: reading their DAG files, and the daily load of all of them.
+
+    python -m benchmarks.tables200 [--rounds 3]
+
+Reading is measured as the processor time of a whole process that reads `dags/` as Airflow does, beside one that reads
+an empty DAG file. The daily load runs in a stack of its own below `.local/bench/tables200`: a run of the DAG that takes
+requests asks for yesterday of all tables, as the clock would, and the time goes on until the last table is published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.figures import Figure, Part
+from benchmarks.idle import read_cpu_seconds
+from benchmarks.many_tables import lay_out, write_raw_files
+from stack.native.folders import Folders
+from stack.native.shutdown import stop
+from stack.native.stack import NativeStack
+from stack.native.startup import start
+from tests.support.rest import Rest
+
+CLONE = Path(__file__).resolve().parent.parent
+HOME = CLONE / ".local" / "bench" / "tables200"
+TABLES = 200
+NEVER = "0 0 29 2 *"
+DAG_FILE = CLONE / "dags" / "reloads_dags.py"
+CHECK_FILE = CLONE / "dags" / "reloads_broken_tables.py"
+PATIENCE_SECONDS = 900
+OPEN = {"state": "running", "limit": 1}
+PARSE = """
+import os, sys
+from airflow.sdk import DAG
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+if bag.import_errors:
+    sys.exit(str(bag.import_errors))
+print(len(bag.dags), sum(os.times()[:4]))
+"""
+
+
+def measure(rounds: int) -> Part:
+    """Read the DAG files so many times, and load a day of all tables so many times."""
+    os.environ |= {
+        "RELOADS_DAILY_SCHEDULE": NEVER,
+        "RELOADS_TABLES": "tables",
+        "RELOADS_SOURCE": "source",
+        "RELOADS_CATCH_UP_DAYS": "1",
+    }
+    shutil.rmtree(HOME / "landing", ignore_errors=True)
+    shutil.rmtree(HOME / "warehouse", ignore_errors=True)
+    names = lay_out(HOME, count=TABLES)
+    figures = _measure_parsing(rounds)
+    with _running_stack() as stack:
+        loads = [_load_day(stack, names, number) for number in range(1, rounds + 1)]
+    runs = max(load.runs for load in loads)
+    figures.append(Figure("daily load of 200 tables", tuple(load.seconds for load in loads), most=60))
+    figures.append(Figure("the same, all processes", tuple(load.cpu_seconds for load in loads), unit="CPU s"))
+    load_averages = ", ".join(f"{load.load_average:.0f}" for load in loads)
+    notes = (
+        f"Load average of the machine at the end of each daily load: {load_averages}.",
+        "The empty DAG file imports `airflow.sdk.DAG`, as every DAG file does.",
+        f"A daily load was one run of the DAG that takes requests and at most {runs} runs of the {TABLES} tables.",
+    )
+    return Part("tables200", "200 tables", tuple(figures), notes)
+
+
+def _measure_parsing(rounds: int) -> list[Figure]:
+    """Processor time of a process that reads one file, imports included."""
+    empty = HOME / "empty" / "empty.py"
+    empty.parent.mkdir(exist_ok=True)
+    empty.write_text("from airflow.sdk import DAG\n")
+    unchanged = "broken tables, nothing changed"
+    times: dict[str, list[float]] = {"empty DAG file": [], "DAG file": [], "broken tables, a change": [], unchanged: []}
+    files = [empty, DAG_FILE, CHECK_FILE, CHECK_FILE]
+    for number in range(rounds):
+        (HOME / "tables" / "table_001" / "README.md").write_text(f"Read in round {number}.{time.time_ns()}\n")
+        for name, file in zip(times, files, strict=True):
+            times[name].append(_parse(file))
+    beyond = [full - base for full, base in zip(times["DAG file"], times["empty DAG file"], strict=True)]
+    figures = [Figure(name, tuple(values), unit="CPU s") for name, values in times.items()]
+    return [*figures, Figure("DAG file beyond the empty one", tuple(beyond), unit="CPU s", most=1.0)]
+
+
+def _parse(file: Path) -> float:
+    environment = os.environ | {
+        "RELOADS_HOME": str(HOME),
+        "AIRFLOW_HOME": str(HOME / "parse"),
+        "PYTHONPATH": str(CLONE),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    command = [sys.executable, "-c", PARSE, str(file)]
+    printed = subprocess.run(command, check=True, env=environment, cwd=HOME, capture_output=True, text=True).stdout
+    return float(printed.splitlines()[-1].split()[1])
+
+
+@contextmanager
+def _running_stack() -> Iterator[NativeStack]:
+    folders = Folders(home=HOME, clone=CLONE)
+    try:
+        yield start(folders, say=print)
+    finally:
+        stop(folders)
+
+
+@dataclass(frozen=True)
+class _Load:
+    """One daily load: wall clock to the last publication, processor time, and how many runs the tables had."""
+
+    seconds: float
+    cpu_seconds: float
+    runs: int
+    load_average: float
+
+
+def _load_day(stack: NativeStack, names: list[str], turn: int) -> _Load:
+    """Have yesterday of all tables loaded, as the clock does, and wait for it; each round brings other rows."""
+    write_raw_files(HOME, turn=turn)
+    rest = Rest(stack.url, user=stack.user, password=stack.credentials.admin)
+    runs_before = _count_runs(rest, names)
+    begun, asked_at = time.monotonic(), time.time()
+    cpu_before = sum(read_cpu_seconds(stack).values())
+    asking = rest.trigger("request_partitions")
+    while _newest_publication(names, after=asked_at) is None or rest.get("/dags/~/dagRuns", **OPEN)["total_entries"]:
+        if time.monotonic() - begun > PATIENCE_SECONDS:
+            raise SystemExit(f"the daily load was not done after {PATIENCE_SECONDS} s; read {HOME / '.local' / 'logs'}")
+        time.sleep(0.5)
+    if rest.run("request_partitions", asking)["state"] != "success":
+        raise SystemExit(f"the run of request_partitions that asked is red; read {HOME / '.local' / 'logs'}")
+    published_at = _newest_publication(names, after=asked_at)
+    cpu_seconds = sum(read_cpu_seconds(stack).values()) - cpu_before
+    load = _Load(
+        (published_at or time.time()) - asked_at,
+        cpu_seconds,
+        _count_runs(rest, names) - runs_before,
+        os.getloadavg()[0],
+    )
+    print(f"round {turn}: {load}", flush=True)
+    return load
+
+
+def _newest_publication(names: list[str], *, after: float) -> float | None:
+    """When the last table was published; None while one of them was not."""
+    times: list[float] = []
+    for name in names:
+        commits = [path.stat().st_mtime for path in (HOME / "warehouse" / ".log" / name).glob("*.json")]
+        if max(commits, default=0) < after:
+            return None
+        times.append(max(commits))
+    return max(times)
+
+
+def _count_runs(rest: Rest, names: list[str]) -> int:
+    return sum(rest.get(f"/dags/rewrite_{name}/dagRuns", limit=1)["total_entries"] for name in names)
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    part = measure(parser.parse_args().rounds)
+    print("", "| | median | min to max | aim |", "|---|---|---|---|", sep="\n")
+    for figure in part.figures:
+        aim = f"≤ {figure.most:g} {figure.unit}" if figure.most is not None else ""
+        spread = f"{min(figure.values):.2f} to {max(figure.values):.2f}"
+        print(f"| {figure.name} | {figure.value:.2f} {figure.unit} | {spread} | {aim} |")
+    print("", *part.notes, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
