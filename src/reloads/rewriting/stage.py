@@ -6,6 +6,7 @@ whatever the query does, and DuckDB pushes the restriction down to the files it 
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,23 @@ from reloads.warehouse.partition_name import PartitionName
 
 if TYPE_CHECKING:
     import duckdb
+
+FLUSHED_ROWS = 32_768
+"""From so many rows on a thread writes what it has of a partition, and does not keep it until all is read.
+
+DuckDB keeps 524,288. The year of 100,000 sorted rows a day takes 2.3 s instead of 2.9, and 0.3 GB instead of 2.2; that
+of shuffled rows takes the same time and 1.5 GB instead of 2.4 (two threads, DuckDB 2.0.0). The row groups are smaller,
+and so the files 1 to 2 % larger.
+"""
+
+DUCKDB_WITH_ONE_FILE = 2
+"""The first version of DuckDB that writes one file a partition, whatever the order of the rows."""
+
+FEWEST_FILES, MOST_FILES = 100, 10_000
+"""As many files are kept open at once, at least and at most; DuckDB's default is the first."""
+
+SPARE_FILES = 200
+"""So many files of a process are open besides those that it writes, at most."""
 
 LONGEST_NAME = 220
 """In bytes, of a partition's name as one escaped text. File systems take 255 bytes for each folder of it."""
@@ -60,6 +78,7 @@ class Stage:
         """
         settings, folder = self.table.settings, self.place(days)
         staged: dict[PartitionName, Staged] = {}
+        self._write_early(days)
         with watch_staging(self.db, folder, self.meter) as watch:
             # A slice has fewer partitions open at once, and so takes less memory.
             for number in range(settings.key_slices):
@@ -70,6 +89,21 @@ class Stage:
             staged |= self._write_empty(days, staged, folder)
         self.meter.count({name: file.rows for name, file in staged.items()}, complete=days)
         return staged
+
+    def _write_early(self, days: Days) -> None:
+        """Let the database write while it reads, if it can keep the file of each partition open.
+
+        A file that was closed in between would get a second one beside it. How many partitions a table with keys has
+        is not known before, and rows in an order have been sorted, all of them, before the first is written.
+        """
+        import duckdb
+
+        settings, files = self.table.settings, _count_free_files()
+        if int(duckdb.__version__.partition(".")[0]) < DUCKDB_WITH_ONE_FILE:
+            return
+        self.db.execute(f"set partitioned_write_max_open_files = {files}")
+        if not settings.keys and not settings.order_by and len(days) <= files:
+            self.db.execute(f"set partitioned_write_flush_threshold = {FLUSHED_ROWS}")
 
     def _write_slice(
         self, days: Days, folder: Path, number: int, staged: Mapping[PartitionName, Staged]
@@ -207,6 +241,14 @@ class Stage:
             if is_environment(error, self.folder):
                 raise OperatorError(f"{message(error)}; make room or grant access") from error
             raise QueryError(message(error)) from error
+
+
+def _count_free_files() -> int:
+    """How many files the process may open besides those that it needs anyhow."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_FILES
+    return max(FEWEST_FILES, min(soft - SPARE_FILES, MOST_FILES))
 
 
 def is_environment(error: duckdb.Error, staging: Path) -> bool:
