@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -138,6 +139,40 @@ def test_each_file_has_the_rows_and_bytes_that_it_is_said_to_have(tmp_path: Path
         assert file.path.parent.name == name
         assert parquet.read_metadata(file.path).num_rows == file.rows == (0 if name.endswith("06") else 3)
         assert file.path.stat().st_size == file.bytes
+
+
+MANY_DAYS = days("2025-01-01..2025-04-30")
+SHUFFLED = "select date '2025-01-01' + (hash(i) % 120)::integer as day, i as n from range(8_400_000) as numbers(i)"
+"""120 days of about 70,000 rows each, so that each is written piece by piece while the others are read."""
+
+
+@pytest.fixture
+def few_open_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_day_that_is_written_piece_by_piece_is_one_file_with_all_its_rows(tmp_path: Path) -> None:
+    files = staged(tmp_path, SHUFFLED, wanted=MANY_DAYS, threads=2)
+    groups = [parquet.read_metadata(file.path).num_row_groups for file in files.values()]
+    assert min(groups) > 1
+    assert len(files) == len(MANY_DAYS)
+    assert sum(file.rows for file in files.values()) == 8_400_000
+    [(count, total)] = duckdb.execute("select count(*), sum(n) from read_parquet($1)", [_paths(files)]).fetchall()
+    assert (count, total) == (8_400_000, sum(range(8_400_000)))
+
+
+@pytest.mark.usefixtures("few_open_files")
+def test_where_few_files_may_be_open_each_day_is_one_file_all_the_same(tmp_path: Path) -> None:
+    files = staged(tmp_path, SHUFFLED, wanted=MANY_DAYS, threads=2)
+    assert len(files) == len(MANY_DAYS)
+    assert sum(parquet.read_metadata(file.path).num_rows for file in files.values()) == 8_400_000
+
+
+def _paths(files: Mapping[str, Staged]) -> list[str]:
+    return [str(file.path) for file in files.values()]
 
 
 def test_days_without_rows_are_empty_files_with_the_same_columns(tmp_path: Path) -> None:
