@@ -8,7 +8,6 @@ start set off is over: no run is at work, and none was for a while.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import time
@@ -20,13 +19,14 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure, Part
+from benchmarks.print_part import run_alone
+from benchmarks.readings import BENCH, CLONE
 from stack.native.folders import Folders
 from stack.native.shutdown import stop
 from stack.native.stack import NativeStack
 from stack.native.startup import start
 
-CLONE = Path(__file__).resolve().parent.parent
-HOME = CLONE / ".local" / "bench" / "idle"
+HOME = BENCH / "idle"
 SETTLED_SECONDS = 60
 SECONDS = 60
 MOST_PERCENT = 10.0
@@ -90,18 +90,5 @@ def read_cpu_seconds(stack: NativeStack) -> CpuSeconds:
     return times
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    part = measure(parser.parse_args().rounds)
-    print("", "| | median | min to max | aim |", "|---|---|---|---|", sep="\n")
-    for figure in part.figures:
-        aim = f"≤ {figure.most:.0f} %" if figure.most is not None else ""
-        print(
-            f"| {figure.name} | {figure.value:.1f} % | {min(figure.values):.1f} to {max(figure.values):.1f} % | {aim} |"
-        )
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(measure, __doc__)

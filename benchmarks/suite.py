@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -45,17 +46,28 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep what the guard finds, rather than compare it")
     parser.add_argument("--rounds", type=int, help="of each part; default: as many as the part says")
     arguments = parser.parse_args()
+    if arguments.only is None:
+        sys.exit(_measure_all(arguments.rounds))
     if arguments.only == "guard" and not arguments.keep:
         guard = import_module("benchmarks.guard")
         sys.exit(guard.compare(arguments.rounds or PARTS["guard"][2]))
-    for name in [arguments.only] if arguments.only else PARTS:
-        begun = time.monotonic()
-        module, function, rounds = PARTS[name]
-        part = getattr(import_module(module), function)(arguments.rounds or rounds)
-        print(f"\n{draw_table(part)}\n\n{name}: {time.monotonic() - begun:.0f} s\n", flush=True)
-        # After each part, so that what ends early leaves what it found.
-        write_results(part, machine=describe_machine())
-        write_charts(read_results())
+    begun = time.monotonic()
+    module, function, rounds = PARTS[arguments.only]
+    part = getattr(import_module(module), function)(arguments.rounds or rounds)
+    print(f"\n{draw_table(part)}\n\n{arguments.only}: {time.monotonic() - begun:.0f} s\n", flush=True)
+    write_results(part, machine=describe_machine())
+    write_charts(read_results())
+
+
+def _measure_all(rounds: int | None) -> str | None:
+    """Each part in a process of its own, so that none meets what another left; which of them failed, if any."""
+    failed: list[str] = []
+    for name in PARTS:
+        command = [sys.executable, "-m", "benchmarks.suite", "--only", name, "--keep"]
+        command += ["--rounds", str(rounds)] if rounds else []
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    return f"not measured: {', '.join(failed)}; read above why" if failed else None
 
 
 def describe_machine() -> Machine:

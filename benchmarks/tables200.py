@@ -9,7 +9,6 @@ requests asks for yesterday of all tables, as the clock would, and the time goes
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -23,14 +22,15 @@ from pathlib import Path
 from benchmarks.figures import Figure, Part
 from benchmarks.idle import read_cpu_seconds
 from benchmarks.many_tables import lay_out, write_raw_files
+from benchmarks.print_part import run_alone
+from benchmarks.readings import BENCH, CLONE
 from stack.native.folders import Folders
 from stack.native.shutdown import stop
 from stack.native.stack import NativeStack
 from stack.native.startup import start
 from tests.support.rest import Rest
 
-CLONE = Path(__file__).resolve().parent.parent
-HOME = CLONE / ".local" / "bench" / "tables200"
+HOME = BENCH / "tables200"
 TABLES = 200
 NEVER = "0 0 29 2 *"
 DAG_FILE = CLONE / "dags" / "reloads_dags.py"
@@ -163,18 +163,5 @@ def _count_runs(rest: Rest, names: list[str]) -> int:
     return sum(rest.get(f"/dags/rewrite_{name}/dagRuns", limit=1)["total_entries"] for name in names)
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    part = measure(parser.parse_args().rounds)
-    print("", "| | median | min to max | aim |", "|---|---|---|---|", sep="\n")
-    for figure in part.figures:
-        aim = f"≤ {figure.most:g} {figure.unit}" if figure.most is not None else ""
-        spread = f"{min(figure.values):.2f} to {max(figure.values):.2f}"
-        print(f"| {figure.name} | {figure.value:.2f} {figure.unit} | {spread} | {aim} |")
-    print("", *part.notes, sep="\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(measure, __doc__)
