@@ -101,15 +101,13 @@ def _run(table: str) -> float:
 
 
 def _drop(pipeline: Pipeline, name: str) -> float:
-    """From the rename into the drop folder to the last partition, or to the end of the request if none changed."""
+    """From the rename into the drop folder to the last partition: to its rename, or to the commit that confirms it."""
     wait_for_idle(pipeline, "readings")
     begun = time.time()
     pipeline.drop(f"{name}.json", table="readings", start_date=str(FIRST_DAY), end_date=str(LAST_DAY))
     [record] = pipeline.wait_for_done(f"{name}.json")
-    if record.unchanged:
-        return changed_at(pipeline.landing / "done" / f"{record.id}.json") - begun
-    files = (HOME / "warehouse" / "readings").glob("reading_date=*/*.parquet")
-    return max(changed_at(file) for file in files) - begun
+    pattern = ".log/readings/*.json" if record.unchanged else "readings/reading_date=*/*.parquet"
+    return max(changed_at(file) for file in pipeline.warehouse.glob(pattern)) - begun
 
 
 def _compare(table: str) -> None:
