@@ -17,7 +17,11 @@ ORPHAN = "---\norphan: true\n---\n"
 """What Sphinx wants to read in a page that stands in no table of contents."""
 
 _LINK = re.compile(r"(!?\[[^\]]*\]\()(?!https?:|#)([^)\s#]+)")
-_PICTURE = re.compile(r"^(!\[[^\]]*\])\(([^)\s]+)-light\.png\)$", re.MULTILINE)
+_PICTURE = re.compile(r"^(!\[[^\]]*\])\(([^)\s]+)-light\.(png|svg)\)$", re.MULTILINE)
+_CODE_HOST_PICTURE = re.compile(
+    r'<picture>\s*<source [^>]*srcset="([^"]+)-dark\.svg">\s*<img alt="([^"]+)" src="\1-light\.svg"[^>]*>\s*</picture>'
+)
+"""One in light and dark as a code host shows it."""
 
 
 def lay_out(folder: Path) -> None:
@@ -61,7 +65,8 @@ def _page(name: str, text: str, *, is_listed: bool) -> str:
 
 def _add_dark_pictures(text: str) -> str:
     """Let each picture be there twice; the theme shows the one that goes with it."""
-    return _PICTURE.sub(r"\1(\2-light.png){.only-light}\n\1(\2-dark.png){.only-dark}", text)
+    text = _CODE_HOST_PICTURE.sub(r"![\2](\1-light.svg)", text)
+    return _PICTURE.sub(r"\1(\2-light.\3){.only-light}\n\1(\2-dark.\3){.only-dark}", text)
 
 
 def _entry(page: str) -> str:
