@@ -67,7 +67,8 @@ def find_bars(results: Mapping[str, Result]) -> list[Bar]:
             if name == "year" and figure.name in YEAR:
                 bars.append(Bar(YEAR[figure.name], statistics.median(ratios), is_ours=True))
             elif name in PEERS and ratios:
-                shown = figure.name.replace("`", "")
+                days = result.part.title.partition(" in ")[0]
+                shown = f"{figure.name.replace('`', '')}, {days}"
                 bars.append(Bar(shown, statistics.median(ratios), is_ours=figure.name in OURS))
     return sorted(bars, key=lambda bar: bar.ratio)
 

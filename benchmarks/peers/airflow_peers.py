@@ -58,7 +58,7 @@ def airflow_peers(rest: Rest, span: Span) -> list[Peer]:
         Peer("the article's design", ARTICLE_NOTE, load_article, run_article, lambda: _totals(ARTICLE)),
         Peer("a mapped task a day", MAPPED_NOTE, run_mapped, run_mapped, lambda: _totals(MAPPED)),
         Peer(
-            "`airflow backfill`, a run a day",
+            "`airflow backfill`",
             BACKFILL_NOTE,
             backfill,
             backfill,

@@ -22,4 +22,4 @@ def dagster_peer(span: Span) -> Peer:
         project.lay_out()
         reload()
 
-    return Peer("Dagster, a range of days", NOTE, load=load, reload=reload, totals=lambda: file_totals(project.target))
+    return Peer("Dagster", NOTE, load=load, reload=reload, totals=lambda: file_totals(project.target))

@@ -19,7 +19,7 @@ FOLDER = BENCH / "peers"
 READINGS = FOLDER / "source" / "readings.parquet"
 SHIFT = FOLDER / "source" / "shift.csv"
 QUERY = Path(__file__).with_name("rows.sql")
-DAYS = 30
+DAYS = 60
 ROWS_A_DAY = 100_000
 PLAIN = """
 import duckdb, json, sys

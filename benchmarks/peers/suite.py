@@ -1,6 +1,6 @@
 """What the same reload costs elsewhere: in Airflow without the pipeline, in Dagster, SQLMesh and dbt.
 
-    python -m benchmarks.peers.suite [--rounds 3] [--days 30] [--only airflow | installed]
+    python -m benchmarks.peers.suite [--rounds 3] [--days 60] [--only airflow | installed]
 
 All rewrite the same days of the same rows, which are other ones each round, and so do we and plain DuckDB beside them.
 Prints Markdown tables; everything is written below `.local/bench`.

@@ -104,12 +104,12 @@ def test_the_chart_has_a_bar_for_each_way_the_fastest_first() -> None:
     ours = Part(
         "year", "A year", (BASE, Figure(year.CHANGED, (1.0, 2.0, 4.0), reference="base"), Figure("no bar", (9.0,)))
     )
-    others = Part("peers", "Others", (BASE, Figure("<slow>", (30.0, 60.0, 120.0), reference="base")))
+    others = Part("peers", "9 days in others", (BASE, Figure("<slow>", (30.0, 60.0, 120.0), reference="base")))
     results = {part.name: Result(part, MACHINE) for part in (others, ours)}
     bars = chart.find_bars(results)
     assert [(bar.name, bar.ratio, bar.is_ours) for bar in bars] == [
         ("reloads run, a year", 1, True),
-        ("<slow>", 30, False),
+        ("<slow>, 9 days", 30, False),
     ]
     for colours in (chart.LIGHT, chart.DARK):
         root = ET.fromstring(chart.draw(bars, colours))
