@@ -136,9 +136,12 @@ def follow_wave(wave: Wave, *, timeout: float | None = None) -> list[Record]:
 
 
 def count_days(record: Record) -> int:
-    """The days that came to an end, and those that are staged."""
-    staged = record.progress.staged if record.progress else 0
-    return len(record.days) - len(record.outstanding) + staged
+    """The days that came to an end, and those that are staged or, while their query runs, its share of them."""
+    at_work = 0
+    if record.progress:
+        # Most files are complete at the end of the query, all at once.
+        at_work = max(record.progress.staged, record.progress.days * (record.progress.percent or 0) // 100)
+    return len(record.days) - len(record.outstanding) + at_work
 
 
 def describe(record: Record) -> str:

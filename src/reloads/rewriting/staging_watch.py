@@ -1,6 +1,6 @@
 """A look into the staging folder once a second while a query fills it: which files are whole, with how many rows.
 
-DuckDB says meanwhile how much of the query it has read. In 2.0 it reads all, and then writes the partitions.
+DuckDB says meanwhile how much of the query it has read. It ends the files of most partitions at the end of the query.
 """
 
 from __future__ import annotations

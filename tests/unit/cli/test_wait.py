@@ -83,3 +83,4 @@ def test_the_bar_counts_the_days_that_ended_and_those_that_are_staged(sales_sett
         note.write(BatchProgress("reading", percent=57))
         [record] = with_progress(sales_settings.landing, [RECORD], now=datetime.now(UTC))
     assert wait.describe(record).endswith("reading 57 %, 0 rows")
+    assert wait.count_days(record) == len(DAYS) * 57 // 100

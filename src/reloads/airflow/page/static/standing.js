@@ -52,7 +52,8 @@ export function Standing({ request, isLive = false }) {
     isOpen(request) &&
       progress &&
       h(Progress, {
-        done: progress.staged,
+        // Most files are complete at the end of the query, all at once; until then its share counts.
+        done: Math.max(progress.staged, Math.floor((progress.days * (progress.percent ?? 0)) / 100)),
         all: progress.days,
         label: `in work: ${staged} written, ${number(progress.rows)} rows`,
       }),
