@@ -121,7 +121,9 @@ def test_a_day_that_a_check_refuses_keeps_its_rows_and_the_run_is_red(pipeline: 
     days = {"start_date": "2013-04-01", "end_date": "2013-04-03"}
     pipeline.drop("checked-load.json", table="flights", **days)
     pipeline.wait_for_done("checked-load.json")
-    before = pipeline.files("flights")
+    # Of its own days: a raw file that another test put back is still loaded again, as a correction.
+    names = [f"flights/flight_date=2013-04-{day}" for day in ("01", "02", "03")]
+    before = [pipeline.files("flights")[name] for name in names]
     file = pipeline.source / "flights" / "flight_date=2013-04-02" / "flights.csv"
     text = file.read_text()
     try:
@@ -132,6 +134,7 @@ def test_a_day_that_a_check_refuses_keeps_its_rows_and_the_run_is_red(pipeline: 
         write(file, text)
     assert (failed.unchanged.texts(), failed.failed_days.texts()) == (["2013-04-01", "2013-04-03"], ["2013-04-02"])
     assert "the check flights_are_unique of 2013-04-02 says: 1 violation, found 2, expected 1" in failed.failed[0].error
-    assert pipeline.files("flights") == before
+    files = pipeline.files("flights")
+    assert [files[name] for name in names] == before
     # A run that begins while the file still rests leaves its day to the next one, and has nothing that is refused.
     assert pipeline.wait_for_run("rewrite_flights", failed.runs[-1]) == "failed"
