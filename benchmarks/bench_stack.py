@@ -42,6 +42,15 @@ class BenchStack:
 def running_pipeline(
     home: Path, settings: dict[str, str] | None = None, *, more_dags: Path | None = None
 ) -> Iterator[Pipeline]:
+    """The same as ``running_stack``, as those meet it who ask it for something."""
+    with running_stack(home, settings, more_dags=more_dags) as stack:
+        yield Pipeline(BenchStack(stack))
+
+
+@contextmanager
+def running_stack(
+    home: Path, settings: dict[str, str] | None = None, *, more_dags: Path | None = None
+) -> Iterator[NativeStack]:
     """Start everything in this home, and stop it at the end; ``more_dags`` is a folder of other DAG files.
 
     Airflow's database is a new one each time: it gets slower with the runs that it remembers.
@@ -54,7 +63,7 @@ def running_pipeline(
     for folder in (folders.airflow, folders.local / "postgres"):
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        yield Pipeline(BenchStack(start(folders, say=lambda _: None)))
+        yield start(folders, say=lambda _: None)
     finally:
         stop(folders)
         for name, value in before.items():

@@ -8,30 +8,23 @@ start set off is over: no run is at work, and none was for a while.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
+from benchmarks.bench_stack import running_stack
 from benchmarks.figures import Figure, Part
 from benchmarks.print_part import run_alone
 from benchmarks.readings import BENCH, CLONE
-from stack.native.folders import Folders
-from stack.native.shutdown import stop
 from stack.native.stack import NativeStack
-from stack.native.startup import start
 
 HOME = BENCH / "idle"
 SETTLED_SECONDS = 60
 SECONDS = 60
 MOST_PERCENT = 10.0
 ALL = "all processes"
-NEVER = "0 0 29 2 *"
 
 CpuSeconds = dict[str, float]
 """By program."""
@@ -40,7 +33,10 @@ CpuSeconds = dict[str, float]
 def measure(rounds: int) -> Part:
     """Take so many minutes of rest."""
     percents: dict[str, list[float]] = defaultdict(list)
-    with idle_stack(HOME) as stack:
+    shutil.rmtree(HOME / "tables", ignore_errors=True)
+    shutil.copytree(CLONE / "tables", HOME / "tables")
+    (HOME / "source").mkdir(exist_ok=True)
+    with running_stack(HOME, {"RELOADS_TABLES": "tables", "RELOADS_SOURCE": "source"}) as stack:
         time.sleep(SETTLED_SECONDS)
         for _ in range(rounds):
             used = measure_rest(stack, seconds=SECONDS)
@@ -53,20 +49,6 @@ def measure(rounds: int) -> Part:
         figures.append(Figure(program, tuple(percents[program]), unit="% of a core", most=most))
     notes = (f"Processor time of the whole process tree over {SECONDS} s, ended children of a program included.",)
     return Part("idle", "The embedded stack at rest", tuple(figures), notes)
-
-
-@contextmanager
-def idle_stack(home: Path) -> Iterator[NativeStack]:
-    """The stack of this home with the tables of the clone; nothing is asked for by the clock."""
-    shutil.rmtree(home / "tables", ignore_errors=True)
-    shutil.copytree(CLONE / "tables", home / "tables")
-    folders = Folders(home=home, clone=CLONE)
-    os.environ |= {"RELOADS_DAILY_SCHEDULE": NEVER, "RELOADS_TABLES": "tables", "RELOADS_SOURCE": "source"}
-    (home / "source").mkdir(exist_ok=True)
-    try:
-        yield start(folders, say=print)
-    finally:
-        stop(folders)
 
 
 def measure_rest(stack: NativeStack, *, seconds: float) -> CpuSeconds:

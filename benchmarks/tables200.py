@@ -14,25 +14,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.bench_stack import running_stack
 from benchmarks.figures import Figure, Part
 from benchmarks.idle import read_cpu_seconds
 from benchmarks.many_tables import lay_out, write_raw_files
 from benchmarks.print_part import run_alone
 from benchmarks.readings import BENCH, CLONE
-from stack.native.folders import Folders
-from stack.native.shutdown import stop
 from stack.native.stack import NativeStack
-from stack.native.startup import start
 from tests.support.rest import Rest
 
 HOME = BENCH / "tables200"
 TABLES = 200
-NEVER = "0 0 29 2 *"
+SETTINGS = {"RELOADS_TABLES": "tables", "RELOADS_SOURCE": "source", "RELOADS_CATCH_UP_DAYS": "1"}
 DAG_FILE = CLONE / "dags" / "reloads_dags.py"
 CHECK_FILE = CLONE / "dags" / "reloads_broken_tables.py"
 PATIENCE_SECONDS = 900
@@ -50,17 +46,11 @@ print(len(bag.dags), sum(os.times()[:4]))
 
 def measure(rounds: int) -> Part:
     """Read the DAG files so many times, and load a day of all tables so many times."""
-    os.environ |= {
-        "RELOADS_DAILY_SCHEDULE": NEVER,
-        "RELOADS_TABLES": "tables",
-        "RELOADS_SOURCE": "source",
-        "RELOADS_CATCH_UP_DAYS": "1",
-    }
     shutil.rmtree(HOME / "landing", ignore_errors=True)
     shutil.rmtree(HOME / "warehouse", ignore_errors=True)
     names = lay_out(HOME, count=TABLES)
     figures = _measure_parsing(rounds)
-    with _running_stack() as stack:
+    with running_stack(HOME, SETTINGS) as stack:
         loads = [_load_day(stack, names, number) for number in range(1, rounds + 1)]
     runs = max(load.runs for load in loads)
     figures.append(Figure("daily load of 200 tables", tuple(load.seconds for load in loads), most=60))
@@ -92,24 +82,19 @@ def _measure_parsing(rounds: int) -> list[Figure]:
 
 
 def _parse(file: Path) -> float:
-    environment = os.environ | {
-        "RELOADS_HOME": str(HOME),
-        "AIRFLOW_HOME": str(HOME / "parse"),
-        "PYTHONPATH": str(CLONE),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    }
+    environment = (
+        os.environ
+        | SETTINGS
+        | {
+            "RELOADS_HOME": str(HOME),
+            "AIRFLOW_HOME": str(HOME / "parse"),
+            "PYTHONPATH": str(CLONE),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        }
+    )
     command = [sys.executable, "-c", PARSE, str(file)]
     printed = subprocess.run(command, check=True, env=environment, cwd=HOME, capture_output=True, text=True).stdout
     return float(printed.splitlines()[-1].split()[1])
-
-
-@contextmanager
-def _running_stack() -> Iterator[NativeStack]:
-    folders = Folders(home=HOME, clone=CLONE)
-    try:
-        yield start(folders, say=print)
-    finally:
-        stop(folders)
 
 
 @dataclass(frozen=True)
