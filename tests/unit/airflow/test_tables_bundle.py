@@ -13,8 +13,13 @@ with warnings.catch_warnings():
     from airflow import settings as airflow_settings
     from airflow.models import import_all_models
     from airflow.models.base import Base
+    from airflow.models.dag import DagModel
     from airflow.models.dagbag import DagPriorityParsingRequest
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunType
 
     from reloads.airflow.tables_bundle import TablesBundle
 
@@ -78,3 +83,57 @@ def test_what_nobody_took_yet_is_asked_for_once(bundle: TablesBundle, tmp_path: 
     bundle.refresh()
     bundle.refresh()
     assert take_requests() == BOTH
+
+
+@pytest.fixture
+def dag() -> Iterator[DagModel]:
+    """A DAG of one run at a time in tables.py, which Airflow takes to be at that limit."""
+    with create_session() as session:
+        session.add(DagBundleModel(name="dags-folder"))
+        session.flush()
+        dag = DagModel(dag_id="rewrite_sales", bundle_name="dags-folder", relative_fileloc="tables.py")  # type: ignore[no-untyped-call]
+        dag.max_active_runs = 1
+        dag.exceeds_max_non_backfill = True
+        dag.is_stale = False
+        session.add(dag)
+    yield dag
+    with create_session() as session:
+        for model in (DagRun, DagModel, DagBundleModel):
+            session.execute(delete(model))
+
+
+def run_in(dag: DagModel, state: DagRunState) -> None:
+    """A run of the DAG in that state."""
+    with create_session() as session:
+        run = DagRun(dag_id=dag.dag_id, run_id=state.value, run_type=DagRunType.ASSET_TRIGGERED, state=state)
+        session.add(run)
+
+
+@pytest.mark.parametrize("ended", [(), (DagRunState.SUCCESS,), (DagRunState.FAILED, DagRunState.SUCCESS)])
+def test_the_file_of_a_dag_that_waits_for_runs_which_have_ended_is_read_again(
+    bundle: TablesBundle, dag: DagModel, ended: tuple[DagRunState, ...]
+) -> None:
+    for state in ended:
+        run_in(dag, state)
+    bundle.refresh()
+    assert take_requests() == {("dags-folder", "tables.py")}
+
+
+@pytest.mark.parametrize("state", [DagRunState.QUEUED, DagRunState.RUNNING])
+def test_a_dag_that_waits_for_a_run_of_its_own_is_left_alone(
+    bundle: TablesBundle, dag: DagModel, state: DagRunState
+) -> None:
+    run_in(dag, state)
+    bundle.refresh()
+    assert take_requests() == set()
+
+
+@pytest.mark.parametrize("change", [{"exceeds_max_non_backfill": False}, {"is_stale": True}])
+def test_a_dag_that_waits_for_nothing_and_one_that_is_gone_are_left_alone(
+    bundle: TablesBundle, dag: DagModel, change: dict[str, bool]
+) -> None:
+    with create_session() as session:
+        for name, value in change.items():
+            setattr(session.merge(dag), name, value)
+    bundle.refresh()
+    assert take_requests() == set()
