@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from reloads.requests.record_file import read_records
 
 LONGEST_WAIT = timedelta(minutes=10)
 WAIT_FOR_FILES = timedelta(hours=1)
+IN_LINE_FACTOR = 10
+"""So much longer a request may wait while runs are begun, of whatever table: its own is announced and in line.
+Announced again, it would have another run, with nothing to do, and of 200 daily tables every third had one."""
+BEGUN = Path(".progress") / ".begun"
+"""A file below the drop folder; its modification time says when a run was begun last."""
 KNOCK = ".knock"
 """A file in the drop folder; when it is written, the doorbell looks at the waiting requests at once."""
 
@@ -30,6 +36,13 @@ def neglect(queue: Queue, records: Iterable[Record]) -> None:
         _set_time(_path(queue, record), (0, 0))
 
 
+def note_begun_run(landing: Path) -> None:
+    """Note that a run begins now. It is a courtesy: a disk that takes none delays nothing."""
+    with suppress(OSError):
+        (landing / BEGUN).parent.mkdir(parents=True, exist_ok=True)
+        (landing / BEGUN).touch()
+
+
 def knock(queue: Queue, records: Iterable[Record]) -> None:
     """Have the doorbell announce these accepted requests now rather than at its next look."""
     neglect(queue, records)
@@ -40,9 +53,10 @@ def find_neglected(queue: Queue, *, now: datetime, after: timedelta) -> list[Rec
     """The accepted requests that nobody took care of for a while, oldest first.
 
     The time allowed is ``after`` for a young request and grows with its age to ten minutes, so that the requests of a
-    table that is paused for a week are not announced every minute of it. A time of attention in the future (another
-    machine's clock is ahead) counts as none.
+    table that is paused for a week are not announced every minute of it. While runs are begun, it is ten times
+    ``after`` at least. A time of attention in the future (another machine's clock is ahead) counts as none.
     """
+    in_line = after * IN_LINE_FACTOR if _is_run_begun(queue.landing, now=now, within=after) else timedelta()
     # Those that somebody just took care of are not even read: of a wave of requests these are all.
     idle_seconds: dict[Path, float] = {}
     for path in (queue.landing / "accepted").glob("*.json"):
@@ -52,13 +66,21 @@ def find_neglected(queue: Queue, *, now: datetime, after: timedelta) -> list[Rec
     neglected: list[Record] = []
     for record in read_records(idle_seconds):
         age = max(now - record.accepted_at, timedelta())
-        wait = after + min(age / 20, max(LONGEST_WAIT, after))
+        wait = max(after + min(age / 20, max(LONGEST_WAIT, after)), in_line)
         if not record.outstanding - record.waiting_days:
             # The doorbell looks for their files; this is for those that are given up.
             wait = max(wait, WAIT_FOR_FILES)
         if idle_seconds[_path(queue, record)] >= wait.total_seconds():
             neglected.append(record)
     return neglected
+
+
+def _is_run_begun(landing: Path, *, now: datetime, within: timedelta) -> bool:
+    try:
+        begun_at = (landing / BEGUN).stat().st_mtime
+    except OSError:
+        return False
+    return abs(now.timestamp() - begun_at) < within.total_seconds()
 
 
 def _seconds_idle(path: Path, now: datetime) -> float:

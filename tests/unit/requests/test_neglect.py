@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from reloads.days import Days
-from reloads.requests.neglect import LONGEST_WAIT, attend, find_neglected
+from reloads.requests.neglect import BEGUN, LONGEST_WAIT, attend, find_neglected, note_begun_run
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 
@@ -52,6 +52,29 @@ def test_a_request_is_neglected_if_nobody_came_for_a_while_that_grows(
     neglected: bool,  # noqa: FBT001
 ) -> None:
     assert is_neglected(queue, age=age, idle=idle) == neglected
+
+
+@pytest.mark.parametrize(
+    ("begun", "idle", "neglected"),
+    [
+        pytest.param(0.5 * MINUTE, 2 * MINUTE, False, id="runs are begun: its own is in line"),
+        pytest.param(0.5 * MINUTE, 9.9 * MINUTE, False, id="that may take long"),
+        pytest.param(0.5 * MINUTE, 10.1 * MINUTE, True, id="but not forever"),
+        pytest.param(1.1 * MINUTE, 2 * MINUTE, True, id="no run is begun: its own is lost"),
+        pytest.param(timedelta(days=-30), 2 * MINUTE, True, id="a run of next month says nothing"),
+        pytest.param(0.5 * MINUTE, timedelta(seconds=NOW.timestamp()), True, id="nobody has announced it"),
+    ],
+)
+def test_while_runs_are_begun_a_request_may_wait_ten_times_as_long(
+    queue: Queue,
+    begun: timedelta,
+    idle: timedelta,
+    neglected: bool,  # noqa: FBT001
+) -> None:
+    note_begun_run(queue.landing)
+    moment = (NOW - begun).timestamp()
+    os.utime(queue.landing / BEGUN, (moment, moment))
+    assert is_neglected(queue, age=2 * MINUTE, idle=idle) == neglected
 
 
 def test_a_slow_rescan_is_not_outrun_by_its_own_patience(queue: Queue) -> None:
