@@ -39,6 +39,7 @@ from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.long_history import fill as fill_table
 
 QUERY = """
@@ -181,7 +182,7 @@ def _reload(settings: Settings) -> Record:
     queue.add(record)
     batches = [batch.to_json() for batch in plan_batches(settings, Catalog.load(settings.tables), "levels", now=now)]
     outcomes = [run_batch(settings, "levels", batch, run=record.id, now=now).to_json() for batch in batches]
-    settled = settle_batches(settings, "levels", batches, outcomes, run=record.id, now=now)
+    settled = settle_batches(settings, open_catalog(settings), "levels", batches, outcomes, run=record.id, now=now)
     if settled.published != record.days:
         raise SystemExit(f"published {settled.published} instead of {record.days}: {settled.failed}")
     return record

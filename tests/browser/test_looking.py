@@ -57,7 +57,7 @@ def test_a_day_tells_its_request_run_and_log(visit: Visit, moods: Pipeline) -> N
     expect(visitor.page).to_have_url(re.compile("/dags/rewrite_moods/runs/"))
     visitor.page.go_back()
     panel.get_by_role("link", name="log of the task").click()
-    expect(visitor.page).to_have_url(re.compile("/tasks/rewrite"))
+    expect(visitor.page).to_have_url(re.compile("/tasks/plan"))
 
 
 def test_a_table_with_keys_shows_them_as_rows(visit: Visit, moods: Pipeline) -> None:

@@ -61,7 +61,7 @@ TABLES: Mapping[str, ScenarioTable] = {
     "scheduler_killed": gated("scheduler_killed"),
     "all_killed": gated("all_killed"),
     "task_killed": gated("task_killed"),
-    "watched": ScenarioTable(BIG, {"days_per_batch": 4}),
+    "watched": ScenarioTable(BIG, {"days_per_batch": 4, "mb_per_batch": 0}),
     "failing": ScenarioTable(FAILING),
     "blocked": ScenarioTable(),
     "no_room": ScenarioTable(BIG),

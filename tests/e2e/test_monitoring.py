@@ -183,8 +183,8 @@ def test_lineage_names_the_partitions_that_were_read_and_written_and_what_the_ch
     monitored: Monitored,
 ) -> None:
     pipeline, lineage = monitored.pipeline, monitored.lineage
-    pipeline.wait_for("the lineage of totals", lambda: lineage.of_job("rewrite_totals.rewrite"))
-    event = lineage.of_job("rewrite_totals.rewrite")[0]
+    pipeline.wait_for("the lineage of totals", lambda: lineage.of_job("rewrite_totals.plan"))
+    event = lineage.of_job("rewrite_totals.plan")[0]
     days = [{"dimensions": {"day": f"2024-01-0{n}"}} for n in (1, 2, 3)]
     [read] = event["inputs"]
     assert (read["namespace"], read["name"]) == ("file", str(pipeline.warehouse / "plain"))
@@ -203,18 +203,18 @@ def test_lineage_names_the_partitions_that_were_read_and_written_and_what_the_ch
         for each in lineage.events
         if each["eventType"] == "START" and each["run"]["runId"] == event["run"]["runId"]
     ]
-    assert [each["job"]["name"] for each in begun] == ["rewrite_totals.rewrite"]
+    assert [each["job"]["name"] for each in begun] == ["rewrite_totals.plan"]
     assert event["run"]["facets"]["parent"]["job"]["name"] == "rewrite_totals"
 
 
 def test_lineage_names_the_raw_files_that_were_read_and_the_checks_that_refused(monitored: Monitored) -> None:
     pipeline, lineage = monitored.pipeline, monitored.lineage
-    [refused] = lineage.of_job("rewrite_refusing.rewrite")[:1]
+    [refused] = lineage.of_job("rewrite_refusing.plan")[:1]
     [written] = refused["outputs"]
     [assertion] = written["facets"]["dataQualityAssertions"]["assertions"]
     assert (assertion["name"], assertion["success"], assertion["severity"]) == ("numbers_are_small", False, "error")
     assert written["outputFacets"]["subset"]["outputCondition"]["partitions"] == []
-    read = [each for event in lineage.of_job("rewrite_overdue.rewrite") for each in event["inputs"]]
+    read = [each for event in lineage.of_job("rewrite_overdue.plan") for each in event["inputs"]]
     locations = [path for each in read for path in each["inputFacets"]["subset"]["inputCondition"]["locations"]]
     assert locations
     assert all(Path(path).is_relative_to(pipeline.source / "overdue") for path in locations)

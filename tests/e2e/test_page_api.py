@@ -194,7 +194,7 @@ def test_a_request_is_followed_from_its_file_to_its_end_and_its_run(
     [partition] = day["partitions"]
     assert (day["state"], partition["requests"], partition["run"]) == ("fresh", [done["id"]], run)
     assert partition["run_path"] == done["runs"][0]["path"]
-    assert partition["log_path"] == f"{partition['run_path']}/tasks/rewrite/mapped/0"
+    assert partition["log_path"] == f"{partition['run_path']}/tasks/plan"
     assert done["id"] in {request["id"] for request in vera.get("/api/requests?person=ada&table=paged")["requests"]}
     pipeline.wait_for("the note of the run", lambda: done["id"] in str(pipeline.rest.run("rewrite_paged", run)["note"]))
 

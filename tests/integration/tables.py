@@ -30,7 +30,9 @@ TABLES: Mapping[str, ScenarioTable] = {
     "crowd": ScenarioTable(),
     # From 2023 on, so that the year asked for has neighbours.
     "year": ScenarioTable(
-        YEAR, {"partitions_per_run": 150, "parallelism": 2, "days_per_batch": 10}, first_day="2023-01-01"
+        YEAR,
+        {"partitions_per_run": 150, "parallelism": 2, "days_per_batch": 10, "mb_per_batch": 0},
+        first_day="2023-01-01",
     ),
     "probe": ScenarioTable(),
     "room": ScenarioTable(BIG),

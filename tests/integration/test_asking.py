@@ -88,4 +88,4 @@ def test_the_logs_of_a_task_can_be_read_where_another_service_shows_them(pipelin
     pipeline.wait_for_run("rewrite_dropped", run)
 
     assert "1 days in 1 batches" in pipeline.rest.log("rewrite_dropped", run, "plan")
-    assert record.id in pipeline.rest.log("rewrite_dropped", run, "settle")
+    assert record.id in pipeline.rest.log("rewrite_dropped", run, "plan")

@@ -19,6 +19,7 @@ from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.upgrade import open_catalog
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 JANUARY = Days.between(date(2025, 1, 1), date(2025, 1, 31))
@@ -109,7 +110,7 @@ class Chain:
 
     def settle(self, table: str, batches: list[JsonBatch], outcomes: list[JsonBatch]) -> Settled:
         """End a run."""
-        return settle_batches(self.settings, table, batches, outcomes, run="run", now=NOW)
+        return settle_batches(self.settings, open_catalog(self.settings), table, batches, outcomes, run="run", now=NOW)
 
     def run(self, table: str) -> Settled:
         """A whole run of one table."""

@@ -122,6 +122,18 @@ def read_batches(landing: Path, *, now: datetime) -> list[NotedBatch]:
     return [batch for batch in batches if batch.run in running or now - batch.at < SETTLED_WITHIN]
 
 
+def read_begun_batches(landing: Path, table: str, *, run: str) -> list[Batch]:
+    """The batches that a run has begun and not settled, whether or not somebody still works on them."""
+    batches: list[Batch] = []
+    for path in (landing / FOLDER / table).glob("*.batch"):
+        content = _read_json(path) or {}
+        if content.get("run") == run:
+            # What another release wrote is passed over.
+            with suppress(KeyError, TypeError, ValueError, RequestError):
+                batches.append(Batch.from_json(content["batch"]))
+    return sorted(batches, key=lambda batch: batch.number)
+
+
 def _read_batch(path: Path) -> NotedBatch | None:
     # Before its numbers are read: whoever ends has written the last ones.
     is_running = is_locked(path)

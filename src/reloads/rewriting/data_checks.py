@@ -29,6 +29,7 @@ from reloads.rewriting.engine import message
 from reloads.rewriting.schema import describe_columns, null_columns
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
+from reloads.tables.parser import open_parser
 from reloads.tables.statements import split_words, strip_end
 from reloads.warehouse.parquet import relation
 
@@ -124,7 +125,8 @@ def _parse_checks(table: Table) -> dict[str, str]:
 
     file = f"tables/{table.name}/checks.sql"
     try:
-        statements = duckdb.extract_statements(table.checks)
+        with open_parser() as db:
+            statements = db.extract_statements(table.checks)
     except duckdb.Error as error:
         raise TableError(f"{file} does not parse: {message(error)}; mend that statement") from error
     selects: dict[str, str] = {}

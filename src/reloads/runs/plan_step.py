@@ -24,7 +24,7 @@ from reloads.planning.selection import (
     written_parameters,
 )
 from reloads.requests.batch_notes import forget_batches
-from reloads.requests.neglect import attend
+from reloads.requests.neglect import attend, note_begun_run
 from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.runs.arrivals import ask_for_arrivals
@@ -36,18 +36,23 @@ from reloads.tables.arrival_settings import find_late_days
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.raw_files import RawFiles
+from reloads.warehouse.access import state_of
+from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.staging import remove_abandoned_folders
 
 REQUESTS_PER_RUN = 2000
 """The ids of a batch's requests go through XCom and into the footer of each of its partitions."""
 
 LOGGED_REQUESTS = 20
+SAMPLED_DAYS = 5
+"""Whose published size is looked at: each may cost the reading of another file of the table's state."""
 
 log = logging.getLogger(__name__)
 
 
 def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Batch]:
     """The batches of the next run of ``table``, from all its outstanding requests; empty if there is nothing to do."""
+    note_begun_run(settings.landing)
     remove_abandoned_folders(settings.warehouse)
     forget_batches(settings.landing, table)
     definition = catalog.definition(table)
@@ -102,9 +107,30 @@ def plan_records(
     state = read_state(settings, catalog, table, records, raw=raw)
     selections = select_days(records, state, now=now)
     selected = [selection.record for selection in selections]
+    days = Days.union(record.outstanding for record in selected)
+    limits = _limit_by_size(limits, settings, table, days)
     plan = cut_batches(selected, limits=limits, written=written_parameters(selections, state))
     planned_at = str(state.published.head.point)
     return selections, replace(plan, batches=tuple(replace(batch, planned_at=planned_at) for batch in plan.batches))
+
+
+def _limit_by_size(limits: Limits, settings: Settings, table: Table, days: Days) -> Limits:
+    """The limits for so many batches as these days are worth, by the size of some of them as they are published.
+
+    DuckDB shares the work of one query among the cores. Two batches for a year of 36.5 million rows took 1.46 times as
+    long as a plain copy, from the dropped file to the last partition, and one batch takes 1.09 times as long.
+    """
+    bytes_per_batch = 1_000_000 * table.settings.mb_per_batch
+    if not bytes_per_batch or limits.parallelism == 1 or len(days) < 2 * limits.days_per_batch:
+        return limits
+    sample = list(days)[:: -(-len(days) // SAMPLED_DAYS)]
+    published = state_of(folder_of(settings.warehouse, table)).read(sample)
+    sizes = [sum(entry.bytes for entry in published.of_day(day).values() if entry.version) for day in sample]
+    known = [size for size in sizes if size]
+    if not known:
+        return limits
+    worth = sum(known) * len(days) // len(known) // bytes_per_batch
+    return replace(limits, parallelism=max(1, min(limits.parallelism, worth)))
 
 
 def _log_requests(table: str, records: Sequence[Record]) -> None:

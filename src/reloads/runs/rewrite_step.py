@@ -19,16 +19,26 @@ from reloads.rewriting.virtual_environment import ensure_environment
 from reloads.runs.following import begin_to_follow
 from reloads.runs.worker import find_cancelled_days, rewrite_here
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
 
 
-def run_batch(settings: Settings, table: str, batch: Mapping[str, Any], *, run: str, now: datetime) -> Outcome:
+def run_batch(
+    settings: Settings,
+    table: str,
+    batch: Mapping[str, Any],
+    *,
+    run: str,
+    now: datetime,
+    catalog: Catalog | None = None,
+) -> Outcome:
     """Rewrite and publish one batch; whatever went wrong stands in the outcome.
 
-    Days that everybody who wanted them gave up are not begun.
+    ``catalog`` is given where somebody has just read the tables. Days that everybody who wanted them gave up are not
+    begun.
     """
     planned = Batch.from_json(batch)
     cancelled = find_cancelled_days(Queue(settings.landing), planned)
@@ -36,20 +46,27 @@ def run_batch(settings: Settings, table: str, batch: Mapping[str, Any], *, run: 
     outcome = Outcome()
     if remaining.days:
         with note_batch(settings.landing, table, remaining, run=run) as note:
-            outcome = _try_to_rewrite(settings, table, remaining, note, run=run, now=now)
+            outcome = _try_to_rewrite(settings, table, remaining, note, run=run, now=now, catalog=catalog)
     _log_outcome(table, outcome)
     return outcome.model_copy(update={"batch": planned.number, "cancelled": outcome.cancelled | cancelled})
 
 
 def _try_to_rewrite(
-    settings: Settings, table: str, batch: Batch, note: BatchNote, *, run: str, now: datetime
+    settings: Settings,
+    table: str,
+    batch: Batch,
+    note: BatchNote,
+    *,
+    run: str,
+    now: datetime,
+    catalog: Catalog | None,
 ) -> Outcome:
     """What the rewriting comes to; an environment that cannot be used fails every day of the batch.
 
     A table folder that is broken now was good when the batch was planned, and is mended some time: the days wait.
     """
     try:
-        catalog = open_catalog(settings)
+        catalog = catalog or open_catalog(settings)
         # Nobody who reads the table misses what is published, whatever became of the cursors since the plan.
         begin_to_follow(settings, catalog, table)
         definition = catalog.definition(table)

@@ -23,7 +23,6 @@ from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.raw_files import RawFiles
-from reloads.warehouse.upgrade import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ log = logging.getLogger(__name__)
 class Settled:
     """What a run came to."""
 
+    table: str
     published: Days
     failed: tuple[Failure, ...]
     announce: tuple[Announcement, ...]
@@ -42,6 +42,7 @@ class Settled:
 
 def settle_batches(
     settings: Settings,
+    catalog: Catalog,
     table: str,
     batches: Sequence[Mapping[str, Any]],
     outcomes: Iterable[Mapping[str, Any]],
@@ -57,7 +58,6 @@ def settle_batches(
     planned = [Batch.from_json(batch) for batch in batches or ()]
     answers = [Outcome.model_validate(value) for value in outcomes if value]
     completed = complete_outcomes(planned, answers, run=run)
-    catalog = open_catalog(settings)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
     follow(settings, catalog, table, now=now)
     _settle_requests(Queue(settings.landing), table, credit_requests(planned, completed), run=run, now=now)
@@ -69,6 +69,7 @@ def settle_batches(
         days = Days.union(batch.days for batch in planned)
         ask_for_arrivals(settings, catalog, catalog[table], raw=RawFiles.look(settings), now=now, among=days)
     return Settled(
+        table,
         # Readers see a day change, whatever became of its other parts.
         published=Days.union(outcome.published for outcome in completed),
         failed=sum(completed, start=Outcome()).failed,

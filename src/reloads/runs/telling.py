@@ -15,6 +15,7 @@ from reloads.days import Days
 from reloads.requests.announcement import publication_extra
 from reloads.requests.untold import forget_untold
 from reloads.settings import Settings
+from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
@@ -22,7 +23,6 @@ from reloads.warehouse.cursors import AIRFLOW, Cursor, Position
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.state import State
-from reloads.warehouse.upgrade import open_catalog
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class News:
         return publication_extra(self.table, self.days, requests=self.requests, rows=self.rows, commit=str(self.point))
 
 
-def tell(settings: Settings, table: str, *, read_told: Callable[[], Iterable[object]]) -> News | None:
+def tell(settings: Settings, catalog: Catalog, table: str, *, read_told: Callable[[], Iterable[object]]) -> News | None:
     """What Airflow is to be told of the table, as ``find_news`` has it; a broken table is told once it is mended."""
-    catalog = open_catalog(settings)
     if not catalog.is_loadable(table):
         return None
     news = find_news(settings, catalog[table], read_told=read_told)

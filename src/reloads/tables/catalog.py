@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from reloads.errors import RequestError, TableError, one_line
-from reloads.tables.definition import Table, load_table, table_names
+from reloads.tables.definition import Shared, Table, load_table
 from reloads.tables.lineage import Lineage
 
 SHOWN_NAMES = 10
@@ -28,10 +28,10 @@ class Catalog:
         """Read every table folder; one broken table does not hide the others."""
         tables: dict[str, Table] = {}
         broken: dict[str, TableError] = {}
-        names = table_names(folder)
-        for name in names:
+        shared = Shared.read(folder)
+        for name in shared.names:
             try:
-                tables[name] = load_table(folder, name, names=names)
+                tables[name] = load_table(folder, name, shared=shared)
             except TableError as error:
                 broken[name] = error
         for name, cycle in Lineage({name: table.inputs for name, table in tables.items()}).cycles().items():

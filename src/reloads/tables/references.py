@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from reloads.errors import TableError, one_line
+from reloads.tables.parser import open_parser
 
 _READS_BY_TEXT = frozenset({"query", "query_table", "json_execute_serialized_sql"})
 """Table functions that find what they read in a text, which can be computed."""
@@ -58,10 +59,7 @@ def lower_ascii(name: str) -> str:
 
 
 def _parse_query(query: str) -> Any:
-    import duckdb
-
-    # A cursor of the connection that DuckDB's own functions use: to open a database takes thirty times as long.
-    with duckdb.default_connection().cursor() as db:
+    with open_parser() as db:
         row = db.execute("select json_serialize_sql($1)", [query]).fetchone()
     answer = json.loads(row[0] if row else "{}")
     if not answer.get("error"):

@@ -1,4 +1,4 @@
-"""What the processes that fork tasks have imported: all that a task needs, and nothing that a fork would lose."""
+"""What the processes that fork tasks have done: all that a task needs, and nothing that a fork would lose."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from tests.support.clone import CLONE
 PROBE = """
 import json, os, sys
 import airflow.executors.local_executor
-from reloads.airflow.warm_executor import import_for_tasks
-import_for_tasks()
+from reloads.airflow.warm_executor import prepare_for_tasks
+prepare_for_tasks()
 threads = len(os.listdir("/proc/self/task"))
 warm = set(sys.modules)
 os.environ["_AIRFLOW_PARSING_CONTEXT_DAG_ID"] = "rewrite_sales"
@@ -21,7 +21,18 @@ from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 import reloads.runs.plan_step, reloads.runs.rewrite_step, reloads.runs.settle_step, reloads.runs.telling, duckdb
 new = sorted(name for name in set(sys.modules) - warm if name.split(".")[0] in ("reloads", "duckdb", "_duckdb"))
-print(json.dumps({"dags": sorted(bag.dags), "threads": threads, "new": new}))
+from pathlib import Path
+from reloads.tables import definition
+from reloads.tables.catalog import Catalog
+tables, parsed = Path(os.environ["RELOADS_HOME"]) / "tables", []
+parse = definition._parse_table
+definition._parse_table = lambda name, *texts: parsed.append(name) or parse(name, *texts)
+kept = Catalog.load(tables).tables["sales"].query
+(tables / "sales" / "query.sql").write_text("select date '2025-01-02' as day")
+changed = Catalog.load(tables).tables["sales"].query
+print(json.dumps({
+    "dags": sorted(bag.dags), "threads": threads, "new": new, "parsed": parsed, "queries": [kept, changed]
+}))
 """
 
 
@@ -42,6 +53,13 @@ def probe(home: Path) -> Any:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def test_a_task_imports_nothing_more_of_ours_and_no_thread_runs_that_a_fork_would_lose(tmp_path: Path) -> None:
+def test_a_task_imports_and_parses_nothing_more_and_no_thread_runs_that_a_fork_would_lose(tmp_path: Path) -> None:
     probed = probe(tmp_path)
-    assert probed == {"dags": ["rewrite_sales"], "threads": 1, "new": []}
+    assert probed == {
+        "dags": ["rewrite_sales"],
+        "threads": 1,
+        "new": [],
+        # Once, after it changed.
+        "parsed": ["sales"],
+        "queries": ["select date '2025-01-01' as day", "select date '2025-01-02' as day"],
+    }

@@ -19,6 +19,7 @@ from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import settle_batches
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.upgrade import open_catalog
 
 QUERY = """
 select day::date as day, i
@@ -54,7 +55,7 @@ def work_off(home: Path) -> None:
     collect_requests(settings, Catalog.load(settings.tables), clock=lambda: now)
     batches = [batch.to_json() for batch in plan_batches(settings, Catalog.load(settings.tables), "clicks", now=now)]
     outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
-    settle_batches(settings, "clicks", batches, outcomes, run="r", now=now)
+    settle_batches(settings, open_catalog(settings), "clicks", batches, outcomes, run="r", now=now)
 
 
 def test_run_rewrites_the_days_and_records_the_request(home: Path) -> None:

@@ -190,7 +190,7 @@ def test_a_run_that_began_goes_on_before_another_begins(good: Any) -> None:
 def test_a_table_wakes_for_its_own_events_only(good: Any) -> None:
     dag = good["dags"]["rewrite_sales"]
     assert dag["assets"] == ["requested/sales"]
-    assert dag["tasks"]["plan"]["inlets"] == ["requested/sales"]
+    assert dag["tasks"]["plan"]["inlets"] == ["requested/sales", "warehouse/sales"]
     assert dag["tasks"]["settle"]["outlets"] == ["rewritten/sales"]
     assert dag["tasks"]["rewrite"]["outlets"] == []
 

@@ -26,6 +26,7 @@ from reloads.requests.batch_notes import note_batch
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import settle_batches
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.upgrade import open_catalog
 from tests.support import calendar_home
 from tests.support.calendar_home import STATE_OF_DAY, TABLE, deliver
 from tests.support.chain import NOW, Chain
@@ -184,7 +185,7 @@ def run_at(chain: Chain, table: str, now: datetime, **fields: Any) -> None:
     chain.ask(table, "2025-01-01", at=now, **fields)
     batches = chain.plan(table)
     outcomes = [run_batch(chain.settings, table, batch, run=str(now), now=now).to_json() for batch in batches]
-    settle_batches(chain.settings, table, batches, outcomes, run=str(now), now=now)
+    settle_batches(chain.settings, open_catalog(chain.settings), table, batches, outcomes, run=str(now), now=now)
 
 
 def shop_states(chain: Chain) -> tuple[str, dict[str, str]]:

@@ -192,7 +192,7 @@ def test_a_change_while_another_is_still_owed_reaches_all_days(loaded: Chain) ->
 def test_several_batches_of_one_run_owe_one_request(loaded: Chain) -> None:
     for day in ("2025-01-01", "2025-01-03"):
         loaded.ask("a", day, cascade=False, parameters={})
-    loaded.define("a", OTHER_TYPE, f"{REPLACE}\ndays_per_batch = 1")
+    loaded.define("a", OTHER_TYPE, f"{REPLACE}\ndays_per_batch = 1\nmb_per_batch = 0")
     batches = loaded.plan("a")
     assert len(batches) == 2
     loaded.settle("a", batches, loaded.rewrite("a", batches))

@@ -24,6 +24,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.staging import staging_folder
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import Chain
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -47,7 +48,9 @@ class Run:
         return run_batch(self.settings, self.table, batch, run=self.run, now=NOW).to_json()
 
     def settle(self, batches: list[JsonBatch], outcomes: list[JsonBatch]) -> Settled:
-        return settle_batches(self.settings, self.table, batches, outcomes, run=self.run, now=NOW)
+        return settle_batches(
+            self.settings, open_catalog(self.settings), self.table, batches, outcomes, run=self.run, now=NOW
+        )
 
     def whole(self) -> Settled:
         batches = self.plan()
@@ -94,7 +97,7 @@ def planned(batches: list[JsonBatch]) -> list[Days]:
 
 def test_without_requests_there_is_nothing_to_do(run: Run) -> None:
     assert run.plan() == []
-    assert run.settle([], []) == Settled(Days(), (), ())
+    assert run.settle([], []) == Settled("sales", Days(), (), ())
 
 
 def test_a_request_is_cut_into_as_many_batches_as_run_at_once(queue: Queue, run: Run) -> None:
@@ -105,6 +108,42 @@ def test_a_request_is_cut_into_as_many_batches_as_run_at_once(queue: Queue, run:
 def test_a_month_is_not_worth_two_tasks(queue: Queue, run: Run) -> None:
     accept(queue, "2025-01-01", "2025-01-31")
     assert planned(run.plan()) == [days("2025-01-01..2025-01-31")]
+
+
+QUARTER = "2025-01-01..2025-03-31"
+RANDOM = """
+    select midnight::date as day, random() as value
+    from generate_series(date '2025-01-01', date '2025-03-31', interval 1 day) as days(midnight)
+    cross join range(3000)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mb_per_batch", "expected"),
+    [
+        pytest.param(0, ["2025-01-01..2025-02-14", "2025-02-15..2025-03-31"], id="the size does not matter"),
+        pytest.param(1, ["2025-01-01..2025-02-14", "2025-02-15..2025-03-31"], id="2.2 MB are worth two"),
+        pytest.param(2, [QUARTER], id="and these are not"),
+        pytest.param(512, [QUARTER], id="much less than one batch"),
+    ],
+)
+def test_days_that_are_small_as_published_are_not_worth_two_tasks(
+    queue: Queue, run: Run, define: DefineTable, mb_per_batch: int, expected: list[str]
+) -> None:
+    define("sales", RANDOM, f"mb_per_batch = {mb_per_batch}")
+    accept(queue, "2025-01-01", "2025-03-31")
+    assert len(run.plan()) == 2, "nobody knows how large they will be"
+    run.whole()
+    accept(queue, "2025-01-01", "2025-03-31")
+    assert planned(run.plan()) == [days(text) for text in expected]
+
+
+def test_days_without_a_file_count_as_large_as_the_others(queue: Queue, run: Run, define: DefineTable) -> None:
+    define("sales", RANDOM, "mb_per_batch = 1")
+    accept(queue, "2025-02-01", "2025-02-28")
+    run.whole()
+    accept(queue, "2025-01-01", "2025-03-31")
+    assert len(run.plan()) == 2, "28 days are 0.7 MB, and 90 are 2.2"
 
 
 def test_a_batch_names_the_requests_that_it_serves(queue: Queue, run: Run) -> None:

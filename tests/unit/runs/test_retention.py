@@ -19,6 +19,7 @@ from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import NOW, Chain
 from tests.support.undo_history import AMOUNTS, CORRECTED, corrected, deliver, loaded, published, undone, whys
 
@@ -52,7 +53,7 @@ def reload_at(chain: Chain, now: datetime, first: str, last: str, *, table: str 
     values = [batch.to_json() for batch in batches]
     run = f"run at {now}"
     outcomes = [run_batch(chain.settings, table, value, run=run, now=now).to_json() for value in values]
-    settle_batches(chain.settings, table, values, outcomes, run=run, now=now)
+    settle_batches(chain.settings, open_catalog(chain.settings), table, values, outcomes, run=run, now=now)
     return chain.find_record(record.id)[1]
 
 

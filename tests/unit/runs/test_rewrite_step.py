@@ -172,7 +172,7 @@ def test_each_request_of_a_batch_says_how_many_of_its_days_are_staged(
     chain.ask("a", *DAYS)
     chain.ask("a", "2025-01-03", "2025-01-05")
     chain.ask("a", "2025-01-20", "2025-01-21")
-    chain.define("a", "select day, amount from raw", "days_per_batch = 1\nparallelism = 1")
+    chain.define("a", "select day, amount from raw", "days_per_batch = 1\nmb_per_batch = 0\nparallelism = 1")
     [batch] = chain.plan("a")
     rewrite(chain, batch)
     [progress] = seen
@@ -187,7 +187,7 @@ def test_batches_of_one_request_add_up_until_their_run_is_settled(
     chain: Chain, seen: list[dict[str, Progress | None]]
 ) -> None:
     record = chain.ask("a", *DAYS)
-    chain.define("a", "select day, amount from raw", "days_per_batch = 1\nparallelism = 2")
+    chain.define("a", "select day, amount from raw", "days_per_batch = 1\nmb_per_batch = 0\nparallelism = 2")
     batches = chain.plan("a")
     outcomes = chain.rewrite("a", batches, run="run")
     staged = [each["2025-01-01"] for each in seen]

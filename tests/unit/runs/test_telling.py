@@ -17,6 +17,7 @@ from reloads.requests.untold import find_untold
 from reloads.runs.local_run import run_locally
 from reloads.runs.telling import News, tell
 from reloads.runs.undo import undo_request
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import NOW, Chain
 from tests.support.process_kill import SCRATCH
 
@@ -36,7 +37,7 @@ class Airflow:
         return [extra.get("commit") for extra in reversed(self.extras)]
 
     def settle(self, *, succeeds: bool = True) -> News | None:
-        news = tell(self.chain.settings, "a", read_told=self.read_told)
+        news = tell(self.chain.settings, open_catalog(self.chain.settings), "a", read_told=self.read_told)
         if news and succeeds:
             self.extras.append(news.extra())
         return news

@@ -30,6 +30,7 @@ from reloads.tables.catalog import Catalog
 from reloads.warehouse.access import state_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.staging import staging_folder
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import NOW, STATES, Chain
 from tests.support.process_kill import SCRATCH, Killed, killed_after
 from tests.support.undo_history import (
@@ -443,7 +444,15 @@ def test_without_history_nothing_is_kept_and_undo_says_so(loaded: Chain) -> None
     request = loaded.ask("a", "2025-01-01", "2025-01-04", cascade=False)
     batches = loaded.plan("a")
     outcomes = loaded.rewrite("a", batches)
-    settle_batches(loaded.settings, "a", batches, outcomes, run="run", now=NOW + timedelta(minutes=1))
+    settle_batches(
+        loaded.settings,
+        open_catalog(loaded.settings),
+        "a",
+        batches,
+        outcomes,
+        run="run",
+        now=NOW + timedelta(minutes=1),
+    )
     assert loaded.find_record(request.id)[1].published.texts() == ["2025-01-02"]
     versions = sorted((loaded.settings.warehouse / ".versions" / "a").rglob("*.parquet"))
     assert len(versions) == len(published(loaded))

@@ -11,6 +11,7 @@ import pyarrow.parquet
 
 from reloads.requests.announcement import Announcement
 from reloads.runs.settle_step import settle_batches
+from reloads.warehouse.upgrade import open_catalog
 from tests.unit.whole.arrivals_model import (
     DAYS,
     GARBAGE,
@@ -94,7 +95,7 @@ class ArrivalsHome(FileHome):
         self.define(
             "weather",
             "select day, sum(t)::bigint as t from raw_weather group by day",
-            f'{ARRIVES}\non_empty = "publish"\ndays_per_batch = 2',
+            f'{ARRIVES}\non_empty = "publish"\ndays_per_batch = 2\nmb_per_batch = 0',
         )
         self.define("late", "from raw_late", 'daily = true\nlook_back = 3\non_empty = "publish"')
         self.define(
@@ -221,7 +222,9 @@ class ArrivalsHome(FileHome):
         self, table: str, batches: list[Json], outcomes: list[Json], run: str
     ) -> tuple[Announcement, ...]:
         """End a run; what it announces."""
-        return settle_batches(self.settings, table, batches, outcomes, run=run, now=self.now()).announce
+        return settle_batches(
+            self.settings, open_catalog(self.settings), table, batches, outcomes, run=run, now=self.now()
+        ).announce
 
     # what there is to see
 

@@ -55,7 +55,7 @@ class Definition:
 BASE = Definition(
     "base",
     ["select day, k, cast(v as integer) as v from raw"],
-    'on_empty = "publish"\ndays_per_batch = 2',
+    'on_empty = "publish"\ndays_per_batch = 2\nmb_per_batch = 0',
     columns={"k": "varchar", "v": "integer"},
 )
 KEYED = Definition(
@@ -90,7 +90,8 @@ WEEK = Definition(
         f"select day + days::integer as day, sum(v)::bigint as total, count(*)::varchar as n {WEEK_FROM}",
         f"select day + days::integer as day, sum(v)::bigint as total, max(v) as most {WEEK_FROM}",
     ],
-    'on_empty = "publish"\non_schema_change = "replace"\ndays_per_batch = 2\n[reads]\nbase = "3 days"',
+    'on_empty = "publish"\non_schema_change = "replace"\ndays_per_batch = 2\nmb_per_batch = 0\n'
+    '[reads]\nbase = "3 days"',
     inputs={"base": 3},
     columns={"total": "bigint"},
 )

@@ -15,6 +15,7 @@ from reloads.runs.arrivals import collect_arrivals
 from reloads.runs.settle_step import settle_batches
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.commit_log import CommitLog
+from reloads.warehouse.upgrade import open_catalog
 from tests.unit.whole.small_home import Json, SmallHome
 
 TODAY = date(2024, 2, 4)
@@ -70,7 +71,9 @@ class FileHome(SmallHome):
         self.announced |= {each.table for each in intake.announce}
 
     def settle(self, table: str, batches: Iterable[Json], outcomes: Iterable[Json], run: str = "run/1") -> None:
-        settled = settle_batches(self.settings, table, list(batches), outcomes, run=run, now=self.now())
+        settled = settle_batches(
+            self.settings, open_catalog(self.settings), table, list(batches), outcomes, run=run, now=self.now()
+        )
         self.announced.discard(table)
         self.announced |= {each.table for each in settled.announce}
 

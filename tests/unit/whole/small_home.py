@@ -28,6 +28,7 @@ from reloads.runs.settle_step import settle_batches
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.process_kill import STEPS, Killed, killed_after
 
 STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
@@ -103,7 +104,7 @@ class SmallHome:
         return run_batch(self.settings, table, batch, run=run, now=self.now()).to_json()
 
     def settle(self, table: str, batches: Sequence[Json], outcomes: Sequence[Json], run: str = "run/1") -> None:
-        settle_batches(self.settings, table, batches, outcomes, run=run, now=self.now())
+        settle_batches(self.settings, open_catalog(self.settings), table, batches, outcomes, run=run, now=self.now())
 
     def work(self, table: str) -> None:
         """A whole run of one table."""

@@ -23,10 +23,13 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from unittest.mock import patch
 
 import hypothesis
 import pytest
@@ -38,6 +41,8 @@ from reloads.days import Days
 from reloads.errors import ReloadsError
 from reloads.requests.control import find_records
 from reloads.requests.record import Record
+from reloads.runs import small_run
+from reloads.runs.small_run import BegunRun
 from tests.support.process_kill import SCRATCH, Killed, killed_after
 from tests.unit.whole.definitions import (
     DAYS,
@@ -333,6 +338,92 @@ class Whole(RuleBasedStateMachine):
             self._rewrite_next(run, kill_of["rewrite"], is_tried_again=True)
             kill_of["rewrite"] = None
         self._settle(run, kill_of["settle"], is_repeated=kill_of["settle"] is not None)
+
+    @precondition(lambda self: self.world.busy_tables())
+    @rule(pick=numbers, kill=kills, is_tried_again=st.booleans())
+    def run_at_once(self, pick: int, kill: int | None, is_tried_again: bool) -> None:
+        """The first task of a run, which does all of a small one; one that was killed runs again, or is lost."""
+        busy = self.world.busy_tables()
+        self._run_at_once(busy[pick % len(busy)], kill, is_tried_again=is_tried_again)
+
+    def _run_at_once(self, table: str, kill: int | None, *, is_tried_again: bool) -> None:
+        run = self.world.new_run(table)
+        is_killed, begun = self._begin_once(run, kill)
+        if is_killed and is_tried_again:
+            is_killed, begun = self._begin_once(run, None)
+        if begun and begun.settled:
+            run.batches = [batch.to_json() for batch in begun.batches]
+            self._forget(self.world.runs.setdefault(table, run))
+            return
+        run.batches = begun.tasks() if begun else self.world.begun_batches(run)
+        if not run.batches:
+            return
+        self.world.runs[table] = run
+        if is_killed:
+            run.begun = len(run.batches)
+        elif run.batches[0].get("tried"):
+            run.begun, run.outcomes = 1, [run.batches[0]["tried"]]
+
+    def _begin_once(self, run: Run, kill: int | None) -> tuple[bool, BegunRun | None]:
+        """Do the first task, and look at the warehouse after each of its steps; whether it was killed."""
+        # What is to be looked at, by the step that the task died in: not before its locks are gone.
+        observe: list[Callable[[bool], None]] = []
+        begun: list[BegunRun | None] = []
+
+        def observed(step: Callable[..., Any], look: Callable[..., Callable[[bool], None]]) -> Callable[..., Any]:
+            def take_step(*arguments: Any, **options: Any) -> Any:
+                observe[:] = [look(*arguments)]
+                result = step(*arguments, **options)
+                observe.pop()(False)
+                return result
+
+            return take_step
+
+        with ExitStack() as patches:
+            for name in ("plan_batches", "run_batch", "settle_batches"):
+                look = partial(getattr(self, f"_look_at_{name}"), run)
+                patches.enter_context(patch.object(small_run, name, observed(getattr(small_run, name), look)))
+            is_killed = self.act(lambda: begun.append(self.world.begin(run)), kill)
+        for observe_death in observe:
+            observe_death(is_killed)
+        if is_killed and not observe:
+            self.model.observe({})
+        return is_killed, begun[0] if begun else None
+
+    def _look_at_plan_batches(self, run: Run, *_: Any) -> Callable[[bool], None]:
+        before = self.world.records()
+
+        def look(is_killed: bool) -> None:
+            self.model.observe({})
+            after = self.world.records()
+            self.model.note_ends(before, after)
+            if not is_killed and run.table not in self.world.broken:
+                self.model.check_skipped(before, after, run.table)
+                self.model.begin(run.name, run.table)
+
+        return look
+
+    def _look_at_run_batch(self, run: Run, _settings: Any, _table: str, batch: Any) -> Callable[[bool], None]:
+        asks, before = self._asks_of(batch), self.world.records()
+
+        def look(is_killed: bool) -> None:
+            progress = self.model.progress_of(run.name)
+            self.model.observe({run.table: asks}, progress=progress, is_killed=is_killed)
+            self.model.note_ends(before, self.world.records())
+
+        return look
+
+    def _look_at_settle_batches(self, run: Run, *_: Any) -> Callable[[bool], None]:
+        before = self.world.records()
+
+        def look(_is_killed: bool) -> None:
+            self.model.observe({})
+            after = self.world.records()
+            progress = self.model.progress_of(run.name)
+            self.model.credit(before, after, progress, table=run.table, has_lost_tasks=False)
+            self.model.note_ends(before, after)
+
+        return look
 
     @rule(request=requests(), kill=kills)
     def run_locally(self, request: dict[str, object], kill: int | None) -> None:

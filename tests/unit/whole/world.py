@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.parquet
 
 from reloads.errors import ReloadsError
+from reloads.requests.batch_notes import read_begun_batches
 from reloads.requests.control import cancel_request, retry_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.queue import Queue, State
@@ -26,6 +27,7 @@ from reloads.runs.plan_step import plan_batches
 from reloads.runs.retention import remove_unfinished
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import settle_batches
+from reloads.runs.small_run import BegunRun, begin_run
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -33,6 +35,7 @@ from reloads.warehouse.current_view import PREPARED
 from reloads.warehouse.layout import cursors_folder, log_folder, state_folder, versions_folder
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import State as WarehouseState
+from reloads.warehouse.upgrade import open_catalog
 from reloads.warehouse.verification import verify_table
 from tests.unit.whole.definitions import DAYS, DEFINITIONS, ORDER, PARTITION_DAYS, SOURCES
 from tests.unit.whole.recompute import Content, Raw, make_content
@@ -153,6 +156,26 @@ class World:
         name = f"run/{next(self._numbers)}"
         self.runs[table] = Run(table, name, json.loads(json.dumps(batches)), requests)
 
+    def new_run(self, table: str) -> Run:
+        """A run that knows nothing of its batches yet; the one before it is given up."""
+        old = self.runs.pop(table, None)
+        if old:
+            self.ended_runs.append(old)
+        return Run(table, f"run/{next(self._numbers)}", [], frozenset())
+
+    def begin(self, run: Run) -> BegunRun | None:
+        """Do the first task of a run; None for that of a broken table, which fails."""
+        catalog = open_catalog(self.settings)
+        try:
+            return begin_run(self.settings, catalog, run.table, run=run.name, clock=self.later)
+        except ReloadsError:
+            assert self.broken, f"{run.table} cannot be planned"
+            return None
+
+    def begun_batches(self, run: Run) -> list[dict[str, Any]]:
+        """What a task that was killed had begun."""
+        return [batch.to_json() for batch in read_begun_batches(self.settings.landing, run.table, run=run.name)]
+
     def rewrite(self, run: Run, number: int) -> dict[str, Any]:
         """Rewrite one batch of a run; returns its outcome."""
         outcome = run_batch(self.settings, run.table, run.batches[number], run=run.name, now=self.later())
@@ -162,7 +185,15 @@ class World:
     def settle(self, run: Run) -> None:
         """End a run; that of a broken table fails here, and its requests stay under way."""
         try:
-            settle_batches(self.settings, run.table, run.batches, run.outcomes, run=run.name, now=self.later())
+            settle_batches(
+                self.settings,
+                open_catalog(self.settings),
+                run.table,
+                run.batches,
+                run.outcomes,
+                run=run.name,
+                now=self.later(),
+            )
         except ReloadsError:
             assert self.broken, f"{run.table} cannot be settled"
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from airflow.models.taskinstance import TaskInstance
 from pydantic import BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from reloads.airflow.page.request_describer import path_of_run
 from reloads.airflow.page.rights import Rights
@@ -77,18 +80,33 @@ class DayDetail(BaseModel):
     failure: DayFailure | None
 
 
-def describe_day(detail: Detail, table: str, rights: Rights) -> DayDetail:
+def describe_day(detail: Detail, table: str, rights: Rights, session: Session) -> DayDetail:
     """The detail as it is sent; inputs that the user may not see are left out."""
     values = detail_values(table, detail)
-    seen = rights.readable({name for partition in values["partitions"] for name in partition["inputs"]})
-    for partition in values["partitions"]:
+    partitions = values["partitions"]
+    seen = rights.readable({name for partition in partitions for name in partition["inputs"]})
+    dag_id = rights.names.rewrite_dag(table)
+    mapped = _find_mapped_tasks(session, dag_id, {partition["run"] for partition in partitions})
+    for partition in partitions:
         partition["inputs"] = {name: number for name, number in partition["inputs"].items() if name in seen}
-        partition.update(_find_paths(rights.names.rewrite_dag(table), partition["run"], partition["batch"]))
+        partition.update(_find_paths(dag_id, partition["run"], partition["batch"], mapped))
     return DayDetail.model_validate(values)
 
 
-def _find_paths(dag_id: str, run: str, batch: int | None) -> dict[str, str | None]:
+def _find_mapped_tasks(session: Session, dag_id: str, runs: set[str]) -> set[tuple[str, int]]:
+    """The tasks of these runs that rewrite one batch each: run and number of the batch."""
+    tasks = select(TaskInstance.run_id, TaskInstance.map_index)
+    tasks = tasks.where(TaskInstance.dag_id == dag_id, TaskInstance.run_id.in_(runs), TaskInstance.task_id == "rewrite")
+    return {(run, number) for run, number in session.execute(tasks)}
+
+
+def _find_paths(dag_id: str, run: str, batch: int | None, mapped: set[tuple[str, int]]) -> dict[str, str | None]:
     """Where Airflow shows the run that wrote a partition, and the log of its task."""
-    run_path = path_of_run(dag_id, run) if run else None
-    has_log = run_path is not None and batch is not None
-    return {"run_path": run_path, "log_path": f"{run_path}/tasks/rewrite/mapped/{batch}" if has_log else None}
+    if not run:
+        return {"run_path": None, "log_path": None}
+    run_path = path_of_run(dag_id, run)
+    if batch is None:
+        return {"run_path": run_path, "log_path": None}
+    # The only batch of a run is rewritten where it is planned.
+    task = f"rewrite/mapped/{batch}" if (run, batch) in mapped else "plan"
+    return {"run_path": run_path, "log_path": f"{run_path}/tasks/{task}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Query, Response
 
 from reloads.airflow.page.context import ContextDep
@@ -85,9 +86,9 @@ def list_days(
 
 
 @router.get("/tables/{table}/days/{day}")
-def show_day(table: str, day: str, context: ContextDep, rights: RightsDep) -> DayDetail:
+def show_day(table: str, day: str, context: ContextDep, rights: RightsDep, session: SessionDep) -> DayDetail:
     """One day: its partitions, what they were made from and when, their versions, and who asks for it."""
     rights.require_read(table, {*context.catalog.tables, *context.catalog.broken})
     records = context.overview.records
     detail = read_day(context.settings, context.catalog, table, parse_day(day), now=context.now, records=records)
-    return describe_day(detail, table, rights)
+    return describe_day(detail, table, rights, session)

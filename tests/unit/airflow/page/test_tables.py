@@ -7,6 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunType
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
 
 from reloads.airflow.page import tables
 from reloads.days import Days
@@ -15,7 +22,7 @@ from reloads.inspection.calendar_json import calendar_values
 from reloads.tables.catalog import Catalog
 from tests.support import calendar_home
 from tests.support.calendar_home import STATE_OF_DAY
-from tests.support.chain import Chain
+from tests.support.chain import NOW, Chain
 from tests.support.described_answers import Description
 from tests.unit.airflow.page.page_under_test import Page
 
@@ -129,6 +136,22 @@ def test_tables_that_nobody_had_time_to_look_at_come_without_numbers(
     assert row_of(page, "a")["published_days"] == 31
 
 
+def test_the_log_of_one_of_several_batches_is_that_of_its_own_task(page: Page, mixed: Chain, database: Session) -> None:
+    assert mixed
+    [partition] = page.get("/api/tables/b/days/2025-01-01")["partitions"]
+    run = {"dag_id": "rewrite_b", "run_id": partition["run"]}
+    database.add(DagModel(dag_id="rewrite_b", bundle_name="dags"))  # type: ignore[no-untyped-call]
+    database.flush()
+    # No class takes such a name of a run, which has a blank.
+    database.execute(insert(DagRun).values(**run, run_type=DagRunType.MANUAL, state=DagRunState.SUCCESS, run_after=NOW))
+    task = {**run, "task_id": "rewrite", "pool": "default_pool", "pool_slots": 1, "queue": "default"}
+    database.execute(insert(TaskInstance).values(**task, map_index=0, priority_weight=1))
+    database.commit()
+
+    [partition] = page.get("/api/tables/b/days/2025-01-01")["partitions"]
+    assert partition["log_path"] == f"{partition['run_path']}/tasks/rewrite/mapped/0"
+
+
 def test_a_day_tells_who_made_its_partitions_and_from_what(page: Page, mixed: Chain) -> None:
     day = page.get("/api/tables/b/days/2025-01-01")
     [partition] = day["partitions"]
@@ -136,7 +159,7 @@ def test_a_day_tells_who_made_its_partitions_and_from_what(page: Page, mixed: Ch
     assert (day["state"], partition["name"], partition["inputs"]) == ("fresh", "day=2025-01-01", {"a": 1})
     assert partition["requests"] == version["requests"] != []
     assert partition["run_path"].startswith("/dags/rewrite_b/runs/run%20")
-    assert partition["log_path"] == f"{partition['run_path']}/tasks/rewrite/mapped/0"
+    assert partition["log_path"] == f"{partition['run_path']}/tasks/plan"
     failed = page.get("/api/tables/a/days/2025-01-07")
     assert failed["state"] == "failed"
     assert failed["failure"]["error"] in failed["why"]
