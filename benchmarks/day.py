@@ -54,7 +54,7 @@ def measure(rounds: int) -> Part:
         Figure(WAVE_NAME, wave, reference=CHANGED, most_ratio=2.5),
         Figure(TEN, ten, reference=CHANGED, most_ratio=2.0),
     )
-    note = f"{rounds} drops of one day, each after a pause of half to one and a half seconds; the others {few} times."
+    note = f"{rounds} drops of one day, each after a pause of up to a second; the others {few} times."
     return Part("day", "A day", figures, (note,))
 
 
@@ -86,7 +86,7 @@ class Bench:
             self._pipeline.wait_for_end_of_work(*self._tables)
             wait_for_idle(self._pipeline)
             # Airflow's processes look round in turns of their own; a drop meets them at any moment of a turn.
-            time.sleep(0.5 + self._number * 0.37 % 1)
+            time.sleep(self._number * 0.37 % 1)
             seconds.append(act())
         return tuple(seconds)
 

@@ -62,11 +62,13 @@ def main() -> None:
 def _measure_all(rounds: int | None) -> str | None:
     """Each part in a process of its own, so that none meets what another left; which of them failed, if any."""
     failed: list[str] = []
+    begun = time.monotonic()
     for name in PARTS:
         command = [sys.executable, "-m", "benchmarks.suite", "--only", name, "--keep"]
         command += ["--rounds", str(rounds)] if rounds else []
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
+    print(f"all parts: {(time.monotonic() - begun) / 60:.0f} minutes", flush=True)
     return f"not measured: {', '.join(failed)}; read above why" if failed else None
 
 
