@@ -8,6 +8,7 @@ the one before it ended, so that they add up.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,6 +30,8 @@ REQUESTS: Mapping[str, Mapping[str, str]] = {
 }
 IMPORTED = "::endgroup::"
 """What a task's log says once its process has read the DAG file and is about to call our code."""
+PLANNED = re.compile(r"\w+: [\d,]+ days in 1 batches")
+"""And what it says once the run is planned."""
 STEPS = {
     "start": ("starting",),
     "read and write": ("reading", "writing"),
@@ -59,7 +62,7 @@ def measure(rounds: int) -> Part:
         for stage, values in values_by_stage.items():
             reference = total if stage != TOTAL else ""
             figures.append(Figure(f"{kind}: {stage}", tuple(values), reference=reference))
-    note = "The steps of a year's rewriting are those of the slower of its batches, which run side by side."
+    note = "One task takes the request, and one does all the rest of it."
     return Part("breakdown", "Where the time goes", tuple(figures), (note,))
 
 
@@ -84,27 +87,18 @@ def _read_times(pipeline: Pipeline, record: Record, begun: float) -> dict[str, f
     ]
     tasks = rest.tasks(f"rewrite_{record.table}", run)
     [plan] = [task for task in tasks if task["task_id"] == "plan"]
-    [settle] = [task for task in tasks if task["task_id"] == "settle"]
-    rewrite = max((task for task in tasks if task["task_id"] == "rewrite"), key=lambda task: task["end_date"])
     times = {"drop": begun, "the file is noticed, an event wakes the first DAG": _time(intake["run_after"])}
     times["Airflow starts the run and its task"] = _time(request["start_date"])
     times["request: process, imports"] = _called_at(pipeline, request)
     times["request: accept and announce"] = _time(request["end_date"])
     times["Airflow starts the table's run"] = _time(plan["start_date"])
-    times["plan: process, imports"] = _called_at(pipeline, plan)
-    times["plan: plan"] = _time(plan["end_date"])
-    times["Airflow starts the rewrites"] = _time(rewrite["start_date"])
-    called = _called_at(pipeline, rewrite)
-    times["rewrite: process, imports"] = called
-    seconds = _seconds_by_step(pipeline, rewrite)
-    published = called
+    times["table: process, imports"] = _called_at(pipeline, plan)
+    times["table: plan"] = published = _planned_at(pipeline, plan)
+    seconds = _seconds_by_step(pipeline, plan)
     for stage, steps in STEPS.items():
         published += sum(seconds.get(step, 0) for step in steps)
-        times[f"rewrite: {stage}"] = published
-    times["rewrite: report, lineage, end"] = max(published, _time(rewrite["end_date"]))
-    times["Airflow starts settling"] = _time(settle["start_date"])
-    times["settle: process, imports"] = _called_at(pipeline, settle)
-    times["settle: to the record in done/"] = changed_at(pipeline.landing / "done" / f"{record.id}.json")
+        times[f"table: {stage}"] = published
+    times["table: settle, to the record in done/"] = changed_at(pipeline.landing / "done" / f"{record.id}.json")
     return times
 
 
@@ -133,9 +127,15 @@ def _called_at(pipeline: Pipeline, task: Mapping[str, Any]) -> float:
     return _time(lines[0]["timestamp"])
 
 
+def _planned_at(pipeline: Pipeline, task: Mapping[str, Any]) -> float:
+    """When the task had planned the run, of one batch."""
+    lines = [line for line in _log(pipeline, task) if PLANNED.match(line["event"])]
+    return _time(lines[0]["timestamp"])
+
+
 def _seconds_by_step(pipeline: Pipeline, task: Mapping[str, Any]) -> dict[str, float]:
     run = quote(task["dag_run_id"], safe="")
-    path = f"/dags/{task['dag_id']}/dagRuns/{run}/taskInstances/rewrite/xcomEntries/outcome"
+    path = f"/dags/{task['dag_id']}/dagRuns/{run}/taskInstances/{task['task_id']}/xcomEntries/outcome"
     outcome = pipeline.rest.get(path, map_index=task["map_index"], deserialize=True)["value"]
     return {step: float(seconds) for step, seconds in outcome["seconds_by_step"].items()}
 

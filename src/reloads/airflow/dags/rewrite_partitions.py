@@ -86,6 +86,7 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
             if followed.look_again:
                 outlet_events[rewritten].add(requested, extra=look_again_extra(table))
             if begun.outcome:
+                ti.xcom_push("outcome", begun.outcome.to_json())
                 emit_lineage(settings, table, begun.batches[0].to_json(), begun.outcome, ti=ti, run=dag_run.run_id)
             if begun.settled:
                 _announce(settings, catalog, begun.settled, inlet_events[published], outlet_events[rewritten])
