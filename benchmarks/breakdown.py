@@ -51,10 +51,10 @@ def measure(rounds: int) -> Part:
         for number in range(rounds + 1):
             for kind, request in REQUESTS.items():
                 shift(HOME, number + 1)
-                seconds = _time_stages(pipeline, f"{kind.replace(' ', '-')}-{number}", request)
-                # The first is a first load, in an Airflow that has just started.
+                begun, record = _ask(pipeline, f"{kind.replace(' ', '-')}-{number}", request)
+                # The first is a first load, of several batches, in an Airflow that has just started.
                 if number:
-                    for stage, value in seconds.items():
+                    for stage, value in _stages(_read_times(pipeline, record, begun)).items():
                         stages.setdefault(kind, {}).setdefault(stage, []).append(value)
     figures: list[Figure] = []
     for kind, values_by_stage in stages.items():
@@ -66,8 +66,8 @@ def measure(rounds: int) -> Part:
     return Part("breakdown", "Where the time goes", tuple(figures), (note,))
 
 
-def _time_stages(pipeline: Pipeline, name: str, request: Mapping[str, str]) -> dict[str, float]:
-    """The seconds of each stage of one request."""
+def _ask(pipeline: Pipeline, name: str, request: Mapping[str, str]) -> tuple[float, Record]:
+    """Drop the request, and wait for its end; when it was dropped, and its record."""
     table = request["table"]
     wait_for_idle(pipeline, table)
     time.sleep(1)
@@ -75,7 +75,7 @@ def _time_stages(pipeline: Pipeline, name: str, request: Mapping[str, str]) -> d
     pipeline.drop(f"{name}.json", **request)
     [record] = pipeline.wait_for_done(f"{name}.json")
     wait_for_idle(pipeline, table)
-    return _stages(_read_times(pipeline, record, begun))
+    return begun, record
 
 
 def _read_times(pipeline: Pipeline, record: Record, begun: float) -> dict[str, float]:

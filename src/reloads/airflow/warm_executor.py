@@ -42,5 +42,5 @@ def prepare_for_tasks() -> None:
     from reloads.tables.catalog import Catalog
 
     # Whoever needs the tables says what is wrong with them.
-    with suppress(ReloadsError):
+    with suppress(ReloadsError, OSError):
         Catalog.load(Settings.from_environment(os.environ).tables)

@@ -194,12 +194,17 @@ class Shared:
     statements: str
     """The text of ``sources.sql``."""
     file_sources: FileSources
+    fault: TableError | None = None
+    """Why ``sources.sql`` cannot be read; it concerns every table."""
 
     @classmethod
     def read(cls, tables: Path) -> Self:
-        """Read it; raises ``TableError``."""
-        statements = tables / "sources.sql"
-        return cls(tables, tuple(table_names(tables)), _read_optional(statements), FileSources.load(tables))
+        """Read it; raises ``TableError`` if there is no such folder."""
+        names, file_sources = tuple(table_names(tables)), FileSources.load(tables)
+        try:
+            return cls(tables, names, _read_optional(tables / "sources.sql"), file_sources)
+        except TableError as fault:
+            return cls(tables, names, "", file_sources, fault)
 
 
 @dataclass(frozen=True)
@@ -212,8 +217,9 @@ class _Texts:
 
 
 _parsed: dict[tuple[Path, str], tuple[Shared, _Texts, Table]] = {}
-"""By folder and name, what was read last and what it means. A task reads all tables four times, and almost all it reads
-are those that the process from which it was forked had read: 200 tables take 0.02 s so, and 0.39 s from nothing."""
+"""By folder and name, what was read last and what it means. Every task reads all tables, and almost all of them are
+what they were when the process read them from which it was forked: 200 tables take 0.02 s so, and 0.39 s from nothing.
+"""
 
 
 def load_table(tables: Path, name: str, *, shared: Shared | None = None) -> Table:
@@ -226,6 +232,8 @@ def load_table(tables: Path, name: str, *, shared: Shared | None = None) -> Tabl
     if not TABLE_NAME.fullmatch(name):
         raise TableError(f"{tables / name}: a table's name is lower case letters, digits and _; rename the folder")
     texts = _read_texts(tables / name)
+    if shared.fault:
+        raise shared.fault
     kept = _parsed.get((tables, name))
     if kept and kept[:2] == (shared, texts):
         return kept[2]

@@ -1,11 +1,17 @@
 """The catalog: good tables stay good beside broken ones, and an unknown name is answered with the names there are."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reloads.errors import RequestError, TableError
+from reloads.tables import definition
 from reloads.tables.catalog import Catalog
+from reloads.tables.definition import Table
 from tests.support.touches import count_names
 
 
@@ -61,3 +67,76 @@ def test_the_names_of_all_tables_are_listed_once_however_many_there_are(sales_ta
         catalog = Catalog.load(sales_tables)
     assert len(catalog.tables) > 1
     assert names[sales_tables.name] == len(list(sales_tables.iterdir()))
+
+
+def test_a_sources_file_that_cannot_be_read_is_told_for_every_table(sales_tables: Path) -> None:
+    (sales_tables / "sources.sql").write_bytes(b"\xff")
+    catalog = Catalog.load(sales_tables)
+    assert sorted(catalog.broken) == ["sales", "visits"]
+    assert all("sources.sql cannot be read" in str(error) for error in catalog.broken.values())
+
+
+TOML = 'day_column = "day"\nfirst_day = 2024-01-01\n'
+EDITS = (
+    ("a/query.sql", "select day, 1 as n from raw"),
+    ("a/query.sql", "select day, 2 as n from raw"),
+    ("a/query.sql", "select day, 2 as n from b"),
+    ("a/query.sql", "selec"),
+    ("a/query.sql", None),
+    ("a/table.toml", TOML),
+    ("a/table.toml", f"{TOML}daily = true\n"),
+    ("a/table.toml", f"{TOML}daily = tru\n"),
+    ("a/table.toml", f'{TOML}on_arrival = true\n[reads]\nraw_files = "2 days"\n'),
+    ("a/checks.sql", "create view c as select day from new"),
+    ("a/checks.sql", None),
+    ("a/check.sql", "select 1"),
+    ("a/check.sql", None),
+    ("b/query.sql", "select day from raw"),
+    ("b/query.sql", "select day from a"),
+    ("b/table.toml", TOML),
+    ("b/table.toml", None),
+    ("raw/query.sql", "select 1 as day"),
+    ("raw/query.sql", None),
+    ("sources.sql", "create view raw as select date '2024-01-01' as day"),
+    ("sources.sql", "create view raw as from read_csv(getvariable('raw_files'))"),
+    ("sources.sql", None),
+    ("sources.toml", '[raw_files]\nfiles = "raw/{day}.csv"\n'),
+    ("sources.toml", '[raw_files]\nfiles = "other/{day}.csv"\n'),
+    ("sources.toml", "[raw_files]\nfiles = 1\n"),
+    ("sources.toml", None),
+)
+"""A file below the folder of tables, and what it holds from now on; None where it goes, with the last its folder."""
+
+
+def apply(folder: Path, name: str, text: str | None) -> None:
+    path = folder / name
+    if text is not None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return
+    path.unlink(missing_ok=True)
+    if path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
+        path.parent.rmdir()
+
+
+def described(catalog: Catalog) -> tuple[dict[str, Table], dict[str, str]]:
+    return catalog.tables, {name: str(error) for name, error in catalog.broken.items()}
+
+
+@given(edits=st.lists(st.sampled_from(EDITS), min_size=1, max_size=30))
+def test_what_is_kept_of_an_earlier_look_is_what_a_first_look_finds(edits: list[tuple[str, str | None]]) -> None:
+    with TemporaryDirectory() as name, patch.object(definition, "_parsed", {}):
+        folder = Path(name)
+        for edit in edits:
+            apply(folder, *edit)
+            with patch.object(definition, "_parsed", {}):
+                first_look = described(Catalog.load(folder))
+            assert described(Catalog.load(folder)) == first_look
+
+
+def test_only_what_changed_is_parsed_again(sales_tables: Path) -> None:
+    before = Catalog.load(sales_tables).tables
+    (sales_tables / "visits" / "query.sql").write_text("select date '2024-01-01' as day, 7 as n")
+    after = Catalog.load(sales_tables).tables
+    assert after["sales"] is before["sales"]
+    assert after["visits"] is not before["visits"]
