@@ -55,7 +55,7 @@ def test_three_days_are_picked_planned_asked_for_watched_and_undone(visit: Visit
     expect(visitor.page.get_by_role("cell", name="removed")).to_have_count(3)
     visitor.button("Put back 3 partitions").click()
 
-    pipeline.wait_for("the undo", lambda: not pipeline.files("asked"))
+    pipeline.wait_for("the undo", lambda: not list(pipeline.warehouse.glob("asked/*")))
     visitor.expect_text("Put back")
     visitor.open_table("asked")
     visitor.expect_day("2024-01-03", "not loaded")
@@ -90,7 +90,7 @@ def test_days_are_asked_for_and_undone_by_keyboard_alone(visit: Visit, pipeline:
     expect(put_back).to_be_visible()
     visitor.tab_to(put_back)
     press("Enter")
-    pipeline.wait_for("the undo", lambda: not pipeline.files("keyboard"))
+    pipeline.wait_for("the undo", lambda: not list(pipeline.warehouse.glob("keyboard/*")))
 
 
 def test_days_are_picked_by_dragging_and_dropped_by_escape(visit: Visit) -> None:
