@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from reloads.errors import RequestError, TableError
 from reloads.locks import file_lock
 from reloads.outcome import Failure, Outcome
 from reloads.requests.acceptance import ProcessedFiles, process_files
-from reloads.requests.announcement import Announcement, announce
+from reloads.requests.announcement import Announcement, announce, leave_out_waiting
 from reloads.requests.conversion import new_record
 from reloads.requests.form import find_filled_in, read_form
 from reloads.requests.neglect import attend, find_neglected
@@ -23,7 +23,6 @@ from reloads.requests.untold import attend_untold, find_untold
 from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from reloads.tables.lineage import Lineage
 
 MISSING_FOR = timedelta(minutes=10)
 """How long the folder of a table is missing before its requests fail: a deployment may remove it for a moment."""
@@ -88,27 +87,6 @@ def collect_requests(
             attend_untold(queue.landing, name)
         rest = tuple(name for name in untold if name not in announced)
         return Intake(tuple(announcements), tuple(refusals), files, rest)
-
-
-def leave_out_waiting(records: Sequence[Record], lineage: Lineage) -> list[Record]:
-    """Those of the records that do not wait with all their days for others of them.
-
-    A daily load waits for the requests for its inputs. The run that ends those announces it, so that it has one run and
-    not another one before, which finds nothing to do.
-    """
-    by_table: dict[str, list[Record]] = {}
-    for record in records:
-        by_table.setdefault(record.table, []).append(record)
-    left: list[Record] = []
-    for record in records:
-        waiting = Days()
-        if record.mode == "daily":
-            for name in lineage.upstream_days(record.table, record.outstanding):
-                for awaited in by_table.get(name, ()):
-                    waiting |= lineage.downstream_days(name, awaited.outstanding).get(record.table, Days())
-        if record.outstanding - waiting or not record.outstanding:
-            left.append(record)
-    return left
 
 
 def _process_files(

@@ -27,7 +27,6 @@ from reloads.requests.intake import (
     Intake,
     collect_requests,
     find_due_days,
-    leave_out_waiting,
     request_by_form,
     request_by_hand,
     request_daily,
@@ -37,7 +36,6 @@ from reloads.requests.queue import Queue
 from reloads.requests.record import Record
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from reloads.tables.lineage import Lineage
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -377,34 +375,6 @@ def test_what_was_asked_for_and_what_was_dropped_is_announced(sales_settings: Se
     (sales_settings.landing / "a.json").write_text(json.dumps(FORM))
     intake = wake_up_after(sales_settings, 5, ask=lambda now: tick(sales_settings, at=now))
     assert [(one.table, one.mode) for one in intake.announce] == [("visits", "landing"), ("sales", "daily")]
-
-
-LINEAGE = Lineage({"totals": {"sales": 1}, "week": {"totals": 7}, "sales": {}, "visits": {}})
-
-
-@pytest.mark.parametrize(
-    ("asked", "announced"),
-    [
-        pytest.param(["sales daily 1 1", "totals daily 1 1"], ["sales"], id="it waits for its input"),
-        pytest.param(["week daily 1 1", "sales daily 1 1"], ["sales"], id="and for the inputs of that"),
-        pytest.param(["totals daily 1 1", "visits daily 1 1"], ["totals", "visits"], id="it reads none of them"),
-        pytest.param(["sales daily 2 2", "totals daily 1 1"], ["sales", "totals"], id="it needs other days"),
-        pytest.param(["sales daily 2 2", "totals daily 1 2"], ["sales", "totals"], id="one of its days does not wait"),
-        pytest.param(["sales landing 1 2", "totals daily 1 2"], ["sales"], id="whoever asks for the input"),
-        pytest.param(["sales daily 1 1", "totals landing 1 1"], ["sales", "totals"], id="somebody waits for an answer"),
-    ],
-)
-def test_a_daily_load_that_waits_for_others_of_the_same_look_is_announced_by_whoever_ends_those(
-    asked: list[str], announced: list[str]
-) -> None:
-    records: list[Record] = []
-    for text in asked:
-        table, mode, first, last = text.split()
-        days = Days.between(date(2024, 6, int(first)), date(2024, 6, int(last)))
-        records.append(
-            Record.model_validate({"id": text, "accepted_at": NOON, "mode": mode, "table": table, "days": days})
-        )
-    assert [record.table for record in leave_out_waiting(records, LINEAGE)] == announced
 
 
 def test_a_bad_file_beside_a_good_one_holds_up_nothing(sales_settings: Settings) -> None:
