@@ -138,6 +138,9 @@ class Settings(BaseModel):
     memory_mb: int = Field(
         0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's"
     )
+    snapshots: Literal["none", "delta"] = Field(
+        "none", description="`delta`: a Delta table over the files of each table, unless its `table.toml` says another"
+    )
     retries: int = Field(3, ge=0, le=20, description="how often a task that met a broken environment is tried again")
     notify: Annotated[SecretStr, BeforeValidator(_check_urls)] = Field(
         SecretStr(""), exclude=True, description="Apprise URLs that get messages, with blanks between; default: none"

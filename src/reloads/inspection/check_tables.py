@@ -13,7 +13,7 @@ from reloads.rewriting.data_checks import bind_checks, list_checks
 from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters
 from reloads.rewriting.linked_inputs import LinkedInput
-from reloads.rewriting.schema import query_columns, refuse_lossy_types
+from reloads.rewriting.schema import query_columns, refuse_lossy_types, refuse_types_without_snapshot
 from reloads.settings import Settings, named_urls
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
@@ -104,6 +104,8 @@ def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> s
             set_parameters(engine.db, table, {})
             columns = query_columns(engine, table)
             refuse_lossy_types(engine.db, table, columns)
+            if table.has_snapshots(settings.snapshots):
+                refuse_types_without_snapshot(engine.db, table, columns)
             bind_checks(engine.db, table, columns=columns)
         except (OperatorError, QueryError):
             # Also a check that reads the missing source, though the query does not.

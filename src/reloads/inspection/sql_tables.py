@@ -1,7 +1,8 @@
 """The tables of the warehouse as SQL views: each by its name, and in the schema ``tables`` besides.
 
 A view that has the name of one of ours stays ours: a table ``requests`` is ``tables.requests``. A view holds what is
-published when the database is opened, and nothing else that lies in the table's folder.
+published when the database is opened, and nothing else that lies in the table's folder. Of a table with snapshots it
+holds the last one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from reloads.sql import quote_name, quote_text
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.access import state_of
+from reloads.warehouse.delta_table import read_snapshot
 from reloads.warehouse.parquet import pattern
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import folder_of
@@ -64,7 +66,8 @@ def _select(settings: Settings, table: Table) -> str:
     types = {table.settings.day_column: "date"}
     for key in table.settings.keys:
         types[key] = snapshot.head.key_types.get(key, "varchar")
-    files = folder.published()
+    shown = read_snapshot(folder) if table.has_snapshots(settings.snapshots) else None
+    files = shown.files if shown else folder.published()
     if not files:
         columns = {**snapshot.head.columns, **types}
         nulls = ", ".join(f"cast(null as {kind}) as {quote_name(name)}" for name, kind in columns.items())
@@ -72,7 +75,8 @@ def _select(settings: Settings, table: Table) -> str:
     listed = ", ".join(quote_text(_as_sql_has_it(settings, file)) for file in files.values())
     hive_types = ", ".join(f"{quote_name(name)}: {quote_text(kind)}" for name, kind in types.items())
     # By name each footer is opened before a row is read, so only where the files differ.
-    by_name = "false" if _are_alike(snapshot, files) else "true"
+    is_alike = _are_alike(snapshot, files) and (shown is None or shown.point == snapshot.head.point)
+    by_name = "false" if is_alike else "true"
     source = (
         f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive_types}}}, union_by_name = {by_name})"
     )

@@ -35,6 +35,9 @@ WRITE_EVERY_SECONDS = 1.0
 SETTLED_WITHIN = timedelta(minutes=1)
 """So long after its last batch a run has settled, or nobody is left to do it."""
 
+OPEN_WITHIN = timedelta(hours=1)
+"""So long after its last batch a run may still settle, as one whose other batches wait for a slot."""
+
 log = logging.getLogger(__name__)
 
 
@@ -132,6 +135,17 @@ def read_begun_batches(landing: Path, table: str, *, run: str) -> list[Batch]:
             with suppress(KeyError, TypeError, ValueError, RequestError):
                 batches.append(Batch.from_json(content["batch"]))
     return sorted(batches, key=lambda batch: batch.number)
+
+
+def open_runs(landing: Path, table: str, *, now: datetime) -> set[str]:
+    """The runs of a table that have begun batches and have not settled, unless nobody seems to be left to do it."""
+    runs: set[str] = set()
+    for path in (landing / FOLDER / table).glob("*.batch"):
+        with suppress(KeyError, TypeError, ValueError, RequestError):
+            noted = _read_batch(path)
+            if noted and (noted.is_running or now - noted.at < OPEN_WITHIN):
+                runs.add(noted.run)
+    return runs
 
 
 def _read_batch(path: Path) -> NotedBatch | None:

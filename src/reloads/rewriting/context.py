@@ -47,6 +47,8 @@ class Locations:
     """Where a day begins."""
     stable_seconds: float = 0
     """How long a raw file has rested before it is read."""
+    snapshots: str = "none"
+    """Which snapshots a table has that does not say so itself."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The query then neither mixes two versions nor meets a file that is gone, and the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from reloads.tables.lineage import input_days
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.current_view import version_file
+from reloads.warehouse.delta_table import read_snapshot, snapshot_point
 from reloads.warehouse.layout import DATA_FILE
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
@@ -57,6 +58,12 @@ def link_inputs(
     for name, window in table.inputs.items():
         source, wanted_days = folder_of(place.warehouse, place.inputs[name]), input_days(days, window)
         snapshot = read_with_strangers(db, source, wanted_days, run=provenance.run, now=provenance.written_at)
+        if place.inputs[name].has_snapshots(place.snapshots) and snapshot_point(source) != snapshot.head.point:
+            shown = _link_shown(source, snapshot.head, wanted_days, root=folder)
+            if shown is not None:
+                head, files = shown
+                linked[name] = LinkedInput(place.inputs[name], head, files)
+                continue
         for number in range(TRIES):
             root = folder / str(number)
             missing = next(_find_missing(source, snapshot, root), None)
@@ -69,6 +76,27 @@ def link_inputs(
         else:
             raise InputError(f"the table '{name}' has lost the file of {missing}; reload that partition")
     return linked
+
+
+def _link_shown(source: TableFolder, head: Head, days: Days, *, root: Path) -> tuple[Head, tuple[Path, ...]] | None:
+    """Link what the table's snapshot shows of these days, as it is behind the log while a run is at work.
+
+    None where there is no snapshot yet.
+    """
+    shown = read_snapshot(source)
+    if shown is None:
+        return None
+    files: list[Path] = []
+    for name, file in shown.files.items():
+        if name.day in days:
+            link = root / "snapshot" / source.table / str(name) / DATA_FILE
+            try:
+                link.parent.mkdir(parents=True)
+                link_or_copy(file, link)
+            except OSError as error:
+                raise cannot_write(link, error) from error
+            files.append(link)
+    return replace(head, point=shown.point, columns=shown.columns or head.columns), tuple(files)
 
 
 def _versions(source: TableFolder, snapshot: Snapshot) -> Iterator[tuple[PartitionName, int]]:

@@ -27,7 +27,7 @@ from reloads.rewriting.linked_inputs import link_inputs
 from reloads.rewriting.meter import Meter
 from reloads.rewriting.publication import build_publication, compare
 from reloads.rewriting.report import report
-from reloads.rewriting.schema import query_columns
+from reloads.rewriting.schema import query_columns, refuse_types_without_snapshot
 from reloads.rewriting.stage import Stage
 from reloads.rewriting.strangers import read_with_strangers
 from reloads.rewriting.validation import check_schema, validate_rows
@@ -168,6 +168,8 @@ def _open_context(
     engine.set_files(table, batch.days)
     set_parameters(engine.db, table, batch.parameters)
     types = query_columns(engine, table)
+    if table.has_snapshots(place.snapshots):
+        refuse_types_without_snapshot(engine.db, table, types)
     footer = build_footer(table, batch, provenance, {key: types[key] for key in table.settings.keys})
     stage = Stage(table, batch.partition_filter, footer, engine.db, folder, wishes.meter)
     stage.refuse_rows_without_day(batch.days)

@@ -14,6 +14,7 @@ from reloads.errors import FitError, OperatorError, QueryError
 from reloads.rewriting.engine import Engine
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
+from reloads.warehouse.delta_types import NoDeltaTypeError, delta_type
 from reloads.warehouse.parquet import pattern
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Head
@@ -95,6 +96,15 @@ def refuse_lossy_types(db: duckdb.DuckDBPyConnection, table: Table, columns: Map
             if type_name in LOSSY_TYPES:
                 fault = f"{name} is {sql_type}, and Parquet stores {type_name.upper()} as {LOSSY_TYPES[type_name]}"
                 raise QueryError(f"tables/{table.name}/query.sql: the column {fault}")
+
+
+def refuse_types_without_snapshot(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
+    """Raise ``QueryError`` for a column that a Delta table cannot hold."""
+    for name, sql_type in columns.items():
+        try:
+            delta_type(db.dtype(sql_type))
+        except NoDeltaTypeError as error:
+            raise QueryError(f"tables/{table.name}/query.sql: the column {name} is {sql_type}; {error}") from error
 
 
 def _walk_types(sql_type: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from hashlib import sha256
 
 from reloads.days import Days
+from reloads.requests.batch_notes import open_runs
 from reloads.requests.queue import Queue
 from reloads.requests.record import Cause, Record
 from reloads.settings import Settings
@@ -19,6 +20,7 @@ from reloads.tables.lineage import dependent_days
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.cursors import Cursor, Position
+from reloads.warehouse.delta_table import bring_snapshot
 from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.state import State
 
@@ -36,26 +38,46 @@ def begin_to_follow(settings: Settings, catalog: Catalog, table: str) -> None:
                 cursor.write(Position(state.read_head().point))
 
 
-def follow(settings: Settings, catalog: Catalog, table: str, *, now: datetime) -> list[Record]:
+def follow(
+    settings: Settings, catalog: Catalog, table: str, *, now: datetime, ended_run: str | None = None
+) -> list[Record]:
     """Ask the downstream tables of ``table`` for what follows from its commits; returns the new requests.
+
+    A table with snapshots is followed up to its snapshot, which is brought up to the log first, as the tables that read
+    it read that. ``ended_run`` has just ended, though it has not been settled yet.
 
     Where its columns changed and the table lets any change in (``replace``), its partitions with other columns are
     asked for as well. Repeated after a crash, it asks for the same and nothing twice. A table whose folder is broken
     keeps its cursor.
     """
     new_records: list[Record] = []
+    visible = bring_visible(settings, catalog[table], now=now, ended_run=ended_run)
     for downstream, window in catalog.lineage.downstream(table).items():
-        new_records += _follow_one(settings, catalog[table], catalog[downstream], window, now=now)
+        new_records += _follow_one(settings, catalog[table], catalog[downstream], window, visible, now=now)
     return new_records + _follow_columns(settings, catalog[table], now=now)
 
 
-def _follow_one(settings: Settings, table: Table, downstream: Table, window: int, *, now: datetime) -> list[Record]:
+def bring_visible(settings: Settings, table: Table, *, now: datetime, ended_run: str | None = None) -> Point:
+    """Up to which commit the tables that read this one see it.
+
+    That is the end of its log or, of a table with snapshots, that of the snapshot, which is brought up to date first.
+    """
+    folder = folder_of(settings.warehouse, table)
+    if not table.has_snapshots(settings.snapshots):
+        return state_of(folder).read_head().point
+    others = open_runs(settings.landing, table.name, now=now) - {ended_run}
+    return bring_snapshot(folder, open_runs=others, keep_days=table.settings.history_days)
+
+
+def _follow_one(
+    settings: Settings, table: Table, downstream: Table, window: int, visible: Point, *, now: datetime
+) -> list[Record]:
     state = state_of(folder_of(settings.warehouse, table))
     cursor, queue = Cursor(settings.warehouse, table.name, downstream.name), Queue(settings.landing)
     with cursor.held():
         position = cursor.read() or Position(Point())
-        target = position.asking or state.read_head().point
-        if target == position.followed:
+        target = position.asking or visible
+        if target == position.followed or _is_before(target, position.followed):
             return []
         cursor.write(Position(position.followed, asking=target))
         change = _find_change(state, position.followed, target)
@@ -67,6 +89,11 @@ def _follow_one(settings: Settings, table: Table, downstream: Table, window: int
                 queue.note_children(parent, [record.id])
         cursor.write(Position(target))
         return [record] if record is not None and is_new else []
+
+
+def _is_before(point: Point, other: Point) -> bool:
+    """Whether a place lies before another one of the same log, as a snapshot may lie before what was followed."""
+    return point.log == other.log and point.number < other.number
 
 
 def _find_change(state: State, followed: Point, target: Point) -> Cause:

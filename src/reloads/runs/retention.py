@@ -18,6 +18,7 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.commit import Point
 from reloads.warehouse.cursors import Cursor, Position, followers
+from reloads.warehouse.delta_table import FOLLOWER, expire_snapshots
 from reloads.warehouse.expiry import expire
 from reloads.warehouse.layout import failed_folder, hidden_folders, log_folder
 from reloads.warehouse.partitions import folder_of
@@ -31,7 +32,7 @@ def remove_expired(settings: Settings, catalog: Catalog, table: Table, *, now: d
     days = table.settings.history_days
     removed = 0
     if log_folder(settings.warehouse, table.name).is_dir():
-        points = [cursor.followed for cursor in _positions(settings, catalog, table.name)]
+        points = [cursor.followed for cursor in _positions(settings, catalog, table)]
         removed = expire(folder_of(settings.warehouse, table), now=now, days=days, followed=points)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
     for folder in failed_folder(settings.warehouse, table.name).glob("*/"):
@@ -42,12 +43,21 @@ def remove_expired(settings: Settings, catalog: Catalog, table: Table, *, now: d
     return removed
 
 
-def _positions(settings: Settings, catalog: Catalog, table: str) -> Iterator[Position]:
-    """How far the tables that read this one have followed it; a table that was removed follows nobody."""
+def _positions(settings: Settings, catalog: Catalog, table: Table) -> Iterator[Position]:
+    """How far those that follow the table have come; a table that was removed follows nobody."""
+    name = table.name
     # One that is broken now, and followed this one before, is mended some time.
-    broken = catalog.broken.keys() & followers(settings.warehouse, table)
-    for downstream in {*catalog.lineage.downstream(table), *broken, table}:
-        yield Cursor(settings.warehouse, table, downstream).read() or Position(Point())
+    broken = catalog.broken.keys() & followers(settings.warehouse, name)
+    delta = {FOLLOWER} if table.has_snapshots(settings.snapshots) else set[str]()
+    for follower in {*catalog.lineage.downstream(name), *broken, name, *delta}:
+        yield Cursor(settings.warehouse, name, follower).read() or Position(Point())
+
+
+def remove_old_snapshots(settings: Settings, table: Table) -> int:
+    """Remove what only snapshots older than the table's ``history_days`` show; returns the number of files."""
+    if not table.has_snapshots(settings.snapshots):
+        return 0
+    return expire_snapshots(folder_of(settings.warehouse, table), days=table.settings.history_days)
 
 
 def remove_unfinished(settings: Settings, *, now: datetime) -> int:

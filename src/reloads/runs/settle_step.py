@@ -59,7 +59,7 @@ def settle_batches(
     answers = [Outcome.model_validate(value) for value in outcomes if value]
     completed = complete_outcomes(planned, answers, run=run)
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
-    follow(settings, catalog, table, now=now)
+    follow(settings, catalog, table, now=now, ended_run=run)
     _settle_requests(Queue(settings.landing), table, credit_requests(planned, completed), run=run, now=now)
     forget_batches(settings.landing, table, run=run)
     if catalog.is_loadable(table):

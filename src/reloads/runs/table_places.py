@@ -21,6 +21,7 @@ from reloads.requests.watermark import KINDS, watermark_file
 from reloads.settings import Settings
 from reloads.warehouse.layout import (
     cursors_folder,
+    delta_folder,
     dropped_folder,
     failed_folder,
     log_folder,
@@ -67,6 +68,7 @@ def named_places(settings: Settings, table: str) -> Places:
         "state": state_folder(warehouse, table),
         "cursors": cursors_folder(warehouse, table),
         "failed": failed_folder(warehouse, table),
+        "delta": delta_folder(warehouse, table),
         "untold": settings.landing / UNTOLD / table,
     }
     for kind in KINDS:
@@ -78,6 +80,6 @@ def dropped_places(settings: Settings, dropped: str) -> Places:
     """The places of the dropped table ``<table>@<time>``."""
     warehouse = dropped_folder(settings.warehouse) / dropped
     landing = dropped_folder(settings.landing) / dropped
-    files = {name: warehouse / name for name in ("data", "log", "versions", "state", "cursors", "failed")}
+    files = {name: warehouse / name for name in ("data", "log", "versions", "state", "cursors", "failed", "delta")}
     files |= {name: landing / name for name in ("untold", *KINDS)}
     return Places(dropped_folder(settings.tables) / dropped, files, warehouse / "follows" / "*.json")

@@ -68,6 +68,7 @@ def rewrite_here(
             catalog.all_inputs(table),
             settings.time_zone,
             settings.stable_seconds,
+            settings.snapshots,
         ),
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),

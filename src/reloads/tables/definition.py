@@ -140,6 +140,10 @@ class TableSettings(BaseModel):
     notify_on: list[Event] | None = Field(
         None, description="what messages of this table are about; default: `RELOADS_NOTIFY_ON`"
     )
+    snapshots: Literal["none", "delta"] | None = Field(
+        None,
+        description="`delta`: a Delta table over the same files shows each run whole; default: `RELOADS_SNAPSHOTS`",
+    )
     requirements: list[str] = Field([], description="Python packages that its rewrite needs, in an own environment")
 
     @model_validator(mode="after")
@@ -173,6 +177,10 @@ class Table:
     """By variable, how many days of the files one of its days depends on."""
     has_other_sources: bool = False
     """Whether it reads the source folder in another way, too, so that nobody can know when that changes."""
+
+    def has_snapshots(self, default: str) -> bool:
+        """Whether a Delta table shows its runs whole; ``default`` is what the deployment says of all tables."""
+        return (self.settings.snapshots or default) == "delta"
 
 
 def table_names(tables: Path) -> list[str]:

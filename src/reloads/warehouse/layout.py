@@ -6,6 +6,7 @@
 .versions/<table>/<partition>/<number>.parquet   the files that commits brought; partitions are links to them
 .state/<table>/                    what is known of each partition now, as the log has it
 .cursors/<table>/<follower>.json   how far each follower has followed the table's log
+.delta/<table>/                    the same partitions as a Delta table, for a table with snapshots
 .failed/<table>/                   rows that a check refused, for a look
 .dropped/<table>@<time>/           all of that of a dropped table, for as long as it is kept
 
@@ -45,6 +46,11 @@ def state_folder(warehouse: Path, table: str) -> Path:
 def cursors_folder(warehouse: Path, table: str) -> Path:
     """The cursors of those that follow a table."""
     return warehouse / ".cursors" / table
+
+
+def delta_folder(warehouse: Path, table: str) -> Path:
+    """The Delta table of a table with snapshots."""
+    return warehouse / ".delta" / table
 
 
 def lock_file(warehouse: Path, table: str) -> Path:

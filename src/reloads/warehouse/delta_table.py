@@ -1,0 +1,371 @@
+"""Snapshots: the published partitions of a table as a Delta table, which readers see whole as of the end of a run.
+
+    warehouse/.delta/<table>/_delta_log/                             Delta's own log
+    warehouse/.delta/<table>/<partition>/<number>-<commit>.parquet   links to versions
+
+It follows from the table's log. One commit of Delta brings all that was published since the last one, and holds the
+place in the table's log up to which it goes, as Delta's own note of an application's last transaction. So whoever comes
+next completes what was interrupted, and brings nothing twice.
+
+A run of several batches publishes several commits. None of them is brought before the run has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reloads.errors import OperatorError, one_line
+from reloads.files import cannot_write, link_or_copy, sync_all
+from reloads.warehouse.access import state_of
+from reloads.warehouse.commit import Commit, Entry, Point
+from reloads.warehouse.current_view import version_file
+from reloads.warehouse.cursors import Cursor, Position
+from reloads.warehouse.delta_types import NoDeltaTypeError, build_schema
+from reloads.warehouse.layout import delta_folder
+from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.partitions import TableFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction, RemoveAction
+
+FOLLOWER = "=delta"
+"""Its name as a follower of the table's log; no table can be called so."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DeltaFiles:
+    """What readers of the Delta table see."""
+
+    point: Point
+    """Up to which place in the table's log."""
+    files: Mapping[PartitionName, Path]
+    columns: Mapping[str, str]
+    """With their SQL types, as of that place; empty where that commit is no longer kept."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What the Delta table is to hold next."""
+
+    point: Point
+    entries: Mapping[PartitionName, Entry]
+    """Of the partitions that may differ from those that it holds now, or of all."""
+    is_all: bool
+    columns: Mapping[str, str]
+    key_types: Mapping[str, str]
+    commits: Sequence[Commit] = ()
+    """Those that it brings, as far as they are known."""
+
+
+def bring_snapshot(folder: TableFolder, *, open_runs: Collection[str] = (), keep_days: int = 7) -> Point:
+    """Bring the Delta table up to the log, and return up to which commit it goes now.
+
+    Commits of ``open_runs``, and those behind them, wait until these have ended. So does everything while a file has
+    columns of another type than the table has now, as after a change of the schema until all is reloaded: readers keep
+    what they see. Delta's own log is kept for ``keep_days``. Raises ``OperatorError`` where it cannot be written.
+    """
+    cursor = Cursor(folder.warehouse, folder.table, FOLLOWER)
+    head = state_of(folder).read_head().point
+    position = cursor.read()
+    if not head.log or (position and position.followed == head):
+        return head
+    with cursor.held(), _as_operator_error(folder):
+        delta = _open(folder)
+        current = _find_point(delta, head)
+        target = _find_target(folder, delta, current, open_runs)
+        if target and target.point != current:
+            is_brought = _commit(folder, delta, target, keep_days=keep_days)
+            current = target.point if is_brought else current
+        if position is None or position.followed != current:
+            cursor.write(Position(current))
+        return current
+
+
+def read_snapshot(folder: TableFolder) -> DeltaFiles | None:
+    """What readers of the Delta table see now; None where there is none. Raises ``OperatorError``."""
+    with _as_operator_error(folder):
+        delta = _open(folder)
+        if delta is None:
+            return None
+        state = state_of(folder)
+        point = _find_point(delta, state.read_head().point)
+        commit = state.log.read(point.number) if point.number else None
+        return DeltaFiles(point, _files_of(folder, delta), commit.columns if commit else {})
+
+
+def snapshot_point(folder: TableFolder) -> Point:
+    """Up to which commit the Delta table goes, as far as was noted; cheap, and never later than it is."""
+    position = Cursor(folder.warehouse, folder.table, FOLLOWER).read()
+    return position.followed if position else Point()
+
+
+def expire_snapshots(folder: TableFolder, *, days: int) -> int:
+    """Remove the files that no snapshot of the last ``days``, and of the last one, has; returns their number.
+
+    Raises ``OperatorError``.
+    """
+    with Cursor(folder.warehouse, folder.table, FOLLOWER).held(), _as_operator_error(folder):
+        delta = _open(folder)
+        if delta is None:
+            return 0
+        _keep_log(delta, days)
+        hours = 24 * max(days, 1)
+        removed = delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
+        delta.update_incremental()
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
+        return len(removed)
+
+
+def find_whole_end(commits: Iterable[Commit], open_runs: Collection[str]) -> int:
+    """The last of these commits, 0 for none, up to which each run is there as a whole and none is open."""
+    commits = list(commits)
+    last_of_run = {commit.run: commit.number for commit in commits}
+    end = needed = 0
+    for commit in commits:
+        if commit.run in open_runs:
+            break
+        needed = max(needed, last_of_run[commit.run])
+        if commit.number == needed:
+            end = needed
+    return end
+
+
+def _find_target(
+    folder: TableFolder, delta: DeltaTable | None, current: Point, open_runs: Collection[str]
+) -> _Target | None:
+    """What is to be brought now; None while nothing is, because a run is open."""
+    state = state_of(folder)
+    if delta is not None and current == state.read_head().point:
+        return None
+    if delta is not None and current.number + 1 in state.log:
+        commits = list(state.log.after(current.number))
+        end = find_whole_end(commits, open_runs)
+        brought = [commit for commit in commits if commit.number <= end]
+        if not brought:
+            return None
+        last = brought[-1]
+        entries: dict[PartitionName, Entry] = {}
+        for commit in brought:
+            entries |= {name: entry for name, entry in commit.after.items() if folder.has_form_of(name)}
+        if not _is_of_schema(delta, folder, last.columns, last.key_types):
+            # All files are named anew, by what is known of them now.
+            everything = _everything(folder, brought)
+            return everything if everything.point == last.point else None
+        return _Target(last.point, entries, False, last.columns, last.key_types, brought)
+    return None if open_runs else _everything(folder)
+
+
+def _everything(folder: TableFolder, commits: Sequence[Commit] = ()) -> _Target:
+    snapshot = state_of(folder).read_all()
+    entries = {name: entry for name, entry in snapshot.entries.items() if folder.has_form_of(name)}
+    return _Target(snapshot.head.point, entries, True, snapshot.head.columns, snapshot.head.key_types, commits)
+
+
+def _commit(folder: TableFolder, delta: DeltaTable | None, target: _Target, *, keep_days: int) -> bool:
+    """Make one commit of Delta; whether it was made, which it is not while a file does not fit the columns."""
+    from deltalake import CommitProperties, PostCommitHookProperties, Schema, Transaction
+    from deltalake.transaction import create_table_with_add_actions
+
+    if misfit := _find_misfit(target):
+        log.warning("%s: the snapshot waits until %s is reloaded, which has other columns", folder.table, misfit)
+        return False
+    added, removed = _find_actions(folder, delta, target)
+    schema = Schema.from_json(json.dumps(_build_schema(folder, target.columns, target.key_types)))
+    columns = [folder.day_column, *folder.keys]
+    properties = CommitProperties(
+        custom_metadata=_describe(target),
+        app_transactions=[Transaction(target.point.log, target.point.number)],
+    )
+    if delta is None:
+        create_table_with_add_actions(
+            str(delta_folder(folder.warehouse, folder.table)),
+            schema,
+            added,
+            partition_by=columns,
+            name=folder.table,
+            configuration=_configuration(keep_days),
+            commit_properties=properties,
+        )
+        return True
+    delta.create_write_transaction(
+        [*added, *removed],
+        # Only an overwriting one takes another schema; it removes all files itself.
+        mode="overwrite" if target.is_all else "append",
+        schema=schema,
+        partition_by=columns,
+        commit_properties=properties,
+        # Delta's own log is cleaned up where files expire.
+        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+    )
+    return True
+
+
+def _find_actions(
+    folder: TableFolder, delta: DeltaTable | None, target: _Target
+) -> tuple[list[AddAction], list[RemoveAction]]:
+    """What Delta's log is to say of the files that come, which are linked, and of those that go."""
+    from deltalake.transaction import AddAction, RemoveAction
+
+    root, now_ms = delta_folder(folder.warehouse, folder.table), time.time_ns() // 10**6
+    old_files = _files_of(folder, delta) if delta else {}
+    new_files: dict[PartitionName, Path] = {}
+    removed: list[RemoveAction] = []
+    for name, entry in target.entries.items():
+        old = old_files.get(name)
+        if old and not target.is_all:
+            if _number_of(old) == entry.version:
+                continue
+            path = str(old.relative_to(root))
+            removed.append(RemoveAction(path, True, now_ms, partition_values=_values_of(folder, name)))
+        if entry.version:
+            new_files[name] = root / str(name) / f"{entry.version}-{target.point.number}.parquet"
+    _link(folder, new_files)
+    added: list[AddAction] = []
+    for name, file in new_files.items():
+        entry = target.entries[name]
+        action = AddAction(
+            path=str(file.relative_to(root)),
+            size=file.stat().st_size,
+            partition_values=_values_of(folder, name),
+            modification_time=entry.modified_ns // 10**6 or now_ms,
+            data_change=True,
+            stats=json.dumps({"numRecords": entry.rows}),
+        )
+        added.append(action)
+    return added, removed
+
+
+def _find_misfit(target: _Target) -> PartitionName | None:
+    """A partition that has a column of another type than the table, or of which the columns are not known."""
+    for name, entry in target.entries.items():
+        columns = entry.columns.items()
+        if entry.version and (not columns or any(target.columns.get(column) != kind for column, kind in columns)):
+            return name
+    return None
+
+
+def _link(folder: TableFolder, files: Mapping[PartitionName, Path]) -> None:
+    """Link the versions to where Delta looks for them, and flush the folders."""
+    folders: set[Path] = set()
+    for name, file in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        version = version_file(folder, name, _number_of(file))
+        if file.exists() and not file.samefile(version):
+            # What a log left that was lost since.
+            file.unlink()
+        if not file.exists():
+            link_or_copy(version, file)
+        folders.update(file.parents[: 2 + len(folder.keys)])
+    sync_all(folders)
+
+
+def _describe(target: _Target) -> dict[str, Any]:
+    """What Delta's history says of the commit: the runs and requests that it brings, and up to where."""
+    runs = list(dict.fromkeys(commit.run for commit in target.commits))
+    requests = list(dict.fromkeys(request for commit in target.commits for request in commit.requests))
+    return {"reloads.commit": str(target.point), "reloads.runs": runs, "reloads.requests": requests}
+
+
+def _build_schema(folder: TableFolder, columns: Mapping[str, str], key_types: Mapping[str, str]) -> dict[str, Any]:
+    import duckdb
+
+    all_columns = {folder.day_column: "DATE"}
+    for key in folder.keys:
+        all_columns[key] = key_types.get(key, "VARCHAR")
+    with duckdb.connect(":memory:") as db:
+        return build_schema(db, all_columns | dict(columns))
+
+
+def _is_of_schema(
+    delta: DeltaTable, folder: TableFolder, columns: Mapping[str, str], key_types: Mapping[str, str]
+) -> bool:
+    now: dict[str, Any] = json.loads(delta.schema().to_json())
+    return now == _build_schema(folder, columns, key_types)
+
+
+def _open(folder: TableFolder) -> DeltaTable | None:
+    """The Delta table; None where there is none yet."""
+    root = delta_folder(folder.warehouse, folder.table)
+    # Where it is used and nowhere else, as a process that was forked after its first use hangs or dies.
+    from deltalake import DeltaTable
+
+    if not DeltaTable.is_deltatable(str(root)):
+        return None
+    delta = DeltaTable(root)
+    columns = delta.metadata().partition_columns
+    if columns != [folder.day_column, *folder.keys]:
+        raise OperatorError(
+            f"{root} is partitioned by {', '.join(columns)} and {folder.table} no longer is; move that folder away"
+        )
+    return delta
+
+
+def _find_point(delta: DeltaTable | None, head: Point) -> Point:
+    """Up to which place the Delta table goes in the log of this head; none if it is of another log."""
+    number = delta.transaction_version(head.log) if delta is not None and head.log else None
+    # One that is ahead of the log is of a log that was lost and put back from a copy.
+    return Point(head.log, number) if number and number <= head.number else Point()
+
+
+def _files_of(folder: TableFolder, delta: DeltaTable) -> dict[PartitionName, Path]:
+    from urllib.parse import unquote
+
+    root = delta_folder(folder.warehouse, folder.table)
+    files: dict[PartitionName, Path] = {}
+    for text in delta.get_add_actions().column("path").to_pylist():
+        path = unquote(text)
+        files[PartitionName.parse(path.rpartition("/")[0])] = root / path
+    return files
+
+
+def _number_of(file: Path) -> int:
+    """The number of the version that a file of the Delta table is a link to."""
+    return int(file.name.partition("-")[0])
+
+
+def _values_of(folder: TableFolder, name: PartitionName) -> dict[str, str | None]:
+    return {folder.day_column: str(name.day), **name.key_values}
+
+
+def _configuration(days: int) -> dict[str, str | None]:
+    # What Delta's own clean-up goes by; a log of less than a day would fail readers that have begun.
+    span = f"interval {max(days, 1)} days"
+    return {"delta.logRetentionDuration": span, "delta.deletedFileRetentionDuration": span}
+
+
+def _keep_log(delta: DeltaTable, days: int) -> None:
+    wanted = _configuration(days)
+    if any(delta.metadata().configuration.get(name) != value for name, value in wanted.items()):
+        delta.alter.set_table_properties({name: str(value) for name, value in wanted.items()})
+
+
+@contextmanager
+def _as_operator_error(folder: TableFolder) -> Iterator[None]:
+    """Turn what Delta Lake raises into a sentence."""
+    root = delta_folder(folder.warehouse, folder.table)
+    try:
+        from deltalake.exceptions import DeltaError
+    except ImportError as error:
+        sentence = f"{folder.table} has snapshots and Delta Lake is missing"
+        raise OperatorError(f"{sentence}; install reloads[snapshots]") from error
+    try:
+        yield
+    except NoDeltaTypeError as error:
+        raise OperatorError(f"the snapshot of {folder.table} cannot be written: {one_line(error)}") from error
+    except DeltaError as error:
+        raise OperatorError(f"{root} cannot be used ({one_line(error)}); restore it, or move it away") from error
+    except OSError as error:
+        raise cannot_write(Path(error.filename2 or error.filename or root), error) from error
