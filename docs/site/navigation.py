@@ -18,6 +18,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/operations.md",
         "docs/existing-airflow.md",
         "docs/monitoring.md",
+        "docs/snapshots.md",
     ),
     "Reference": (
         "docs/reference/request.md",
@@ -40,6 +41,7 @@ TITLES: Mapping[str, str] = {
     "docs/operations.md": "Run it in production",
     "docs/existing-airflow.md": "Use your own Airflow",
     "docs/monitoring.md": "Get messages and metrics",
+    "docs/snapshots.md": "Read whole runs",
     "benchmarks/RESULTS.md": "Benchmarks",
 }
 """What a page is called in the navigation, where its own heading would not say what it is good for."""

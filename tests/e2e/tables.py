@@ -26,6 +26,9 @@ from (select *, if(day = date '{FAILING_DAY}', 'twelve', '12') as price from ({P
 MENDED = FAILING.replace("cast(", "try_cast(")
 
 
+# Every row has the number that the gate had when it was rewritten.
+ROUNDS = f"select *, (select max(open) from gate('whole')) as round from ({PLAIN})"
+
 ARRIVING = ("arrived", "awaited", "delivered")
 """Tables whose days have a raw file each, in a folder of the table's name."""
 
@@ -62,6 +65,9 @@ TABLES: Mapping[str, ScenarioTable] = {
     "all_killed": gated("all_killed"),
     "task_killed": gated("task_killed"),
     "watched": ScenarioTable(BIG, {"days_per_batch": 4, "mb_per_batch": 0}),
+    "whole": ScenarioTable(
+        ROUNDS, {"snapshots": "delta", "days_per_batch": 4, "mb_per_batch": 0, "parallelism": 3, "history_days": 1}
+    ),
     "failing": ScenarioTable(FAILING),
     "blocked": ScenarioTable(),
     "no_room": ScenarioTable(BIG),

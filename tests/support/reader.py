@@ -33,8 +33,8 @@ class Reader(threading.Thread):
                         return
                     try:
                         self.oddities += look(connection)
-                    except duckdb.Error as error:
-                        self.oddities.append(str(error))
+                    except Exception as error:  # noqa: BLE001 - whichever library it is that cannot read
+                        self.oddities.append(f"{type(error).__name__}: {error}")
                     self.looks_taken += 1
 
     def stop(self) -> None:

@@ -20,22 +20,26 @@ from reloads.tables.lineage import dependent_days
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.cursors import Cursor, Position
-from reloads.warehouse.delta_table import bring_snapshot
+from reloads.warehouse.delta_table import bring_snapshot, snapshot_point
 from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.state import State
 
 
 def begin_to_follow(settings: Settings, catalog: Catalog, table: str) -> None:
-    """Give each downstream table that has none a cursor at the end of the log: it follows what comes from now on.
+    """Give each downstream table that has none a cursor at the end of what it sees: it follows what comes from now on.
 
-    The table itself has one too: it follows changes of its own columns.
+    The table itself has one too, at the end of the log: it follows changes of its own columns.
     """
-    state = state_of(folder_of(settings.warehouse, catalog[table]))
+    folder = folder_of(settings.warehouse, catalog[table])
     for downstream in (*catalog.lineage.downstream(table), table):
         cursor = Cursor(settings.warehouse, table, downstream)
         with cursor.held():
             if cursor.read() is None:
-                cursor.write(Position(state.read_head().point))
+                point = state_of(folder).read_head().point
+                shown = snapshot_point(folder) if catalog[table].has_snapshots(settings.snapshots) else point
+                # Where there is no snapshot of this log yet, tables read what is published.
+                is_behind = downstream != table and shown.number and _is_before(shown, point)
+                cursor.write(Position(shown if is_behind else point))
 
 
 def follow(
@@ -65,8 +69,10 @@ def bring_visible(settings: Settings, table: Table, *, now: datetime, ended_run:
     folder = folder_of(settings.warehouse, table)
     if not table.has_snapshots(settings.snapshots):
         return state_of(folder).read_head().point
+    # In this order: what a run publishes that begins in between is behind that end.
+    end = state_of(folder).read_head().point
     others = open_runs(settings.landing, table.name, now=now) - {ended_run}
-    return bring_snapshot(folder, open_runs=others, keep_days=table.settings.history_days)
+    return bring_snapshot(folder, open_runs=others, until=end, keep_days=table.settings.history_days)
 
 
 def _follow_one(

@@ -18,7 +18,7 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.warehouse.commit import Point
 from reloads.warehouse.cursors import Cursor, Position, followers
-from reloads.warehouse.delta_table import FOLLOWER, expire_snapshots
+from reloads.warehouse.delta_table import expire_snapshots, snapshot_point
 from reloads.warehouse.expiry import expire
 from reloads.warehouse.layout import failed_folder, hidden_folders, log_folder
 from reloads.warehouse.partitions import folder_of
@@ -33,7 +33,12 @@ def remove_expired(settings: Settings, catalog: Catalog, table: Table, *, now: d
     removed = 0
     if log_folder(settings.warehouse, table.name).is_dir():
         points = [cursor.followed for cursor in _positions(settings, catalog, table)]
-        removed = expire(folder_of(settings.warehouse, table), now=now, days=days, followed=points)
+        place, shown = folder_of(settings.warehouse, table), None
+        if table.has_snapshots(settings.snapshots):
+            shown = snapshot_point(place)
+            # The commit that it goes up to says which columns it has.
+            points.append(Point(shown.log, max(shown.number - 1, 0)))
+        removed = expire(place, now=now, days=days, followed=points, shown=shown)
     oldest = (now - timedelta(days=max(days, 1))).timestamp()
     for folder in failed_folder(settings.warehouse, table.name).glob("*/"):
         with suppress(FileNotFoundError):  # a batch puts newer rows there
@@ -48,8 +53,7 @@ def _positions(settings: Settings, catalog: Catalog, table: Table) -> Iterator[P
     name = table.name
     # One that is broken now, and followed this one before, is mended some time.
     broken = catalog.broken.keys() & followers(settings.warehouse, name)
-    delta = {FOLLOWER} if table.has_snapshots(settings.snapshots) else set[str]()
-    for follower in {*catalog.lineage.downstream(name), *broken, name, *delta}:
+    for follower in {*catalog.lineage.downstream(name), *broken, name}:
         yield Cursor(settings.warehouse, name, follower).read() or Position(Point())
 
 

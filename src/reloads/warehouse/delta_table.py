@@ -1,7 +1,7 @@
 """Snapshots: the published partitions of a table as a Delta table, which readers see whole as of the end of a run.
 
-    warehouse/.delta/<table>/_delta_log/                             Delta's own log
-    warehouse/.delta/<table>/<partition>/<number>-<commit>.parquet   links to versions
+    warehouse/.delta/<table>/_delta_log/                                      Delta's own log
+    warehouse/.delta/<table>/<partition>/<number>-<commit>-<random>.parquet   links to versions
 
 It follows from the table's log. One commit of Delta brings all that was published since the last one, and holds the
 place in the table's log up to which it goes, as Delta's own note of an application's last transaction. So whoever comes
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from reloads.errors import OperatorError, one_line
 from reloads.files import cannot_write, link_or_copy, sync_all
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 FOLLOWER = "=delta"
 """Its name as a follower of the table's log; no table can be called so."""
+
+LONGEST_NAMED = 400
+"""The first snapshot of a log with more commits names none of their runs and requests."""
 
 log = logging.getLogger(__name__)
 
@@ -67,24 +71,32 @@ class _Target:
     key_types: Mapping[str, str]
     commits: Sequence[Commit] = ()
     """Those that it brings, as far as they are known."""
+    uncommitted: PartitionName | None = None
+    """A partition that is published and of which the log knows nothing, as after a log was lost."""
 
 
-def bring_snapshot(folder: TableFolder, *, open_runs: Collection[str] = (), keep_days: int = 7) -> Point:
+def bring_snapshot(
+    folder: TableFolder, *, open_runs: Collection[str] = (), until: Point | None = None, keep_days: int = 7
+) -> Point:
     """Bring the Delta table up to the log, and return up to which commit it goes now.
 
-    Commits of ``open_runs``, and those behind them, wait until these have ended. So does everything while a file has
-    columns of another type than the table has now, as after a change of the schema until all is reloaded: readers keep
-    what they see. Delta's own log is kept for ``keep_days``. Raises ``OperatorError`` where it cannot be written.
+    Commits of ``open_runs``, and those behind them, wait until these have ended. ``until`` is the end of the log from
+    before somebody looked which runs are open: behind it may be commits of one that began since. Everything waits while
+    a file has columns of another type than the table has now, as after a change of the schema, or is not in the log, as
+    after that was lost, until all is reloaded: readers keep what they see. So does the first snapshot, which is of all
+    that is published, while any run is open. Delta's own log is kept for ``keep_days``. Raises ``OperatorError`` where
+    it cannot be written.
     """
     cursor = Cursor(folder.warehouse, folder.table, FOLLOWER)
     head = state_of(folder).read_head().point
     position = cursor.read()
-    if not head.log or (position and position.followed == head):
+    is_there = (delta_folder(folder.warehouse, folder.table) / "_delta_log").is_dir()
+    if not head.log or (is_there and position and position.followed == head):
         return head
     with cursor.held(), _as_operator_error(folder):
         delta = _open(folder)
         current = _find_point(delta, head)
-        target = _find_target(folder, delta, current, open_runs)
+        target = _find_target(folder, delta, current, open_runs, until=until or head)
         if target and target.point != current:
             is_brought = _commit(folder, delta, target, keep_days=keep_days)
             current = target.point if is_brought else current
@@ -129,13 +141,16 @@ def expire_snapshots(folder: TableFolder, *, days: int) -> int:
         return len(removed)
 
 
-def find_whole_end(commits: Iterable[Commit], open_runs: Collection[str]) -> int:
-    """The last of these commits, 0 for none, up to which each run is there as a whole and none is open."""
+def find_whole_end(commits: Iterable[Commit], open_runs: Collection[str], *, until: int | None = None) -> int:
+    """The last of these commits, 0 for none, up to which each run is there as a whole and none is open.
+
+    It is not behind ``until``, though the commits that follow it say which runs are not there as a whole.
+    """
     commits = list(commits)
     last_of_run = {commit.run: commit.number for commit in commits}
     end = needed = 0
     for commit in commits:
-        if commit.run in open_runs:
+        if commit.run in open_runs or (until is not None and commit.number > until):
             break
         needed = max(needed, last_of_run[commit.run])
         if commit.number == needed:
@@ -144,15 +159,16 @@ def find_whole_end(commits: Iterable[Commit], open_runs: Collection[str]) -> int
 
 
 def _find_target(
-    folder: TableFolder, delta: DeltaTable | None, current: Point, open_runs: Collection[str]
+    folder: TableFolder, delta: DeltaTable | None, current: Point, open_runs: Collection[str], *, until: Point
 ) -> _Target | None:
     """What is to be brought now; None while nothing is, because a run is open."""
     state = state_of(folder)
     if delta is not None and current == state.read_head().point:
         return None
-    if delta is not None and current.number + 1 in state.log:
+    # One of another log, or of one that was put back, may hold what no commit of this log takes away.
+    if delta is not None and current.number and current.number + 1 in state.log:
         commits = list(state.log.after(current.number))
-        end = find_whole_end(commits, open_runs)
+        end = find_whole_end(commits, open_runs, until=until.number)
         brought = [commit for commit in commits if commit.number <= end]
         if not brought:
             return None
@@ -165,13 +181,19 @@ def _find_target(
             everything = _everything(folder, brought)
             return everything if everything.point == last.point else None
         return _Target(last.point, entries, False, last.columns, last.key_types, brought)
-    return None if open_runs else _everything(folder)
+    if open_runs:
+        return None
+    # For Delta's history, which names the runs and requests of a short log.
+    everything = _everything(folder, list(state.log.after(0)) if until.number <= LONGEST_NAMED else ())
+    return everything if everything.point == until else None
 
 
 def _everything(folder: TableFolder, commits: Sequence[Commit] = ()) -> _Target:
     snapshot = state_of(folder).read_all()
     entries = {name: entry for name, entry in snapshot.entries.items() if folder.has_form_of(name)}
-    return _Target(snapshot.head.point, entries, True, snapshot.head.columns, snapshot.head.key_types, commits)
+    head = snapshot.head
+    uncommitted = next((name for name in folder.published() if name not in entries), None)
+    return _Target(head.point, entries, True, head.columns, head.key_types, commits, uncommitted)
 
 
 def _commit(folder: TableFolder, delta: DeltaTable | None, target: _Target, *, keep_days: int) -> bool:
@@ -180,7 +202,7 @@ def _commit(folder: TableFolder, delta: DeltaTable | None, target: _Target, *, k
     from deltalake.transaction import create_table_with_add_actions
 
     if misfit := _find_misfit(target):
-        log.warning("%s: the snapshot waits until %s is reloaded, which has other columns", folder.table, misfit)
+        log.warning("%s: the snapshot waits for %s, whose columns differ or are not known", folder.table, misfit)
         return False
     added, removed = _find_actions(folder, delta, target)
     schema = Schema.from_json(json.dumps(_build_schema(folder, target.columns, target.key_types)))
@@ -223,6 +245,8 @@ def _find_actions(
     old_files = _files_of(folder, delta) if delta else {}
     new_files: dict[PartitionName, Path] = {}
     removed: list[RemoveAction] = []
+    # Of a name that no file ever had: an earlier snapshot that lists a file never shows another one's content.
+    suffix = f"{target.point.number}-{uuid4().hex[:8]}"
     for name, entry in target.entries.items():
         old = old_files.get(name)
         if old and not target.is_all:
@@ -231,7 +255,7 @@ def _find_actions(
             path = str(old.relative_to(root))
             removed.append(RemoveAction(path, True, now_ms, partition_values=_values_of(folder, name)))
         if entry.version:
-            new_files[name] = root / str(name) / f"{entry.version}-{target.point.number}.parquet"
+            new_files[name] = root / str(name) / f"{entry.version}-{suffix}.parquet"
     _link(folder, new_files)
     added: list[AddAction] = []
     for name, file in new_files.items():
@@ -250,6 +274,8 @@ def _find_actions(
 
 def _find_misfit(target: _Target) -> PartitionName | None:
     """A partition that has a column of another type than the table, or of which the columns are not known."""
+    if target.uncommitted:
+        return target.uncommitted
     for name, entry in target.entries.items():
         columns = entry.columns.items()
         if entry.version and (not columns or any(target.columns.get(column) != kind for column, kind in columns)):
@@ -262,12 +288,7 @@ def _link(folder: TableFolder, files: Mapping[PartitionName, Path]) -> None:
     folders: set[Path] = set()
     for name, file in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        version = version_file(folder, name, _number_of(file))
-        if file.exists() and not file.samefile(version):
-            # What a log left that was lost since.
-            file.unlink()
-        if not file.exists():
-            link_or_copy(version, file)
+        link_or_copy(version_file(folder, name, _number_of(file)), file)
         folders.update(file.parents[: 2 + len(folder.keys)])
     sync_all(folders)
 

@@ -37,6 +37,8 @@ CURES = {
     "json": "cast it to varchar",
     "ubigint": "cast it to bigint or decimal(20, 0)",
     "timestamp_ns": "cast it to timestamp",
+    # pyarrow cannot read a file of DuckDB in which one of them is NULL.
+    "array": "cast it to a list, as integer[]",
 }
 """What to do about a type that Delta has no equal of, or that one of the readers refuses."""
 
@@ -63,7 +65,7 @@ def delta_type(sql_type: Any) -> str | dict[str, Any]:
     if name == "decimal":
         (_, precision), (_, scale) = sql_type.children
         return f"decimal({precision},{scale})"
-    if name in ("list", "array"):
+    if name == "list":
         return {"type": "array", "elementType": delta_type(sql_type.children[0][1]), "containsNull": True}
     if name == "struct":
         return {"type": "struct", "fields": [_build_field(*_child(child)) for child in sql_type.children]}

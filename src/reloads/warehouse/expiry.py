@@ -20,16 +20,21 @@ LEAST_DAYS_OF_LOG = 1
 """A reader that has begun to read finds the commits behind its state, whatever ``history_days`` is."""
 
 
-def expire(folder: TableFolder, *, now: datetime, days: int, followed: Iterable[Point]) -> int:
+def expire(
+    folder: TableFolder, *, now: datetime, days: int, followed: Iterable[Point], shown: Point | None = None
+) -> int:
     """Remove the versions that were replaced more than ``days`` ago; returns their number.
 
     Their commits go as well, but never before everybody who follows the table, up to the points in ``followed``, is
-    past them.
+    past them. Of a table with snapshots, ``shown`` is how far the last one goes: the next one may need what the commits
+    behind it replaced.
     """
     removed = 0
     with open_table(folder) as state:
         head, limit = state.read_head(), now - timedelta(days=days)
         for commit in _commits_until(state, max(head.expired, head.trimmed), limit):
+            if shown and not shown.includes(commit.point):
+                break
             removed += _remove_replaced(folder, state, commit)
             head = replace(head, expired=commit.number)
             state.write_head(head)
