@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.errors import OperatorError
-from reloads.files import free_name, make_folder, printable_name, read_json, sync_all, write_atomically
+from reloads.files import free_name, make_folder, printable_name, read_json, write_atomically
 
 ENDINGS = (".json", ".error.txt")
 
@@ -128,18 +128,3 @@ def test_a_name_is_shown_so_that_it_can_be_read(name: str, shown: str) -> None:
 @given(st.binary(min_size=1, max_size=255))
 def test_any_name_fits_on_one_line(name: bytes) -> None:
     assert printable_name(os.fsdecode(name)).isprintable()
-
-
-def test_every_path_is_flushed_once_whatever_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [tmp_path / str(number) for number in range(21)]
-    for path in paths:
-        path.touch()
-    flushed: list[int] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
-    sync_all(paths)
-    assert sorted(flushed) == sorted(path.stat().st_ino for path in paths)
-
-
-def test_a_flush_that_fails_raises(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        sync_all([*[tmp_path] * 20, tmp_path / "missing"])

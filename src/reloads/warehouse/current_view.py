@@ -17,7 +17,7 @@ from pathlib import Path
 from reloads.files import link_or_copy
 from reloads.warehouse.commit import Commit
 from reloads.warehouse.found_files import is_same_file
-from reloads.warehouse.layout import DATA_FILE, versions_folder
+from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 
@@ -27,25 +27,13 @@ PREPARED = ".data.parquet.next"
 
 def version_file(folder: TableFolder, name: PartitionName, number: int) -> Path:
     """The file that the commit of that number brought, whether it is still kept or not."""
-    return Path(_version_path(folder, name, number))
-
-
-def _version_path(folder: TableFolder, name: PartitionName, number: int) -> str:
-    return f"{versions_folder(folder.warehouse, folder.table)}/{name}/{number}.parquet"
-
-
-def folders_of(root: Path, name: PartitionName) -> list[str]:
-    """That folder, those of the partition below it, the innermost last: what to flush once a file in it changed."""
-    folders = [str(root)]
-    for part in str(name).split("/"):
-        folders.append(f"{folders[-1]}/{part}")
-    return folders
+    return Path(f"{versions_folder(folder.warehouse, folder.table)}/{name}/{number}.parquet")
 
 
 def is_version(folder: TableFolder, name: PartitionName, number: int, status: os.stat_result) -> bool:
     """Whether the file with this status is that version: the same file, or a copy where the system has no links."""
     try:
-        version = os.stat(_version_path(folder, name, number))  # noqa: PTH116
+        version = version_file(folder, name, number).stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     return is_same_file(status, version)
@@ -54,21 +42,20 @@ def is_version(folder: TableFolder, name: PartitionName, number: int, status: os
 def is_shown(folder: TableFolder, name: PartitionName, number: int) -> bool:
     """Whether readers see that version."""
     try:
-        return is_version(folder, name, number, os.stat(f"{folder.folder}/{name}/{DATA_FILE}"))  # noqa: PTH116
+        return is_version(folder, name, number, folder.file(name).stat())
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
 def prepare(folder: TableFolder, name: PartitionName, number: int) -> None:
     """Put the version beside the file that it is to replace; raises ``OSError`` where the disk refuses that."""
-    place = f"{folder.folder}/{name}"
-    target, beside = f"{place}/{DATA_FILE}", f"{place}/{PREPARED}"
-    os.makedirs(place, exist_ok=True)  # noqa: PTH103
-    if Path(target).is_dir():
-        raise IsADirectoryError(21, os.strerror(21), target)
-    with suppress(FileNotFoundError):
-        os.unlink(beside)  # noqa: PTH108
-    link_or_copy(_version_path(folder, name, number), beside)
+    target = folder.file(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise IsADirectoryError(21, os.strerror(21), str(target))
+    beside = target.with_name(PREPARED)
+    beside.unlink(missing_ok=True)
+    link_or_copy(version_file(folder, name, number), beside)
 
 
 def withdraw(folder: TableFolder, name: PartitionName) -> None:
@@ -78,7 +65,7 @@ def withdraw(folder: TableFolder, name: PartitionName) -> None:
     _remove_empty_folders(folder, name)
 
 
-def bring(folder: TableFolder, commit: Commit) -> set[str]:
+def bring(folder: TableFolder, commit: Commit) -> set[Path]:
     """Show what the commit made current; returns the folders to flush. A second time it does nothing.
 
     Raises ``OSError`` where the disk refuses it, as it seldom does after ``prepare``.
@@ -87,7 +74,7 @@ def bring(folder: TableFolder, commit: Commit) -> set[str]:
     return _bring(folder, commit, names)
 
 
-def complete(folder: TableFolder, commit: Commit) -> set[str]:
+def complete(folder: TableFolder, commit: Commit) -> set[Path]:
     """Show what the commit made current, if a crash kept somebody from that; returns the folders to flush.
 
     A file that is no version stays, as somebody put it there since, and so does what lies in the place of a version
@@ -108,45 +95,45 @@ def _is_a_version(folder: TableFolder, name: PartitionName) -> bool:
     return any(is_shown(folder, name, int(path.stem)) for path in kept if path.stem.isdecimal())
 
 
-def _bring(folder: TableFolder, commit: Commit, names: Iterable[PartitionName]) -> set[str]:
-    touched: set[str] = set()
+def _bring(folder: TableFolder, commit: Commit, names: Iterable[PartitionName]) -> set[Path]:
+    touched: set[Path] = set()
     for name in names:
         touched |= show(folder, name, commit.after[name].version)
     for name, entry in commit.after.items():
         if folder.keys and name == folder.day_name(name.day) and entry.making is not None:
             touched |= _show_day(folder, name)
     # A folder that the first removal left may have gone with the second.
-    return {path for path in touched if Path(path).is_dir()}
+    return {path for path in touched if path.is_dir()}
 
 
-def show(folder: TableFolder, name: PartitionName, number: int) -> set[str]:
+def show(folder: TableFolder, name: PartitionName, number: int) -> set[Path]:
     """Show that version of one partition, or nothing where the number is 0; returns the folders to flush."""
+    target = folder.file(name)
     if not number:
-        target = folder.file(name)
         target.unlink(missing_ok=True)
         _remove_empty_folders(folder, name)
-        return {str(next(parent for parent in target.parents if parent.is_dir()))}
+        return {next(parent for parent in target.parents if parent.is_dir())}
     if is_shown(folder, name, number):
         return set()
-    place = f"{folder.folder}/{name}"
-    if not _is_same(f"{place}/{PREPARED}", _version_path(folder, name, number)):
+    beside = target.with_name(PREPARED)
+    if not _is_same(beside, version_file(folder, name, number)):
         prepare(folder, name, number)
-    os.replace(f"{place}/{PREPARED}", f"{place}/{DATA_FILE}")  # noqa: PTH105
-    return set(folders_of(folder.folder, name))
+    beside.replace(target)
+    return {target.parent, *list(target.parent.parents)[: 1 + len(folder.keys)]}
 
 
-def _show_day(folder: TableFolder, day_name: PartitionName) -> set[str]:
+def _show_day(folder: TableFolder, day_name: PartitionName) -> set[Path]:
     """Make the folder of a day that was rewritten whole in a table with keys, also where it came out without rows."""
     day_folder = folder.partition_folder(day_name)
     if day_folder.is_dir():
         return set()
     day_folder.mkdir(parents=True)
-    return {str(day_folder), str(folder.folder)}
+    return {day_folder, folder.folder}
 
 
-def _is_same(file: str, other: str) -> bool:
+def _is_same(file: Path, other: Path) -> bool:
     try:
-        return os.path.samefile(file, other)  # noqa: PTH121
+        return os.path.samestat(file.stat(), other.stat())
     except FileNotFoundError:
         return False
 

@@ -19,8 +19,7 @@ from reloads.files import cannot_write, sync_all
 from reloads.warehouse.access import begin_log, next_time, open_table
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.commit import Commit, Point
-from reloads.warehouse.current_view import bring, folders_of, prepare, withdraw
-from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication, Published
@@ -155,21 +154,21 @@ def _prepare_all(
 ) -> dict[PartitionName, OSError]:
     """Put the files among the versions and beside what they replace; what the disk refused, by partition."""
     refused: dict[PartitionName, OSError] = {}
-    folders: set[str] = set()
+    folders: set[Path] = set()
     for name, file in files.items():
-        version_folders = folders_of(versions_folder(folder.warehouse, folder.table), name)
+        version = version_file(folder, name, number)
         try:
-            os.makedirs(version_folders[-1], exist_ok=True)  # noqa: PTH103 - a Path for each of 7,300 is slow
+            version.parent.mkdir(parents=True, exist_ok=True)
             if not file.origin:
                 # The time of publication rather than of writing. What an undo puts back is a link to a version.
                 os.utime(file.path, ns=(published_ns, published_ns))
-            file.path.replace(f"{version_folders[-1]}/{number}.parquet")
+            file.path.replace(version)
             prepare(folder, name, number)
         except OSError as error:
             withdraw(folder, name)
             refused[name] = error
             continue
-        folders.update(version_folders)
+        folders.update(version.parents[: 2 + len(folder.keys)])
     sync_all(folders)
     return refused
 
