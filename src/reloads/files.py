@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -20,6 +21,13 @@ log = logging.getLogger(__name__)
 MAX_NAME_BYTES = 255
 FLUSHES_AT_ONCE = 8
 """A file system ends many flushes with one write of its journal."""
+
+MANY_FLUSHES = 1_000
+"""From so many on the file system is written out first, and then they are flushed.
+
+7,300 new files take 0.5 s instead of 1.0, and their folders 0.2 s instead of 0.3 (ext4). For fewer, what others are
+writing to the file system is not worth waiting for.
+"""
 
 NUMBERED_NAMES = 9
 
@@ -169,22 +177,42 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_all(paths: Iterable[Path]) -> None:
-    """Wait until these files and folders are on disk.
+def sync_all(paths: Iterable[Path | str]) -> None:
+    """Wait until these files and folders, all of one file system, are on disk.
 
-    Side by side, because the disk takes many flushes almost as fast as one; and each file by itself rather than the
-    whole file system, because what others are writing there is not to be waited for.
+    Side by side, because the disk takes many flushes almost as fast as one.
     """
+    listed = list(paths)
+    if len(listed) >= MANY_FLUSHES:
+        _write_out_file_system(listed[0])
+    # A thread takes a share of them: to hand it one at a time costs as much as the flush.
+    shares = [listed[first::FLUSHES_AT_ONCE] for first in range(FLUSHES_AT_ONCE)]
     with ThreadPoolExecutor(FLUSHES_AT_ONCE) as pool:
-        list(pool.map(_sync_one, paths))
+        list(pool.map(_sync_each, shares))
 
 
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write_out_file_system(path: Path | str) -> None:
+    """Write out what the file system of this path has in memory, where the system can (Linux).
+
+    A promise it is none: of what could not be written it tells one caller only, who may be another process, and old
+    kernels tell nobody. The flush of each file tells.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "syncfs"):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            library.syncfs(handle)
+        finally:
+            os.close(handle)
+
+
+def _sync_each(paths: Iterable[Path | str]) -> None:
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def free_name(
@@ -211,17 +239,17 @@ def printable_name(name: str) -> str:
     return printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
-def link_or_copy(file: Path, link: Path) -> None:
+def link_or_copy(file: Path | str, link: Path | str) -> None:
     """A hard link; a copy where the system allows none (a file of another user, a file with too many links)."""
     try:
         os.link(file, link)
     except FileNotFoundError:
         raise
     except OSError:
-        _copy(file, link)
+        _copy(file, Path(link))
 
 
-def _copy(file: Path, target: Path) -> None:
+def _copy(file: Path | str, target: Path) -> None:
     """A copy that is whole or not there: half a file must never be put back."""
     beside = target.with_name(f".{uuid4().hex}.tmp")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from pathlib import Path
@@ -11,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.errors import OperatorError
-from reloads.files import free_name, make_folder, printable_name, read_json, write_atomically
+from reloads.files import (
+    MANY_FLUSHES,
+    free_name,
+    make_folder,
+    printable_name,
+    read_json,
+    sync_all,
+    write_atomically,
+)
 
 ENDINGS = (".json", ".error.txt")
 
@@ -50,6 +59,38 @@ def test_a_file_is_written_beside_under_a_hidden_name(tmp_path: Path, monkeypatc
     beside, *_ = names
     assert beside.startswith(".")
     assert not beside.endswith(".json")
+
+
+@pytest.mark.parametrize("has_syncfs", [True, False], ids=["syncfs", "no syncfs"])
+def test_each_of_very_many_files_is_flushed_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_syncfs: bool
+) -> None:
+    flushed: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.add(os.fstat(handle).st_ino))
+    if not has_syncfs:
+        monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
+    paths = [tmp_path / str(number) for number in range(MANY_FLUSHES)]
+    for path in paths:
+        path.touch()
+    sync_all(paths)
+    assert flushed == {path.stat().st_ino for path in paths}
+
+
+def test_one_of_very_many_files_that_the_disk_does_not_take_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / str(number) for number in range(MANY_FLUSHES)]
+    for path in paths:
+        path.touch()
+    bad = paths[-1].stat().st_ino
+
+    def refuse_one(handle: int) -> None:
+        if os.fstat(handle).st_ino == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse_one)
+    with pytest.raises(OSError, match="Input/output error"):
+        sync_all(paths)
 
 
 @pytest.mark.parametrize("content", ["", "{", "\xff"], ids=["empty", "half", "not UTF-8"])

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
 from pathlib import Path
@@ -126,17 +127,19 @@ def _digest(value: Any) -> str:
 
 
 def _read_columns(db: duckdb.DuckDBPyConnection, files: Collection[Path]) -> dict[Path, Columns]:
-    elements_by_file: dict[Path, list[list[Any]]] = {}
+    elements_by_file: dict[str, list[tuple[Any, ...]]] = {}
     for file_name, *element in db.execute(_SCHEMAS, [[pattern(file) for file in files]]).fetchall():
-        elements_by_file.setdefault(Path(file_name), []).append(element)
-    columns_by_file: dict[Path, Columns] = {}
-    for file, elements in elements_by_file.items():
-        _root, _, columns = _read_element(iter(elements))
-        columns_by_file[file] = tuple((name, json.dumps(stored)) for name, *stored in columns)
-    return columns_by_file
+        elements_by_file.setdefault(file_name, []).append(tuple(element))
+    return {Path(file_name): _columns_of(tuple(elements)) for file_name, elements in elements_by_file.items()}
 
 
-def _read_element(elements: Iterator[list[Any]]) -> tuple[str, list[Any], list[Any]]:
+@lru_cache(maxsize=16)  # the files of one query have the same schema
+def _columns_of(schema: tuple[tuple[Any, ...], ...]) -> Columns:
+    _root, _, columns = _read_element(iter(schema))
+    return tuple((name, json.dumps(stored)) for name, *stored in columns)
+
+
+def _read_element(elements: Iterator[tuple[Any, ...]]) -> tuple[str, list[Any], list[Any]]:
     """Name, type and parts of the next element of a schema, which lists each element before its parts.
 
     Whether an element may be NULL is not read: DuckDB writes that according to the rows that there are.

@@ -117,7 +117,7 @@ class Stage:
         options = f"partition_by ({partition_columns}), {'overwrite_or_ignore true,' if number else ''}"
         files: dict[PartitionName, Staged] = {}
         for path, rows, size, _, _, key_values, *_ in self._copy(query, values, folder, options):
-            name = PartitionName.parse(str(Path(path).parent.relative_to(folder)))
+            name = PartitionName.parse(path.removeprefix(f"{folder}/").rpartition("/")[0])
             self._refuse_bad_key(name, [key_values[key] for key in settings.keys])
             if name in staged or name in files or name.day not in days:
                 raise QueryError(f"{self.table.name} of {name} came out as more than one file or unasked")

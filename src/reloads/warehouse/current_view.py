@@ -5,7 +5,12 @@
 
 It follows from the log. A version is linked beside the file that it replaces before its commit, so that a disk that
 refuses it does so while nothing has happened; what is left to do after the commit is a rename.
+
+What is done for each partition is done by texts: a year of 20 keys has 7,300 of them, and a path takes as long to make
+as a link.
 """
+
+# ruff: noqa: PTH103, PTH105, PTH108, PTH112, PTH116, PTH121
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ from pathlib import Path
 from reloads.files import link_or_copy
 from reloads.warehouse.commit import Commit
 from reloads.warehouse.found_files import is_same_file
-from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.layout import DATA_FILE, versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 
@@ -27,13 +32,27 @@ PREPARED = ".data.parquet.next"
 
 def version_file(folder: TableFolder, name: PartitionName, number: int) -> Path:
     """The file that the commit of that number brought, whether it is still kept or not."""
-    return Path(f"{versions_folder(folder.warehouse, folder.table)}/{name}/{number}.parquet")
+    return Path(version_path(folder, name, number))
+
+
+def version_path(folder: TableFolder, name: PartitionName, number: int) -> str:
+    """The same as a text."""
+    return f"{versions_folder(folder.warehouse, folder.table)}/{name}/{number}.parquet"
+
+
+def folders_down_to(path: str, name: PartitionName) -> list[str]:
+    """The folder of this file of a partition, and those above it up to the table's."""
+    folders: list[str] = []
+    for _ in range(2 + len(name.key_folders)):
+        path, _, _ = path.rpartition("/")
+        folders.append(path)
+    return folders
 
 
 def is_version(folder: TableFolder, name: PartitionName, number: int, status: os.stat_result) -> bool:
     """Whether the file with this status is that version: the same file, or a copy where the system has no links."""
     try:
-        version = version_file(folder, name, number).stat()
+        version = os.stat(version_path(folder, name, number))
     except (FileNotFoundError, NotADirectoryError):
         return False
     return is_same_file(status, version)
@@ -42,30 +61,38 @@ def is_version(folder: TableFolder, name: PartitionName, number: int, status: os
 def is_shown(folder: TableFolder, name: PartitionName, number: int) -> bool:
     """Whether readers see that version."""
     try:
-        return is_version(folder, name, number, folder.file(name).stat())
+        return is_version(folder, name, number, os.stat(_target_path(folder, name)))
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
 def prepare(folder: TableFolder, name: PartitionName, number: int) -> None:
     """Put the version beside the file that it is to replace; raises ``OSError`` where the disk refuses that."""
-    target = folder.file(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir():
-        raise IsADirectoryError(21, os.strerror(21), str(target))
-    beside = target.with_name(PREPARED)
-    beside.unlink(missing_ok=True)
-    link_or_copy(version_file(folder, name, number), beside)
+    target, beside = _target_path(folder, name), _prepared_path(folder, name)
+    os.makedirs(f"{folder.folder}/{name}", exist_ok=True)
+    if os.path.isdir(target):
+        raise IsADirectoryError(21, os.strerror(21), target)
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    link_or_copy(version_path(folder, name, number), beside)
+
+
+def _target_path(folder: TableFolder, name: PartitionName) -> str:
+    return f"{folder.folder}/{name}/{DATA_FILE}"
+
+
+def _prepared_path(folder: TableFolder, name: PartitionName) -> str:
+    return f"{folder.folder}/{name}/{PREPARED}"
 
 
 def withdraw(folder: TableFolder, name: PartitionName) -> None:
     """Take back what was prepared and is not to be shown."""
     with suppress(OSError):
-        folder.file(name).with_name(PREPARED).unlink()
+        os.unlink(_prepared_path(folder, name))
     _remove_empty_folders(folder, name)
 
 
-def bring(folder: TableFolder, commit: Commit) -> set[Path]:
+def bring(folder: TableFolder, commit: Commit) -> set[str]:
     """Show what the commit made current; returns the folders to flush. A second time it does nothing.
 
     Raises ``OSError`` where the disk refuses it, as it seldom does after ``prepare``.
@@ -74,7 +101,7 @@ def bring(folder: TableFolder, commit: Commit) -> set[Path]:
     return _bring(folder, commit, names)
 
 
-def complete(folder: TableFolder, commit: Commit) -> set[Path]:
+def complete(folder: TableFolder, commit: Commit) -> set[str]:
     """Show what the commit made current, if a crash kept somebody from that; returns the folders to flush.
 
     A file that is no version stays, as somebody put it there since, and so does what lies in the place of a version
@@ -95,45 +122,45 @@ def _is_a_version(folder: TableFolder, name: PartitionName) -> bool:
     return any(is_shown(folder, name, int(path.stem)) for path in kept if path.stem.isdecimal())
 
 
-def _bring(folder: TableFolder, commit: Commit, names: Iterable[PartitionName]) -> set[Path]:
-    touched: set[Path] = set()
+def _bring(folder: TableFolder, commit: Commit, names: Iterable[PartitionName]) -> set[str]:
+    touched: set[str] = set()
     for name in names:
         touched |= show(folder, name, commit.after[name].version)
     for name, entry in commit.after.items():
         if folder.keys and name == folder.day_name(name.day) and entry.making is not None:
             touched |= _show_day(folder, name)
     # A folder that the first removal left may have gone with the second.
-    return {path for path in touched if path.is_dir()}
+    return {path for path in touched if os.path.isdir(path)}
 
 
-def show(folder: TableFolder, name: PartitionName, number: int) -> set[Path]:
+def show(folder: TableFolder, name: PartitionName, number: int) -> set[str]:
     """Show that version of one partition, or nothing where the number is 0; returns the folders to flush."""
-    target = folder.file(name)
+    target, beside = _target_path(folder, name), _prepared_path(folder, name)
     if not number:
-        target.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(target)
         _remove_empty_folders(folder, name)
-        return {next(parent for parent in target.parents if parent.is_dir())}
+        return {next(str(parent) for parent in Path(target).parents if parent.is_dir())}
     if is_shown(folder, name, number):
         return set()
-    beside = target.with_name(PREPARED)
-    if not _is_same(beside, version_file(folder, name, number)):
+    if not _is_same(beside, version_path(folder, name, number)):
         prepare(folder, name, number)
-    beside.replace(target)
-    return {target.parent, *list(target.parent.parents)[: 1 + len(folder.keys)]}
+    os.replace(beside, target)
+    return set(folders_down_to(target, name))
 
 
-def _show_day(folder: TableFolder, day_name: PartitionName) -> set[Path]:
+def _show_day(folder: TableFolder, day_name: PartitionName) -> set[str]:
     """Make the folder of a day that was rewritten whole in a table with keys, also where it came out without rows."""
     day_folder = folder.partition_folder(day_name)
     if day_folder.is_dir():
         return set()
     day_folder.mkdir(parents=True)
-    return {day_folder, folder.folder}
+    return {str(day_folder), str(folder.folder)}
 
 
-def _is_same(file: Path, other: Path) -> bool:
+def _is_same(file: str, other: str) -> bool:
     try:
-        return os.path.samestat(file.stat(), other.stat())
+        return os.path.samefile(file, other)
     except FileNotFoundError:
         return False
 

@@ -155,13 +155,13 @@ class TableFolder:
 
     def refuse_strangers(self, day: date) -> None:
         """Raise ``QueryError`` if the day's folder holds what readers would see besides our files."""
-        folders = [self.partition_folder(self.day_name(day))]
+        folders = [f"{self.folder}/{self.day_name(day)}"]
         for key in self.keys:
-            below: list[Path] = []
+            below: list[str] = []
             for folder in folders:
                 names = _visible_names(folder)
                 _refuse(folder, [name for name in names if not name.startswith(f"{key}=")], f"{key}=…")
-                below += [folder / name for name in names]
+                below += [f"{folder}/{name}" for name in names]
             folders = below
         for folder in folders:
             _refuse(folder, [name for name in _visible_names(folder) if name != DATA_FILE], DATA_FILE)
@@ -183,11 +183,11 @@ def _names_in(folder: Path | str) -> list[str]:
         return []
 
 
-def _visible_names(folder: Path) -> list[str]:
+def _visible_names(folder: str) -> list[str]:
     return sorted(name for name in _names_in(folder) if not name.startswith("."))
 
 
-def _refuse(folder: Path, strangers: list[str], expected: str) -> None:
+def _refuse(folder: str, strangers: list[str], expected: str) -> None:
     if strangers:
         raise QueryError(f"{folder} holds {strangers[0]} besides {expected} and readers would see both; move it away")
 

@@ -19,7 +19,7 @@ from reloads.files import cannot_write, sync_all
 from reloads.warehouse.access import begin_log, next_time, open_table
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.commit import Commit, Point
-from reloads.warehouse.current_view import bring, prepare, version_file, withdraw
+from reloads.warehouse.current_view import bring, folders_down_to, prepare, version_path, withdraw
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication, Published
@@ -154,21 +154,21 @@ def _prepare_all(
 ) -> dict[PartitionName, OSError]:
     """Put the files among the versions and beside what they replace; what the disk refused, by partition."""
     refused: dict[PartitionName, OSError] = {}
-    folders: set[Path] = set()
+    folders: set[str] = set()
     for name, file in files.items():
-        version = version_file(folder, name, number)
+        version = version_path(folder, name, number)
         try:
-            version.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(version.rpartition("/")[0], exist_ok=True)  # noqa: PTH103
             if not file.origin:
                 # The time of publication rather than of writing. What an undo puts back is a link to a version.
                 os.utime(file.path, ns=(published_ns, published_ns))
-            file.path.replace(version)
+            os.replace(file.path, version)  # noqa: PTH105
             prepare(folder, name, number)
         except OSError as error:
             withdraw(folder, name)
             refused[name] = error
             continue
-        folders.update(version.parents[: 2 + len(folder.keys)])
+        folders.update(folders_down_to(version, name))
     sync_all(folders)
     return refused
 
