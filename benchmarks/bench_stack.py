@@ -84,14 +84,14 @@ def _lay_out_clone(home: Path, more_dags: Path) -> Path:
     return clone
 
 
-def wait_for_idle(pipeline: Pipeline, *tables: str) -> None:
-    """Until no run of these tables, nor one that takes requests, is queued or running."""
-    for dag in ("request_partitions", *(f"rewrite_{table}" for table in tables)):
+def wait_for_idle(pipeline: Pipeline) -> None:
+    """Until no run of any DAG is queued or running."""
 
-        def is_quiet(dag: str = dag) -> bool:
-            return all(run["state"] in ("success", "failed") for run in pipeline.rest.runs(dag))
+    def is_idle() -> bool:
+        counts = [pipeline.rest.get("/dags/~/dagRuns", state=state, limit=1) for state in ("queued", "running")]
+        return not any(count["total_entries"] for count in counts)
 
-        pipeline.wait_for(f"the end of the runs of {dag}", is_quiet)
+    pipeline.wait_for("the end of all runs", is_idle)
 
 
 def changed_at(path: Path) -> float:

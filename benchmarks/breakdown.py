@@ -1,6 +1,6 @@
 """Where the time of a day's and of a year's reload goes, from the drop of the file to its record in `done/`.
 
-    python -m benchmarks.breakdown [--rounds 5]
+    python -m benchmarks.breakdown [--rounds 3]
 
 By the times that Airflow, the tasks' logs, the outcome of the batch and the file system keep. Each stage begins when
 the one before it ended, so that they add up.
@@ -68,13 +68,12 @@ def measure(rounds: int) -> Part:
 
 def _ask(pipeline: Pipeline, name: str, request: Mapping[str, str]) -> tuple[float, Record]:
     """Drop the request, and wait for its end; when it was dropped, and its record."""
-    table = request["table"]
-    wait_for_idle(pipeline, table)
+    wait_for_idle(pipeline)
     time.sleep(1)
     begun = time.time()
     pipeline.drop(f"{name}.json", **request)
     [record] = pipeline.wait_for_done(f"{name}.json")
-    wait_for_idle(pipeline, table)
+    wait_for_idle(pipeline)
     return begun, record
 
 

@@ -5,7 +5,7 @@
 From the rename of the request's file into `landing/` to the rename that publishes the partition, by the times that the
 file system keeps. Beside it stands an Airflow run of two tasks that do nothing, from the call that triggers it to its
 end, in the same Airflow. A changed day has another value in every row; an unchanged one ends with its record in
-`done/`.
+`done/`: no partition is published, and no table that follows is asked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ EMPTY, EMPTY_LATE = "an Airflow run of two empty tasks", "the same, 95 %"
 CHANGED, CHANGED_LATE = "one day, drop to published, changed", "the same, changed, 95 %"
 UNCHANGED = "one day, drop to done, unchanged"
 WAVE_NAME, TEN = "a wave of four tables on three levels", "ten requests for ten tables at once"
-ROUNDS, FEW = 40, 4
+WAVE_UNCHANGED = "the first table of the wave, drop to done, unchanged"
+TEN_UNCHANGED = "ten requests for ten tables at once, unchanged"
+ROUNDS, FEW, RUNS_OF_NOTHING = 40, 3, 8
 
 
 def measure(rounds: int) -> Part:
@@ -43,18 +45,25 @@ def measure(rounds: int) -> Part:
         bench.warm_up()
         changed = bench.repeat(rounds, bench.drop_day)
         unchanged = bench.repeat(few, bench.drop_unchanged)
-        empty = bench.repeat(2 * few, bench.run_empty_tasks)
+        empty = bench.repeat(min(rounds, RUNS_OF_NOTHING), bench.run_empty_tasks)
         wave = bench.repeat(few, bench.drop_for_wave)
+        wave_unchanged = bench.repeat(few, bench.drop_unchanged_for_wave)
         ten = bench.repeat(few, bench.drop_ten)
+        ten_unchanged = bench.repeat(few, bench.drop_ten_unchanged)
     figures = (
         Figure(EMPTY, empty),
         Figure(CHANGED, changed, reference=EMPTY, most=1.8, most_ratio=0.8),
         Figure(CHANGED_LATE, changed, reference=EMPTY, quantile=0.95, most=2.8, most_ratio=1.2),
         Figure(UNCHANGED, unchanged, reference=EMPTY),
         Figure(WAVE_NAME, wave, reference=CHANGED, most_ratio=2.5),
+        Figure(WAVE_UNCHANGED, wave_unchanged, reference=UNCHANGED),
         Figure(TEN, ten, reference=CHANGED, most_ratio=2.0),
+        Figure(TEN_UNCHANGED, ten_unchanged, reference=UNCHANGED),
     )
-    note = f"{rounds} drops of one day, each after a pause of up to a second; the others {few} times."
+    note = (
+        f"{rounds} drops of one day, changed, each after a pause of up to a second, and {len(empty)} runs of two empty "
+        f"tasks; the others {few} times."
+    )
     return Part("day", "A day", figures, (note,))
 
 
@@ -76,15 +85,14 @@ class Bench:
     def warm_up(self) -> None:
         """Load each table once: the first load of a table is no reload."""
         self._drop(self._tables)
-        self._pipeline.wait_for_end_of_work(*self._tables)
+        self._wait_for_end_of_work()
         self.drop_day()
 
     def repeat(self, rounds: int, act: Callable[[], float]) -> tuple[float, ...]:
         """The seconds of each round."""
         seconds: list[float] = []
         for _ in range(rounds):
-            self._pipeline.wait_for_end_of_work(*self._tables)
-            wait_for_idle(self._pipeline)
+            self._wait_for_end_of_work()
             # Airflow's processes look round in turns of their own; a drop meets them at any moment of a turn.
             time.sleep(self._number * 0.37 % 1)
             seconds.append(act())
@@ -95,18 +103,24 @@ class Bench:
         return self._drop_and_wait(COPIES[:1], COPIES[:1])
 
     def drop_unchanged(self) -> float:
-        """One day that comes out as it is, to its record in done/."""
-        begun, [file] = self._drop(COPIES[:1], changed=False)
-        [record] = self._pipeline.wait_for_done(file)
-        return changed_at(self._pipeline.landing / "done" / f"{record.id}.json") - begun
+        """One day that comes out as it is, to its record in done/; after the same of `drop_day`."""
+        return self._drop_unchanged_and_wait(COPIES[:1])
 
     def drop_for_wave(self) -> float:
         """One day of the first table, changed, to the partition of the last one that follows."""
         return self._drop_and_wait(WAVE[:1], WAVE[-1:])
 
+    def drop_unchanged_for_wave(self) -> float:
+        """One day of the first table that comes out as it is, and so asks for nothing more; after `drop_for_wave`."""
+        return self._drop_unchanged_and_wait(WAVE[:1])
+
     def drop_ten(self) -> float:
         """Ten requests, each for another table, changed, to the last of their partitions."""
         return self._drop_and_wait(COPIES, COPIES)
+
+    def drop_ten_unchanged(self) -> float:
+        """Ten requests, each for another table that comes out as it is, to the last record; after `drop_ten`."""
+        return self._drop_unchanged_and_wait(COPIES)
 
     def run_empty_tasks(self) -> float:
         """What Airflow takes for nothing."""
@@ -118,10 +132,23 @@ class Bench:
             raise SystemExit(f"the run {run} of empty_tasks ended as {state}; read the logs")
         return datetime.fromisoformat(rest.run("empty_tasks", run)["end_date"]).timestamp() - begun
 
+    def _wait_for_end_of_work(self) -> None:
+        self._pipeline.wait_for_end_of_work()
+        wait_for_idle(self._pipeline)
+
     def _drop_and_wait(self, tables: Sequence[str], last: Sequence[str]) -> float:
         begun, _ = self._drop(tables)
         files = [self._home / "warehouse" / table / f"day={DAY}" / "data.parquet" for table in last]
         return max(wait_for_change(file, since=begun) for file in files) - begun
+
+    def _drop_unchanged_and_wait(self, tables: Sequence[str]) -> float:
+        begun, files = self._drop(tables, changed=False)
+        # One record a file: what follows a table would be a second one.
+        records = self._pipeline.wait_for_done(*files)
+        if any(not record.unchanged for record in records):
+            raise SystemExit(f"a day of {', '.join(tables)} was published, and should have come out as it was")
+        done = self._pipeline.landing / "done"
+        return max(changed_at(done / f"{record.id}.json") for record in records) - begun
 
     def _drop(self, tables: Sequence[str], *, changed: bool = True) -> tuple[float, list[str]]:
         """Drop a file for each table; when, and what they are called."""

@@ -1,4 +1,4 @@
-"""What the embedded stack takes while nothing is asked for: the processor time of its processes over a minute.
+"""What the embedded stack takes while nothing is asked for: the processor time of its processes over half a minute.
 
     python -m benchmarks.idle [--rounds 3]
 
@@ -21,8 +21,8 @@ from benchmarks.readings import BENCH, CLONE
 from stack.native.stack import NativeStack
 
 HOME = BENCH / "idle"
-SETTLED_SECONDS = 60
-SECONDS = 60
+SETTLED_SECONDS = 30
+SECONDS = 30
 MOST_PERCENT = 10.0
 ALL = "all processes"
 
@@ -31,7 +31,7 @@ CpuSeconds = dict[str, float]
 
 
 def measure(rounds: int) -> Part:
-    """Take so many minutes of rest."""
+    """Take so many rests."""
     percents: dict[str, list[float]] = defaultdict(list)
     shutil.rmtree(HOME / "tables", ignore_errors=True)
     shutil.copytree(CLONE / "tables", HOME / "tables")

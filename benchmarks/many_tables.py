@@ -15,31 +15,35 @@ select * from read_csv(
     getvariable('visits_files'),
     header = true, auto_detect = false, columns = {'day': 'date', 'page': 'varchar', 'visits': 'integer'}
 );
+-- Another number each time that every partition should come out another one.
+create or replace view raw_turn as select * from read_csv(getvariable('source') || '/turn.csv');
 """
 TEMPLATES = """\
 [visits_files]
 files = "visits/{day}.csv"
 """
 PLAIN = """\
--- So many numbers a day, and when they were made: so each load brings other rows.
-select cast(midnight as date) as day, number, {number} * number as value, now() as made_at
+-- So many numbers a day, and other ones in another turn.
+select cast(midnight as date) as day, number, {number} * number + turn as value
 from generate_series(current_date - interval 20 day, current_date, interval 1 day) as days(midnight)
 cross join generate_series(1, 100) as numbers(number)
+cross join raw_turn
 """
 KEYED = """\
 -- The same by country.
-select cast(midnight as date) as day, ['DE', 'FR', 'PL'][1 + number % 3] as country, number, now() as made_at
+select cast(midnight as date) as day, ['DE', 'FR', 'PL'][1 + number % 3] as country, number + turn as value
 from generate_series(current_date - interval 20 day, current_date, interval 1 day) as days(midnight)
 cross join generate_series(1, 100) as numbers(number)
+cross join raw_turn
 """
 RAW = """\
 -- The visits of a day from its file.
-select day, page, visits, {number} as number, now() as made_at
+select day, page, visits, {number} as number
 from raw_visits
 """
 READING = """\
 -- What the day of another table comes to.
-select day, count(*) as numbers, sum(number)::bigint as total, now() as made_at
+select day, count(*) as numbers, sum(value)::bigint as total
 from {read}
 group by day
 """
@@ -72,7 +76,10 @@ def lay_out(home: Path, *, count: int) -> list[str]:
 
 
 def write_raw_files(home: Path, *, turn: int) -> None:
-    """Write the raw files, with other rows than those of another turn."""
+    """Write the raw files; every table has other rows than in another turn."""
+    turn_file = home / "source" / "turn.csv"
+    turn_file.with_suffix(".part").write_text(f"turn\n{turn}\n")
+    turn_file.with_suffix(".part").rename(turn_file)
     today = datetime.now(UTC).date()
     for back in range(DAYS + 1):
         day = today - timedelta(days=back)

@@ -1,9 +1,9 @@
-"""The most memory that a year's reload takes, beside plain DuckDB, with a limit of 1 GB and with none of ours.
+"""The most memory that a year's reload takes with a limit of 1 GB, beside plain DuckDB with the same.
 
     python -m benchmarks.memory [--rounds 3]
 
-The most that the process had at once, by the operating system's own account. Without a limit DuckDB takes four fifths
-of the machine's memory if it wants to; `reloads run` gives a batch what the settings say.
+The most that the process had at once, by the operating system's own account. What it is without a limit, `year` says,
+by the same processes that it times.
 """
 
 from __future__ import annotations
@@ -20,35 +20,24 @@ TABLES = {"sorted": ("readings", "readings"), "shuffled": ("shuffled", "shuffled
 
 
 def measure(rounds: int) -> Part:
-    """The year of sorted and of shuffled rows by both, with the limit and without."""
+    """The year of sorted and of shuffled rows by both."""
     lay_out(HOME)
-    costs: dict[str, list[Cost]] = {}
-    limited = {"RELOADS_MEMORY_MB": str(LIMIT_MB), "RELOADS_TASKS_AT_ONCE": "1"}
+    figures: list[Figure] = []
+    plain: dict[str, list[Cost]] = {order: [] for order in TABLES}
+    ours: dict[str, list[Cost]] = {order: [] for order in TABLES}
+    variables = {"RELOADS_MEMORY_MB": str(LIMIT_MB), "RELOADS_TASKS_AT_ONCE": "1"}
     for number in range(1, rounds + 1):
         for order, (file, table) in TABLES.items():
             shift(HOME, number)
-            for limit, variables in (("limit 1 GB", limited), ("no limit", {})):
-                settings = f"set memory_limit = '{LIMIT_MB}MB'" if variables else ""
-                code = plain_code(HOME, file=file, settings=settings)
-                costs.setdefault(_plain(order, limit), []).append(run_python(code))
-                words = ("run", table, str(FIRST_DAY), str(LAST_DAY))
-                costs.setdefault(_ours(order, limit), []).append(run_command(HOME, *words, variables=variables))
-    figures: list[Figure] = []
+            code = plain_code(HOME, file=file, settings=f"set memory_limit = '{LIMIT_MB}MB'")
+            plain[order].append(run_python(code))
+            ours[order].append(run_command(HOME, "run", table, str(FIRST_DAY), str(LAST_DAY), variables=variables))
     for order in TABLES:
-        for limit, most, most_ratio in (("limit 1 GB", 1.2 * LIMIT_MB, None), ("no limit", None, 1.0)):
-            plain, ours = _plain(order, limit), _ours(order, limit)
-            figures.append(Figure(plain, _megabytes(costs[plain]), unit="MB"))
-            values = _megabytes(costs[ours])
-            figures.append(Figure(ours, values, unit="MB", reference=plain, most=most, most_ratio=most_ratio))
-    return Part("memory", "The most memory of a year", tuple(figures))
-
-
-def _plain(order: str, limit: str) -> str:
-    return f"plain COPY, {order} rows, {limit}"
-
-
-def _ours(order: str, limit: str) -> str:
-    return f"`reloads run`, {order} rows, {limit}"
+        reference = f"plain COPY, {order} rows, limit 1 GB"
+        figures.append(Figure(reference, _megabytes(plain[order]), "MB"))
+        name = f"`reloads run`, {order} rows, limit 1 GB"
+        figures.append(Figure(name, _megabytes(ours[order]), "MB", reference, most=1.2 * LIMIT_MB))
+    return Part("memory", "The most memory of a year with a limit", tuple(figures))
 
 
 def _megabytes(costs: list[Cost]) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ PARTS = {
     "year": ("benchmarks.year", "measure", 3),
     "memory": ("benchmarks.memory", "measure", 3),
     "day": ("benchmarks.day", "measure", 40),
-    "breakdown": ("benchmarks.breakdown", "measure", 5),
+    "breakdown": ("benchmarks.breakdown", "measure", 3),
     "undo": ("benchmarks.undo", "measure", 3),
     "planning": ("benchmarks.planning", "measure", 3),
     "curve": ("benchmarks.curve", "measure", 3),

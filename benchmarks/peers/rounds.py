@@ -41,6 +41,7 @@ def time_rounds(peers: Sequence[Peer], span: Span, *, rounds: int) -> tuple[tupl
     """
     plain = _plain(span)
     write_shift(0)
+    expected = expected_totals(span)
     everybody, notes = [], []
     for peer in (plain, *peers):
         try:
@@ -48,16 +49,17 @@ def time_rounds(peers: Sequence[Peer], span: Span, *, rounds: int) -> tuple[tupl
         except NotInstalledError as error:
             notes.append(f"not measured: {peer.name}, because {error}")
             continue
-        _check(peer, span)
+        _check(peer, expected)
         everybody.append(peer)
         notes.append(peer.note)
     seconds: dict[str, list[float]] = {peer.name: [] for peer in everybody}
     for number in range(1, rounds + 1):
         write_shift(number)
+        expected = expected_totals(span)
         for peer in everybody:
             peer.get_ready()
             seconds[peer.name].append(_measure(peer.reload))
-            _check(peer, span)
+            _check(peer, expected)
             print(f"round {number}: {peer.name} {seconds[peer.name][-1]:.1f} s", flush=True)
     figures = [Figure(plain.name, tuple(seconds[plain.name]))]
     for peer in everybody[1:]:
@@ -86,7 +88,7 @@ def _measure(act: Callable[[], None]) -> float:
     return time.monotonic() - begun
 
 
-def _check(peer: Peer, span: Span) -> None:
-    written, expected = peer.totals(), expected_totals(span)
+def _check(peer: Peer, expected: Totals) -> None:
+    written = peer.totals()
     if written != expected:
         raise SystemExit(f"{peer.name} wrote {written}, which should be {expected}; its time says nothing")
