@@ -61,7 +61,7 @@ def check_tables(settings: Settings) -> CheckedTables:
                     unchecked[name] = sentence
             except (QueryError, TableError) as error:
                 problems[name] = str(error)
-    problems |= _find_message_problems(settings, catalog)
+    problems |= _find_message_problems(settings, catalog) | _find_snapshot_problems(settings, catalog)
     if problems:
         # A fault of the sources is one of each table that reads them.
         raise TableError("\n".join(dict.fromkeys(problems[name] for name in sorted(problems))))
@@ -86,6 +86,14 @@ def _find_message_problems(settings: Settings, catalog: Catalog) -> dict[str, st
                     f"{file}: notify names {name}, which nobody set; set RELOADS_NOTIFY_{name}"
                 )
     return problems
+
+
+def _find_snapshot_problems(settings: Settings, catalog: Catalog) -> dict[str, str]:
+    """Why snapshots cannot be written, if a table has some."""
+    names = [name for name, table in catalog.tables.items() if table.has_snapshots(settings.snapshots)]
+    if not names or find_spec("deltalake") is not None:
+        return {}
+    return {"snapshots": f"{', '.join(names)} have snapshots, but Delta Lake is missing; install reloads[snapshots]"}
 
 
 def _bind(table: Table, catalog: Catalog, settings: Settings, folder: Path) -> str | None:

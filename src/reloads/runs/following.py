@@ -6,10 +6,12 @@ busy when its input changed is asked once it can be loaded, whoever comes next.
 
 from __future__ import annotations
 
+import logging
 from datetime import date, datetime
 from hashlib import sha256
 
 from reloads.days import Days
+from reloads.errors import OperatorError
 from reloads.requests.batch_notes import open_runs
 from reloads.requests.queue import Queue
 from reloads.requests.record import Cause, Record
@@ -23,6 +25,8 @@ from reloads.warehouse.cursors import Cursor, Position
 from reloads.warehouse.delta_table import bring_snapshot, snapshot_point
 from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.state import State
+
+log = logging.getLogger(__name__)
 
 
 def begin_to_follow(settings: Settings, catalog: Catalog, table: str) -> None:
@@ -64,7 +68,8 @@ def follow(
 def bring_visible(settings: Settings, table: Table, *, now: datetime, ended_run: str | None = None) -> Point:
     """Up to which commit the tables that read this one see it.
 
-    That is the end of its log or, of a table with snapshots, that of the snapshot, which is brought up to date first.
+    That is the end of its log or, of a table with snapshots, that of the snapshot, which is brought up to date first;
+    where that cannot be done, the log says why.
     """
     folder = folder_of(settings.warehouse, table)
     if not table.has_snapshots(settings.snapshots):
@@ -72,7 +77,12 @@ def bring_visible(settings: Settings, table: Table, *, now: datetime, ended_run:
     # In this order: what a run publishes that begins in between is behind that end.
     end = state_of(folder).read_head().point
     others = open_runs(settings.landing, table.name, now=now) - {ended_run}
-    return bring_snapshot(folder, open_runs=others, until=end, keep_days=table.settings.history_days)
+    try:
+        return bring_snapshot(folder, open_runs=others, until=end, keep_days=table.settings.history_days)
+    except OperatorError as error:
+        # What was published is published, and its requests are done; whoever comes next tries again.
+        log.error("%s: the snapshot stays as it is, and tables that read it wait: %s", table.name, error)  # noqa: TRY400
+        return snapshot_point(folder)
 
 
 def _follow_one(

@@ -155,6 +155,17 @@ def test_a_receiver_of_messages_without_apprise_is_a_sentence(
         check_tables(settings)
 
 
+def test_a_table_with_snapshots_without_delta_lake_is_a_sentence(
+    sales_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = sales_settings.model_copy(update={"snapshots": "delta"})
+    assert check_tables(settings).names == ["sales", "visits"]
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    assert check_tables(sales_settings).names == ["sales", "visits"]
+    with pytest.raises(TableError, match=r"sales, visits have snapshots, but Delta Lake is missing; install reloads\["):
+        check_tables(settings)
+
+
 def test_a_table_that_names_a_receiver_nobody_set_is_a_sentence_where_receivers_are_known(
     sales_settings: Settings, define: DefineTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.progress import BatchProgress
-from reloads.requests.batch_notes import BatchNote, NotedBatch, forget_batches, note_batch, read_batches
+from reloads.requests.batch_notes import BatchNote, NotedBatch, forget_batches, note_batch, open_runs, read_batches
 
 DAYS = Days.parse(["2025-01-01..2025-01-04"])
 BATCH = Batch(DAYS, requests={"r": DAYS}, number=3)
@@ -92,6 +92,18 @@ def test_a_batch_that_is_done_counts_while_its_run_works_and_a_minute_longer(tmp
         assert steps == {2: "starting", 3: "done"}
     assert len(read(tmp_path)) == 2
     assert read(tmp_path, after=timedelta(minutes=2)) == []
+
+
+def test_a_run_is_open_until_its_notes_are_forgotten_or_nobody_wrote_one_for_an_hour(tmp_path: Path) -> None:
+    def find(after: timedelta) -> set[str]:
+        return open_runs(tmp_path, "sales", now=datetime.now(UTC) + after)
+
+    with note_batch(tmp_path, "sales", BATCH, run="run/1"), note_batch(tmp_path, "other", BATCH, run="run/2"):
+        assert find(timedelta(days=1)) == {"run/1"}
+    assert find(timedelta(minutes=59)) == {"run/1"}
+    assert find(timedelta(minutes=61)) == set()
+    forget_batches(tmp_path, "sales", run="run/1")
+    assert find(timedelta()) == set()
 
 
 def test_a_batch_that_is_done_gives_the_numbers_that_it_said_last(tmp_path: Path) -> None:

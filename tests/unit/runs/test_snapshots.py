@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,20 @@ def test_a_run_that_begins_while_somebody_brings_the_snapshot_is_not_seen_in_par
         following.bring_visible(loaded.settings, Catalog.load(loaded.settings.tables)["a"], now=NOW)
     assert delta(loaded).version() == version
     assert shown(loaded) == OLD
+
+
+def test_a_snapshot_that_cannot_be_written_holds_up_no_request_and_comes_later(
+    loaded: Chain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patches:
+        # As Python itself has it where a module is not to be found.
+        patches.setitem(sys.modules, "deltalake.exceptions", None)
+        request = loaded.ask("a", *DAYS)
+        run_whole(loaded, "a")
+    assert request.id in [record.id for record in loaded.queue.records("done")]
+    assert "Delta Lake is missing; install reloads[snapshots]" in caplog.text
+    assert shown(loaded) == OLD
+    assert loaded.queue.accepted("b") == []
+    follow_again(loaded)
+    assert shown(loaded) == NEW
+    assert [record.mode for record in loaded.queue.accepted("b")] == ["cascade"]
