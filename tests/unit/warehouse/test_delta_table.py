@@ -18,8 +18,9 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Commit, Point
-from reloads.warehouse.delta_table import expire_snapshots, find_whole_end
+from reloads.warehouse.delta_table import bring_snapshot, expire_snapshots, find_whole_end
 from tests.support.delta_history import (
     MONDAY,
     TUESDAY,
@@ -338,3 +339,30 @@ def test_files_that_were_taken_out_long_ago_expire(monkeypatch: pytest.MonkeyPat
         table.publish("run/4", {(MONDAY, "50%"): [6]})
         table.bring()
         table.check(4)
+
+
+def test_the_first_snapshot_waits_for_what_came_after_somebody_looked_which_runs_are_open() -> None:
+    with delta_history() as table:
+        table.publish("run/1", {(MONDAY, ""): [1]})
+        end = state_of(table.folder).read_head().point
+        table.publish("run/2", {(TUESDAY, ""): [2]})
+        assert bring_snapshot(table.folder, until=end).number == 0
+        assert table.version() == -1
+        assert table.bring() == 2
+        table.check(2)
+
+
+def test_an_earlier_snapshot_shows_its_rows_though_a_new_log_gave_its_numbers_again() -> None:
+    with delta_history() as table:
+        monday, tuesday = (MONDAY, ""), (TUESDAY, "")
+        changes: list[dict[Place, list[int]]] = [{monday: [1], tuesday: [2]}, {monday: []}, {monday: [3]}, {monday: []}]
+        for number, some in enumerate(changes):
+            table.publish(f"run/{number}", some)
+            table.bring()
+        next((table.folder.warehouse / ".versions").rglob("3.parquet")).unlink()
+        for folder in (".log", ".state"):
+            shutil.rmtree(table.folder.warehouse / folder)
+        # The second commit of the new log takes over the file of Tuesday.
+        table.publish("run/4", {monday: [4], tuesday: [5]})
+        assert table.bring() == 3
+        assert [table.read_with_pyarrow(version) for version in range(5)] == [table.rows(n) for n in (1, 2, 3, 4, 5)]
