@@ -78,8 +78,8 @@ docs: .venv/dev ## build the manual as a site, in .local/site
 pictures: .venv/dev ## take the pictures of the manual anew, from a stack of their own
 	@$(BIN)/python -m docs.site.pictures
 
-bench: .venv/dev ## time everything beside its reference, 20 minutes; one part with ONLY=…, the guard with ONLY=guard
-	@$(BIN)/python -m benchmarks.suite $(if $(ONLY),--only $(ONLY))
+bench: .venv/dev ## time everything beside its reference, about 25 minutes; PEERS=1: other tools, too; ONLY=…: one part, or the guard
+	@$(BIN)/python -m benchmarks.suite $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers)
 
 fuzz: .venv/dev ## drop 100,000 hostile files; another number with FILES=…
 	@$(BIN)/python -m tests.support.door_fuzz --files $(or $(FILES),100000)

@@ -1,6 +1,6 @@
 """The suite: every figure that the project promises, each beside its reference of the same rounds.
 
-    python -m benchmarks.suite [--only PART] [--rounds N]
+    python -m benchmarks.suite [--only PART] [--rounds N] [--peers]
 
 Writes what it found to `benchmarks/results.json`, the tables to `benchmarks/RESULTS.md`, and the chart of the README;
 with ``--only`` the other parts stay as they were. Nothing else may run on the machine meanwhile.
@@ -38,16 +38,20 @@ PARTS = {
 }
 """By name: the module and the function that measures, and how many rounds."""
 
+PEERS = "peers"
+"""The part of other tools, which are installed for it. All the others need nothing but this project."""
+
 
 def main() -> None:
     """Measure what is asked for, one part after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, help="this part; default: all of them")
+    parser.add_argument("--peers", action="store_true", help="with all parts, that of Dagster, SQLMesh and dbt, too")
     parser.add_argument("--keep", action="store_true", help="keep what the guard finds, rather than compare it")
     parser.add_argument("--rounds", type=int, help="of each part; default: as many as the part says")
     arguments = parser.parse_args()
     if arguments.only is None:
-        sys.exit(_measure_all(arguments.rounds))
+        sys.exit(_measure_all(arguments.rounds, with_peers=arguments.peers))
     if arguments.only == "guard" and not arguments.keep:
         guard = import_module("benchmarks.guard")
         sys.exit(guard.compare(arguments.rounds or PARTS["guard"][2]))
@@ -59,11 +63,13 @@ def main() -> None:
     write_charts(read_results())
 
 
-def _measure_all(rounds: int | None) -> str | None:
+def _measure_all(rounds: int | None, *, with_peers: bool) -> str | None:
     """Each part in a process of its own, so that none meets what another left; which of them failed, if any."""
     failed: list[str] = []
     begun = time.monotonic()
     for name in PARTS:
+        if name == PEERS and not with_peers:
+            continue
         command = [sys.executable, "-m", "benchmarks.suite", "--only", name, "--keep"]
         command += ["--rounds", str(rounds)] if rounds else []
         if subprocess.run(command, check=False).returncode:
