@@ -10,6 +10,7 @@ from reloads.settings import Settings
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Entry
 from reloads.warehouse.current_view import version_file
+from reloads.warehouse.delta_table import verify_snapshot
 from reloads.warehouse.parquet import footers, row_counts
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
@@ -43,6 +44,9 @@ def verify(settings: Settings, table: str | None = None, *, is_repairing: bool =
             yield Finding(name, fault.what if is_mended else fault.sentence, is_mended)
         for sentence in _check_footers(folder):
             yield Finding(name, sentence, is_mended=False)
+        if catalog[name].has_snapshots(settings.snapshots):
+            for sentence in verify_snapshot(folder):
+                yield Finding(name, sentence, is_mended=False)
 
 
 def _check_footers(folder: TableFolder) -> Iterator[str]:

@@ -141,6 +141,28 @@ def expire_snapshots(folder: TableFolder, *, days: int) -> int:
         return len(removed)
 
 
+def verify_snapshot(folder: TableFolder) -> Iterator[str]:
+    """A sentence for what the Delta table shows and should not, and for each file of it that is gone."""
+    root = delta_folder(folder.warehouse, folder.table)
+    snapshot = state_of(folder).read_all()
+    shown = read_snapshot(folder)
+    if shown is None:
+        return
+    cure = f"move {root} away, and the next run of {folder.table} writes it again"
+    for file in shown.files.values():
+        if not file.is_file():
+            yield f"{file} is part of the snapshot and is gone; {cure}"
+    if shown.point != snapshot.head.point:
+        # It shows an earlier commit, while a run is at work.
+        return
+    entries = {name: entry for name, entry in snapshot.entries.items() if entry.version and folder.has_form_of(name)}
+    for name in sorted(entries.keys() | shown.files.keys(), key=str):
+        version = entries[name].version if name in entries else 0
+        number = _number_of(shown.files[name]) if name in shown.files else 0
+        if version != number:
+            yield f"the snapshot shows version {number} of {name}, and the log version {version}; {cure}"
+
+
 def find_whole_end(commits: Iterable[Commit], open_runs: Collection[str], *, until: int | None = None) -> int:
     """The last of these commits, 0 for none, up to which each run is there as a whole and none is open.
 

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from reloads.days import Days
 from reloads.inspection.sql_query import query_views
 from reloads.inspection.sql_views import open_views
+from reloads.inspection.verify import verify
 from reloads.requests.batch_notes import open_runs
 from reloads.runs import following
 from reloads.runs.drop_table import drop_table, restore_table
@@ -282,3 +283,23 @@ def test_a_snapshot_that_cannot_be_written_holds_up_no_request_and_comes_later(
     follow_again(loaded)
     assert shown(loaded) == NEW
     assert [record.mode for record in loaded.queue.accepted("b")] == ["cascade"]
+
+
+def test_verify_finds_what_a_snapshot_lost_or_shows_and_should_not(loaded: Chain) -> None:
+    begin(loaded)
+    assert find_faults(loaded) == []
+    run_whole(loaded, "a", run="open run")
+    assert find_faults(loaded) == []
+    table = delta(loaded)
+    [lost, *_] = sorted(table.file_uris())
+    Path(lost).rename(f"{lost}.away")
+    [fault] = find_faults(loaded)
+    assert fault.startswith(f"{lost} is part of the snapshot and is gone; move ")
+    Path(f"{lost}.away").rename(lost)
+    table.delete("day = '2025-01-02'")
+    [fault] = find_faults(loaded)
+    assert fault.startswith("the snapshot shows version 0 of day=2025-01-02, and the log version ")
+
+
+def find_faults(chain: Chain) -> list[str]:
+    return [finding.sentence for finding in verify(chain.settings, "a")]
