@@ -97,9 +97,9 @@ def bring_snapshot(
         delta = _open(folder)
         current = _find_point(delta, head)
         target = _find_target(folder, delta, current, open_runs, until=until or head)
-        if target and target.point != current:
-            is_brought = _commit(folder, delta, target, keep_days=keep_days)
-            current = target.point if is_brought else current
+        if target and target.point != current and _commit(folder, delta, target, keep_days=keep_days):
+            _flush_log(folder)
+            current = target.point
         if position is None or position.followed != current:
             cursor.write(Position(current))
         return current
@@ -255,6 +255,12 @@ def _commit(folder: TableFolder, delta: DeltaTable | None, target: _Target, *, k
         post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
     )
     return True
+
+
+def _flush_log(folder: TableFolder) -> None:
+    """Make the last commit of Delta outlast a power cut, as Delta Lake itself does not."""
+    log_folder = delta_folder(folder.warehouse, folder.table) / "_delta_log"
+    sync_all([max(log_folder.glob("*.json")), log_folder])
 
 
 def _find_actions(

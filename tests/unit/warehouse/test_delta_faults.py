@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -239,6 +240,25 @@ def test_a_killed_snapshot_is_completed_once(
     assert bring_snapshot(world.folder).number == len(world.commits)
     assert world.read() == world.rows
     assert world.version() == len(world.commits) - 1
+
+
+def test_what_is_noted_of_a_snapshot_is_on_disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    flush = os.fsync
+
+    def note_and_flush(handle: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{handle}").resolve()))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", note_and_flush)
+    for number in range(2):
+        world.publish(f"run/{number}", {(day, ""): number for day in DAYS})
+        flushed.clear()
+        bring_snapshot(world.folder)
+        log = world.delta / "_delta_log"
+        noted = flushed.index(str(tmp_path / ".cursors" / "sales"))
+        assert flushed.index(str(log / f"{number:020}.json")) < noted
+        assert flushed.index(str(log)) < noted
 
 
 def test_history_names_runs_and_requests(world: World) -> None:
