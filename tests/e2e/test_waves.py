@@ -106,6 +106,8 @@ def test_a_reload_of_one_key_leaves_the_files_of_the_others_as_they_are(pipeline
     day = "2013-03-05"
     pipeline.drop("keys-load.json", table="departures", start_date=day)
     [load] = pipeline.wait_for_done("keys-load.json")
+    # The request is done in the task, which ends a moment later.
+    pipeline.wait_for_run("rewrite_departures", load.runs[0])
     tasks = pipeline.rest.tasks("rewrite_departures", load.runs[0])
     states = {(task["task_id"], task["map_index"]): task["state"] for task in tasks}
     one_batch = {("plan", -1): "success", ("rewrite", -1): "skipped", ("settle", -1): "skipped"}
