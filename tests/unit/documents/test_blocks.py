@@ -16,7 +16,9 @@ README = Page("README.md")
 TABLES = Page("docs/tables.md")
 LIVE = {"docs/tutorial.md"}
 """Nothing of it works without a pipeline: tests/e2e/test_tutorial.py does what it says."""
-WITH_BLOCKS = [page for page in pages() if page.name not in LIVE and any(map(is_for_doing, page.blocks()))]
+OWN = {"docs/snapshots.md"}
+"""Its readers are programs in Python: test_snapshots.py does what it says."""
+WITH_BLOCKS = [page for page in pages() if page.name not in LIVE | OWN and any(map(is_for_doing, page.blocks()))]
 EXAMPLES = sorted((CLONE / "landing" / "examples").glob("*.json"))
 
 WalkThrough = Callable[[Page], Walk]
