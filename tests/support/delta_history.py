@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow.dataset
 from deltalake import DeltaTable
 
 from reloads.days import Days
@@ -97,9 +98,9 @@ class DeltaHistory:
         """Bring the snapshot; up to which commit it goes now."""
         return bring_snapshot(self.folder, open_runs=open_runs).number
 
-    def last_whole_commit(self, open_runs: Collection[str]) -> int:
-        """The last commit up to which no run is there in part, and none that is open."""
-        return brute_force_end(self.runs, open_runs)
+    def last_whole_commit(self, open_runs: Collection[str], *, after: int = 0) -> int:
+        """The last commit up to which, of those after that one, no run is there in part, and none that is open."""
+        return after + brute_force_end(self.runs[after:], open_runs)
 
     def rows(self, number: int) -> Rows:
         """What a reader should see as of that commit."""
@@ -123,8 +124,8 @@ class DeltaHistory:
     def read_with_polars(self, version: int | None = None) -> Rows:
         return self._count(pl.read_delta(str(self.root), version=version).to_dicts())
 
-    def read_with_duckdb(self) -> Rows:
-        uris = self.delta().file_uris()
+    def read_with_duckdb(self, version: int | None = None) -> Rows:
+        uris = self.delta(version).file_uris()
         if not uris:
             return Counter()
         types = "{day: date, k: varchar}" if self.folder.keys else "{day: date}"
@@ -133,6 +134,21 @@ class DeltaHistory:
             found = db.execute(f"from {source}", [uris])
             names = [column[0] for column in found.description]
             return self._count([dict(zip(names, row, strict=True)) for row in found.fetchall()])
+
+    def read_files_with_pyarrow(self, version: int | None = None) -> Rows:
+        """What the files and their folders say, for versions whose files have the same columns."""
+        uris = self.delta(version).file_uris()
+        if not uris:
+            return Counter()
+        rows = pyarrow.dataset.dataset(uris, partitioning="hive").to_table().to_pylist()
+        return self._count({**row, "day": date.fromisoformat(str(row["day"]))} for row in rows)
+
+    def read(self, version: int | None = None) -> Rows:
+        """What readers see; the three that the page on snapshots names see the same."""
+        rows = self.read_with_polars(version)
+        assert self.read_with_duckdb(version) == rows
+        assert self.read_files_with_pyarrow(version) == rows
+        return rows
 
     def check(self, number: int) -> None:
         """All readers see what was published as of that commit."""
