@@ -2,8 +2,8 @@
 
     python -m benchmarks.suite [--only PART] [--rounds N] [--peers]
 
-Writes what it found to `benchmarks/results.json`, the tables to `benchmarks/RESULTS.md`, and the chart of the README;
-with ``--only`` the other parts stay as they were. Nothing else may run on the machine meanwhile.
+Writes what it found to `benchmarks/results.json`, the tables to `benchmarks/RESULTS.md` and `docs/growing.md`, and the
+chart of the README; with ``--only`` the other parts stay as they were. Nothing else may run on the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from benchmarks.chart import write_charts
+from benchmarks.growing import write_growing
 from benchmarks.print_part import draw_table
 from benchmarks.results import Machine, read_results, write_results
 
@@ -61,6 +62,7 @@ def main() -> None:
     print(f"\n{draw_table(part)}\n\n{arguments.only}: {time.monotonic() - begun:.0f} s\n", flush=True)
     write_results(part, machine=describe_machine())
     write_charts(read_results())
+    write_growing(read_results())
 
 
 def _measure_all(rounds: int | None, *, with_peers: bool) -> str | None:

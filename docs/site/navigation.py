@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/existing-airflow.md",
         "docs/monitoring.md",
         "docs/snapshots.md",
+        "docs/growing.md",
     ),
     "Reference": (
         "docs/reference/request.md",
@@ -42,6 +43,7 @@ TITLES: Mapping[str, str] = {
     "docs/existing-airflow.md": "Use your own Airflow",
     "docs/monitoring.md": "Get messages and metrics",
     "docs/snapshots.md": "Read whole runs",
+    "docs/growing.md": "Grow",
     "benchmarks/RESULTS.md": "Benchmarks",
 }
 """What a page is called in the navigation, where its own heading would not say what it is good for."""
