@@ -91,6 +91,7 @@ class _Messages(logging.Handler):
 
 def look_at(home: Path) -> None:
     """Look whenever a line says so, until there is none."""
+    from reloads.planning.selection import leave_out_waiting  # noqa: PLC0415 - as below
     from reloads.requests.intake import collect_requests  # noqa: PLC0415 - the process that fuzzes shares no code
     from reloads.settings import Settings  # noqa: PLC0415
     from reloads.tables.catalog import Catalog  # noqa: PLC0415
@@ -101,7 +102,7 @@ def look_at(home: Path) -> None:
     for line in sys.stdin:
         handler.texts = []
         clock = partial(_time_later, timedelta(seconds=float(line)))
-        collect_requests(settings, Catalog.load(settings.tables), clock=clock)
+        collect_requests(settings, Catalog.load(settings.tables), clock=clock, leave_out=leave_out_waiting)
         sys.stdout.write(json.dumps([handler.texts, _most_megabytes()]) + "\n")
         sys.stdout.flush()
 

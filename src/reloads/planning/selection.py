@@ -166,6 +166,21 @@ def runnable_records(
     return runnable
 
 
+def leave_out_waiting(accepted: Sequence[Record], lineage: Lineage) -> list[Record]:
+    """Those to announce of the requests that one look accepted: no daily load of which every day waits for others.
+
+    The run that ends those announces it, so that it has one run and not another one before, which finds nothing to do.
+    Any other request is announced though it waits: whoever asked looks for its run.
+    """
+    outstanding = _Outstanding(accepted, {})
+    announced: list[Record] = []
+    for record in accepted:
+        after_inputs = _days_after_inputs(record, outstanding, lineage) if record.mode == "daily" else Days()
+        if record.outstanding - after_inputs or not record.outstanding:
+            announced.append(record)
+    return announced
+
+
 @dataclass(frozen=True)
 class Hold:
     """The outstanding days of a record that are not rewritten now, by what they wait for."""

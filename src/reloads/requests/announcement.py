@@ -15,7 +15,6 @@ from typing import Any, Self
 from reloads.days import Days
 from reloads.errors import shorten
 from reloads.requests.record import Record
-from reloads.tables.lineage import Lineage
 
 LOOK_AGAIN = "look-again"
 """What stands for the request in the event by which a plan has the next one look back at the log of events."""
@@ -78,27 +77,6 @@ class Announcement:
         text += f", {shorten(self.requested_by)})" if self.requested_by else ")"
         text += f": {self.reason}" if self.reason else ""
         return text if self.requests == 1 else f"{text}; and {self.requests - 1} more, {self.first} to {self.last}"
-
-
-def leave_out_waiting(records: Sequence[Record], lineage: Lineage) -> list[Record]:
-    """Those of the records that do not wait with all their days for others of them.
-
-    A daily load waits for the requests for its inputs. The run that ends those announces it, so that it has one run and
-    not another one before, which finds nothing to do.
-    """
-    by_table: dict[str, list[Record]] = {}
-    for record in records:
-        by_table.setdefault(record.table, []).append(record)
-    left: list[Record] = []
-    for record in records:
-        waiting = Days()
-        if record.mode == "daily":
-            for name in lineage.upstream_days(record.table, record.outstanding):
-                for awaited in by_table.get(name, ()):
-                    waiting |= lineage.downstream_days(name, awaited.outstanding).get(record.table, Days())
-        if record.outstanding - waiting or not record.outstanding:
-            left.append(record)
-    return left
 
 
 def announce(records: Iterable[Record]) -> list[Announcement]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from reloads.errors import RequestError, TableError
 from reloads.locks import file_lock
 from reloads.outcome import Failure, Outcome
 from reloads.requests.acceptance import ProcessedFiles, process_files
-from reloads.requests.announcement import Announcement, announce, leave_out_waiting
+from reloads.requests.announcement import Announcement, announce
 from reloads.requests.conversion import new_record
 from reloads.requests.form import find_filled_in, read_form
 from reloads.requests.neglect import attend, find_neglected
@@ -23,9 +23,14 @@ from reloads.requests.untold import attend_untold, find_untold
 from reloads.requests.watermark import read_watermark, remove_watermark, write_watermark
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.tables.lineage import Lineage
 
 MISSING_FOR = timedelta(minutes=10)
 """How long the folder of a table is missing before its requests fail: a deployment may remove it for a moment."""
+
+
+LeaveOut = Callable[[Sequence[Record], Lineage], list[Record]]
+"""Leaves out of the accepted requests those that somebody else announces; planning knows who waits for whom."""
 
 
 class Ask(Protocol):
@@ -53,14 +58,15 @@ def collect_requests(
     catalog: Catalog,
     *,
     clock: Callable[[], datetime],
+    leave_out: LeaveOut,
     ask: Ask | None = None,
     asked_at: datetime | None = None,
 ) -> Intake:
     """Accept what the files, and ``ask``, ask for, and collect what to announce: these and the neglected requests.
 
     All are accepted in the order in which they were asked for: files older than ``asked_at`` come before ``ask``. One
-    process at a time does this, and reads the ``clock`` when it is its turn. A neglected request of a table that no
-    longer exists fails, because no consumer is left to do it.
+    process at a time does this, and reads the ``clock`` when it is its turn. What ``leave_out`` leaves out is accepted
+    and not announced. A neglected request of a table that no longer exists fails, because no consumer is left to do it.
     """
     queue = Queue(settings.landing)
     with file_lock(settings.landing / ".intake.lock"):
@@ -80,7 +86,7 @@ def collect_requests(
         files = _process_files(settings, queue, catalog, now, refusals)
         accepted += files.accepted
         neglected = _collect_neglected(settings, queue, catalog, accepted, now)
-        announcements = announce([*leave_out_waiting(accepted, catalog.lineage), *neglected])
+        announcements = announce([*leave_out(accepted, catalog.lineage), *neglected])
         announced = {announcement.table for announcement in announcements}
         untold = [name for name in find_untold(queue.landing, now=now) if catalog.is_loadable(name)]
         for name in untold:

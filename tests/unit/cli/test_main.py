@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.intake import collect_requests
 from reloads.requests.queue import Queue
 from reloads.runs.plan_step import plan_batches
@@ -52,7 +53,7 @@ def settings_of(home: Path) -> Settings:
 def work_off(home: Path) -> None:
     """What Airflow does with whatever lies in the drop folder."""
     settings, now = settings_of(home), datetime.now(UTC)
-    collect_requests(settings, Catalog.load(settings.tables), clock=lambda: now)
+    collect_requests(settings, Catalog.load(settings.tables), clock=lambda: now, leave_out=leave_out_waiting)
     batches = [batch.to_json() for batch in plan_batches(settings, Catalog.load(settings.tables), "clicks", now=now)]
     outcomes = [run_batch(settings, "clicks", batch, run="r", now=now).to_json() for batch in batches]
     settle_batches(settings, open_catalog(settings), "clicks", batches, outcomes, run="r", now=now)
@@ -198,7 +199,7 @@ def test_status_lists_open_and_ended_requests(home: Path) -> None:
     reloads(home, "run", "clicks", "2024-01-01")
     (home / "landing" / "mine.json").write_text('{"table": "clicks", "start_date": "2024-01-02"}')
     catalog = Catalog.load(home / "tables")
-    collect_requests(settings_of(home), catalog, clock=lambda: datetime.now(UTC))
+    collect_requests(settings_of(home), catalog, clock=lambda: datetime.now(UTC), leave_out=leave_out_waiting)
     ended, queued = [line.split("\t") for line in reloads(home, "status").stdout.splitlines() if "\t" in line]
     assert [ended[place] for place in (0, 2, 3, 4)] == ["done", "1/1 days", "clicks", "10"]
     assert [queued[place] for place in (0, 2, 3, 4)] == ["queued", "0/1 days", "clicks", "0"]
@@ -284,7 +285,9 @@ def test_a_rejected_file_is_in_the_list_and_has_its_sentence(home: Path) -> None
     (home / "landing").mkdir()
     (home / "landing/bad.json").write_text('{"table": "clicks", "start_date": "1999-01-01"}')
     settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
-    collect_requests(settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC))
+    collect_requests(
+        settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC), leave_out=leave_out_waiting
+    )
     sentence = "bad.json: start_date 1999-01-01 is before the first day of 'clicks'; begin at 2024-01-01"
     [line] = reloads(home, "status").stdout.splitlines()
     assert line.startswith("rejected\tbad\t")
@@ -302,7 +305,9 @@ def test_wait_ends_with_the_sentence_when_the_file_is_rejected(home: Path) -> No
         [file] = (home / "landing").glob("*.json")
         file.write_text("{}")
         settings = settings_of(home).model_copy(update={"stable_seconds": 0.001})
-        collect_requests(settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC))
+        collect_requests(
+            settings, Catalog.load(home / "tables"), clock=lambda: datetime.now(UTC), leave_out=leave_out_waiting
+        )
         _, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     assert f"reloads: {file.name}: " in err

@@ -16,6 +16,7 @@ import pytest
 
 from reloads.cli import wait
 from reloads.cli.exit_codes import Exit
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.control import cancel_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.paused_tables import note_paused
@@ -39,7 +40,9 @@ def started(chain: Chain, *arguments: str) -> Iterator[Process]:
 def accept(chain: Chain) -> None:
     """Take what lies in the drop folder."""
     settings = chain.settings.model_copy(update={"stable_seconds": 0.001})
-    collect_requests(settings, Catalog.load(settings.tables), clock=lambda: datetime.now(UTC))
+    collect_requests(
+        settings, Catalog.load(settings.tables), clock=lambda: datetime.now(UTC), leave_out=leave_out_waiting
+    )
 
 
 def ended(process: Process) -> tuple[list[str], str, int]:

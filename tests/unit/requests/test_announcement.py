@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,12 +11,10 @@ from reloads.days import Days
 from reloads.requests.announcement import (
     Announcement,
     announce,
-    leave_out_waiting,
     look_again_extra,
     publication_extra,
 )
 from reloads.requests.record import Record
-from reloads.tables.lineage import Lineage
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
 DAYS = st.dates(date(2024, 1, 1), date(2024, 12, 31))
@@ -89,31 +86,3 @@ def test_a_publication_names_its_ranges() -> None:
         "requests": 2,
         "commit": "7@log",
     }
-
-
-LINEAGE = Lineage({"totals": {"sales": 1}, "week": {"totals": 7}, "sales": {}, "visits": {}})
-
-
-@pytest.mark.parametrize(
-    ("asked", "announced"),
-    [
-        pytest.param(["sales daily 1 1", "totals daily 1 1"], ["sales"], id="it waits for its input"),
-        pytest.param(["week daily 1 1", "sales daily 1 1"], ["sales"], id="and for the inputs of that"),
-        pytest.param(["totals daily 1 1", "visits daily 1 1"], ["totals", "visits"], id="it reads none of them"),
-        pytest.param(["sales daily 2 2", "totals daily 1 1"], ["sales", "totals"], id="it needs other days"),
-        pytest.param(["sales daily 2 2", "totals daily 1 2"], ["sales", "totals"], id="one of its days does not wait"),
-        pytest.param(["sales landing 1 2", "totals daily 1 2"], ["sales"], id="whoever asks for the input"),
-        pytest.param(["sales daily 1 1", "totals landing 1 1"], ["sales", "totals"], id="somebody waits for an answer"),
-    ],
-)
-def test_a_daily_load_that_waits_for_others_of_the_same_look_is_announced_by_whoever_ends_those(
-    asked: list[str], announced: list[str]
-) -> None:
-    records: list[Record] = []
-    for text in asked:
-        table, mode, first, last = text.split()
-        days = Days.between(date(2024, 6, int(first)), date(2024, 6, int(last)))
-        records.append(
-            Record.model_validate({"id": text, "accepted_at": NOW, "mode": mode, "table": table, "days": days})
-        )
-    assert [record.table for record in leave_out_waiting(records, LINEAGE)] == announced

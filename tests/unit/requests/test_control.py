@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from reloads.errors import RequestError
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.judgement import read_requests
@@ -23,7 +24,9 @@ TWO_BAD = "select day, if(amount in (2, 4), error('bad row'), amount) as amount 
 
 def accept_files(chain: Chain) -> list[Record]:
     """Accept what lies in the drop folder."""
-    files = collect_requests(chain.settings, Catalog.load(chain.settings.tables), clock=lambda: NOW).files
+    files = collect_requests(
+        chain.settings, Catalog.load(chain.settings.tables), clock=lambda: NOW, leave_out=leave_out_waiting
+    ).files
     assert files.rejected == {}
     return files.accepted
 

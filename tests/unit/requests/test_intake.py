@@ -21,6 +21,7 @@ from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.locks import file_lock
 from reloads.outcome import Outcome
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.announcement import announce
 from reloads.requests.intake import (
     Ask,
@@ -57,7 +58,14 @@ def send_form(
 
 
 def wake_up(settings: Settings, *, now: datetime, ask: Ask | None = None, asked_at: datetime | None = None) -> Intake:
-    return collect_requests(settings, Catalog.load(settings.tables), clock=lambda: now, ask=ask, asked_at=asked_at)
+    return collect_requests(
+        settings,
+        Catalog.load(settings.tables),
+        clock=lambda: now,
+        leave_out=leave_out_waiting,
+        ask=ask,
+        asked_at=asked_at,
+    )
 
 
 def ranges_by_table(records: list[Record]) -> list[tuple[str, list[str]]]:
@@ -503,7 +511,11 @@ def test_a_look_that_waited_for_another_accepts_later_than_it(sales_settings: Se
 
     with file_lock(sales_settings.landing / ".intake.lock"):
         catalog = Catalog.load(sales_settings.tables)
-        second = Thread(target=collect_requests, args=(sales_settings, catalog), kwargs={"clock": clock})
+        second = Thread(
+            target=collect_requests,
+            args=(sales_settings, catalog),
+            kwargs={"clock": clock, "leave_out": leave_out_waiting},
+        )
         second.start()
         queue.add_all(send_form(sales_settings, FORM, now=clock()))
         (sales_settings.landing / "later.json").write_text(json.dumps(FORM))

@@ -14,6 +14,7 @@ import pytest
 from reloads.cli.wait import Wave, follow_wave
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.conversion import new_record
 from reloads.requests.intake import collect_requests
@@ -71,7 +72,9 @@ def accept(settings: Settings) -> list[Record]:
     (settings.landing / "new.json").write_text(json.dumps({"table": "sales", "start_date": "2024-06-01"}))
     (settings.landing / "bad.json").write_text("{}")
     later = datetime.now(UTC) + timedelta(minutes=1)
-    return collect_requests(settings, Catalog.load(settings.tables), clock=lambda: later).files.accepted
+    return collect_requests(
+        settings, Catalog.load(settings.tables), clock=lambda: later, leave_out=leave_out_waiting
+    ).files.accepted
 
 
 def cancel_and_retry(settings: Settings, asked: str) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from reloads.days import Days
+from reloads.planning.selection import leave_out_waiting
+from reloads.requests.announcement import Announcement
 from reloads.requests.intake import collect_requests
 from reloads.requests.neglect import neglect
 from reloads.requests.record import Record
@@ -333,10 +335,17 @@ def test_a_request_whose_table_or_input_is_broken_is_not_announced_and_stays_neg
     loaded.define("b", "selec")
     loaded.ask("a", "2025-01-03", cascade=False)
     assert [one.table for one in loaded.run("a").announce] == []
+
+    def announced() -> list[Announcement]:
+        catalog = Catalog.load(loaded.settings.tables)
+        return list(
+            collect_requests(loaded.settings, catalog, clock=lambda: later, leave_out=leave_out_waiting).announce
+        )
+
     later = datetime.now(UTC)
-    assert collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), clock=lambda: later).announce == ()
+    assert announced() == []
     loaded.define("b", "select day, 2 * amount as twice from a")
-    [one] = collect_requests(loaded.settings, Catalog.load(loaded.settings.tables), clock=lambda: later).announce
+    [one] = announced()
     assert one.request == record.id
 
 

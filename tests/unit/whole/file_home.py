@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.announcement import Announcement
 from reloads.requests.intake import collect_requests, request_daily
 from reloads.requests.record import Record
@@ -67,7 +68,7 @@ class FileHome(SmallHome):
         def ask(*, now: datetime) -> list[Record]:
             return request_daily(self.settings, catalog, at=now, now=now, origin=f"clock of {now}")
 
-        intake = collect_requests(self.settings, catalog, clock=self.now, ask=ask)
+        intake = collect_requests(self.settings, catalog, clock=self.now, leave_out=leave_out_waiting, ask=ask)
         self.announced |= {each.table for each in intake.announce}
 
     def settle(self, table: str, batches: Iterable[Json], outcomes: Iterable[Json], run: str = "run/1") -> None:

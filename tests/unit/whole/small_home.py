@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import duckdb
 
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.control import retry_request
 from reloads.requests.intake import Intake, collect_requests
 from reloads.requests.queue import Queue, State
@@ -84,7 +85,9 @@ class SmallHome:
     # the steps of the product
 
     def collect(self) -> Intake:
-        return collect_requests(self.settings, Catalog.load(self.settings.tables), clock=self.now)
+        return collect_requests(
+            self.settings, Catalog.load(self.settings.tables), clock=self.now, leave_out=leave_out_waiting
+        )
 
     def ask(self, table: str, first: str = DAY, last: str | None = None, **fields: Any) -> str:
         """Drop a request and have it accepted; returns its id."""

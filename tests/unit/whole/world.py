@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.parquet
 
 from reloads.errors import ReloadsError
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.batch_notes import read_begun_batches
 from reloads.requests.control import cancel_request, retry_request
 from reloads.requests.intake import collect_requests
@@ -137,7 +138,9 @@ class World:
 
     def collect_requests(self) -> None:
         catalog = Catalog.load(self.settings.tables)
-        rejected = collect_requests(self.settings, catalog, clock=self.later).files.rejected
+        rejected = collect_requests(
+            self.settings, catalog, clock=self.later, leave_out=leave_out_waiting
+        ).files.rejected
         assert not rejected, rejected
 
     def plan(self, table: str) -> None:

@@ -63,6 +63,7 @@ def build_intake(settings: Settings, *, landing: Asset) -> DAG:
         @task(outlets=[requested], priority_weight=1000)
         def request(*, dag_run=None, params=None, outlet_events=None, **context):
             """Accept what is asked for and announce it."""
+            from reloads.planning.selection import leave_out_waiting
             from reloads.runs.arrivals import answer_arrivals
 
             origin, ask = origin_of(dag_run), None
@@ -74,7 +75,14 @@ def build_intake(settings: Settings, *, landing: Asset) -> DAG:
                     by = person_of(dag_run)
                     ask = partial(request_by_form, settings, catalog, params, at=at, origin=origin, requested_by=by)
                 clock = partial(datetime.now, UTC)
-                intake = collect_requests(settings, catalog, clock=clock, ask=ask, asked_at=dag_run.run_after)
+                intake = collect_requests(
+                    settings,
+                    catalog,
+                    clock=clock,
+                    leave_out=leave_out_waiting,
+                    ask=ask,
+                    asked_at=dag_run.run_after,
+                )
                 is_due = dag_run.run_type != "asset_triggered"
                 arrivals = answer_arrivals(settings, catalog, now=clock(), is_due=is_due)
             for announcement in (*intake.announce, *arrivals):
