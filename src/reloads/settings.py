@@ -47,6 +47,7 @@ _RULES = {
     "greater_than": "it is not more than {gt}; write a larger number",
     "less_than_equal": "it is more than {le}; write a smaller number",
     "literal_error": "it is not one of {expected}; write one of them",
+    "bool_parsing": "it is neither true nor false; write one of them",
 }
 """What the value of a setting has to be, by the kind of fault that Pydantic finds."""
 
@@ -128,6 +129,9 @@ class Settings(BaseModel):
     observer: Literal["auto", "polling"] = Field(
         "auto", description="`polling` where the file system tells nothing (NFS, Docker Desktop mounts)"
     )
+    sees_landing: bool = Field(
+        True, description="`false` on a worker of another machine that has no drop folder; it rewrites, and no more"
+    )
     tasks_at_once: int = Field(
         0, ge=0, description="batches that run at once on a machine and share its memory; default: its cores"
     )
@@ -179,6 +183,14 @@ class Settings(BaseModel):
     def names(self) -> Names:
         """What the DAGs and assets of this deployment are called."""
         return Names(self.prefix)
+
+    def require_landing(self) -> None:
+        """Raise ``OperatorError`` where the drop folder is said not to be: what is to be done there is for others."""
+        if not self.sees_landing:
+            raise OperatorError(
+                "RELOADS_SEES_LANDING=false says that this machine has no drop folder, and only batches are rewritten "
+                "without it; run this where the drop folder is"
+            )
 
     def notify_urls(self) -> list[SecretStr]:
         """The URLs that get the messages of all tables."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
@@ -68,6 +69,12 @@ class Chain:
         settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC"})
         settings = settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1024})
         return Chain(settings, Queue(settings.landing))
+
+    def away(self) -> Chain:
+        """The same home as a worker of another machine has it, which sees no drop folder."""
+        landing = self.settings.home / "nowhere" / "landing"
+        settings = self.settings.model_copy(update={"sees_landing": False, "landing": landing})
+        return replace(self, settings=settings)
 
     def deliver(self, day: str, amount: int) -> None:
         """Write, or correct, the source's file of one day."""
@@ -159,6 +166,16 @@ class Chain:
             records = self.queue.records(state)
             cascades += [record for record in records if (record.table, record.mode) == (table, "cascade")]
         return cascades
+
+
+OF_THE_ACT = {"id", "accepted_at", "seconds", "finished_at", "runs", "drop", "children", "bytes"}
+"""What differs of two records of the same request; a partition's file names its run."""
+
+
+def told(record: Record) -> dict[str, Any]:
+    """What a record says of what came of its request."""
+    values: dict[str, Any] = json.loads(record.model_dump_json())
+    return {name: value for name, value in values.items() if name not in OF_THE_ACT}
 
 
 def changed(before: dict[str, tuple[bytes, int]], after: dict[str, tuple[bytes, int]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Settings: what deployments may say, and the sentence that a mistake gets."""
 
 import os
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def test_a_relative_home_is_taken_from_the_working_directory(tmp_path: Path, mon
         ("STABLE_SECONDS", "inf"),
         ("STABLE_SECONDS", "soon"),
         ("OBSERVER", "inotify"),
+        ("SEES_LANDING", "perhaps"),
         ("TASKS_AT_ONCE", "-1"),
         ("TASKS_AT_ONCE", "2.5"),
         ("THREADS", "-1"),
@@ -80,6 +82,14 @@ def test_a_bad_value_gets_one_sentence_that_names_the_variable(name: str, value:
     assert sentence.startswith(f"RELOADS_{name}={value!r} is not valid: ")
     assert "\n" not in sentence
     assert "; write " in sentence
+
+
+@pytest.mark.parametrize(("text", "sees"), [("", True), ("true", True), ("false", False), ("False", False)])
+def test_only_who_says_so_sees_no_drop_folder(text: str, *, sees: bool) -> None:
+    settings = Settings.from_environment({"RELOADS_SEES_LANDING": text})
+    assert settings.sees_landing is sees
+    with nullcontext() if sees else pytest.raises(OperatorError, match="run this where the drop folder is"):
+        settings.require_landing()
 
 
 @pytest.mark.parametrize("value", ["x", ""], ids=["a value", "empty"])

@@ -2,11 +2,15 @@
 
     landing/.progress/<table>/<id>.batch    the batch; locked by the process that rewrites it
     landing/.progress/<table>/<id>.json     how far it has come, written at most once a second
+    landing/.progress/<table>/<id>.run      all batches of a run, from its plan until it has settled
 
 One pair a batch, however many requests it serves: the first file names them once, and the second is small. So a batch
 of thousands of requests says how far it is at the cost of one write. The lock ends with the process, however that ends.
 So a batch that was killed is not taken for one at work. A batch that ended says so, and counts until its run has
 settled, because until then no record has its days.
+
+A worker of another machine may not see the drop folder, and writes none of that. So a run is known by what its plan
+wrote, whoever rewrites its batches.
 
 A note is a courtesy. It is not flushed, and a disk that takes none does not hold up a batch.
 """
@@ -17,7 +21,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -31,12 +35,19 @@ from reloads.locks import is_locked, take_lock
 from reloads.progress import BatchProgress
 
 FOLDER = ".progress"
+RUN = ".run"
+"""The ending of the note of a run."""
+
 WRITE_EVERY_SECONDS = 1.0
 SETTLED_WITHIN = timedelta(minutes=1)
 """So long after its last batch a run has settled, or nobody is left to do it."""
 
 OPEN_WITHIN = timedelta(hours=1)
 """So long after its last batch a run may still settle, as one whose other batches wait for a slot."""
+
+PLANNED_WITHIN = timedelta(days=1)
+"""So long after its plan a run may still be at work where nobody sees it: its batches wait for a worker, and are tried
+several times. One that was given up sooner is forgotten when the next run of its table is planned."""
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +123,20 @@ def note_batch(landing: Path, table: str, batch: Batch, *, run: str) -> Iterator
             os.close(lock)
 
 
+def note_run(landing: Path, table: str, batches: Sequence[Batch], *, run: str) -> None:
+    """Note that a run was planned with these batches: it is open until its notes are forgotten."""
+    folder, name = landing / FOLDER / table, uuid4().hex
+    planned_at = datetime.now(UTC).isoformat()
+    content = {"run": run, "planned_at": planned_at, "batches": [batch.to_json() for batch in batches]}
+    hidden = folder / f".{name}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        hidden.write_text(json.dumps(content), encoding="utf-8")
+        hidden.rename(folder / f"{name}.run")
+    except OSError as error:
+        log.warning("%s: that its run is open cannot be noted in %s (%s)", table, folder, one_line(error))
+
+
 def read_batches(landing: Path, *, now: datetime) -> list[NotedBatch]:
     """The batches that are at work, and those that ended and whose run has not settled."""
     batches: list[NotedBatch] = []
@@ -126,26 +151,50 @@ def read_batches(landing: Path, *, now: datetime) -> list[NotedBatch]:
 
 
 def read_begun_batches(landing: Path, table: str, *, run: str) -> list[Batch]:
-    """The batches that a run has begun and not settled, whether or not somebody still works on them."""
-    batches: list[Batch] = []
-    for path in (landing / FOLDER / table).glob("*.batch"):
+    """The batches of a run that was planned and has not settled, whether or not somebody still works on them.
+
+    Of a run whose plan could not be noted, those that were begun.
+    """
+    batches: dict[int, Batch] = {}
+    for path in _list_notes(landing, table):
         content = _read_json(path) or {}
         if content.get("run") == run:
             # What another release wrote is passed over.
             with suppress(KeyError, TypeError, ValueError, RequestError):
-                batches.append(Batch.from_json(content["batch"]))
-    return sorted(batches, key=lambda batch: batch.number)
+                values = content["batches"] if path.suffix == RUN else [content["batch"]]
+                batches |= {batch.number: batch for batch in map(Batch.from_json, values)}
+    return [batches[number] for number in sorted(batches)]
 
 
 def open_runs(landing: Path, table: str, *, now: datetime) -> set[str]:
-    """The runs of a table that have begun batches and have not settled, unless nobody seems to be left to do it."""
+    """The runs of a table that were planned and have not settled, unless nobody seems to be left to do it."""
     runs: set[str] = set()
-    for path in (landing / FOLDER / table).glob("*.batch"):
+    for path in _list_notes(landing, table):
         with suppress(KeyError, TypeError, ValueError, RequestError):
-            noted = _read_batch(path)
-            if noted and (noted.is_running or now - noted.at < OPEN_WITHIN):
-                runs.add(noted.run)
+            run = _find_planned(path, now) if path.suffix == RUN else _find_begun(path, now)
+            if run:
+                runs.add(run)
     return runs
+
+
+def _list_notes(landing: Path, table: str) -> list[Path]:
+    """The notes of the batches and of the runs of a table; those of the runs last, as they are written first."""
+    folder = landing / FOLDER / table
+    return [*folder.glob("*.batch"), *folder.glob(f"*{RUN}")]
+
+
+def _find_planned(path: Path, now: datetime) -> str | None:
+    """The run of that note, if it may still be at work."""
+    content = _read_json(path)
+    if content is None or now - datetime.fromisoformat(content["planned_at"]) >= PLANNED_WITHIN:
+        return None
+    return str(content["run"])
+
+
+def _find_begun(path: Path, now: datetime) -> str | None:
+    """The run of the batch of that note, if it may still be at work."""
+    noted = _read_batch(path)
+    return noted.run if noted and (noted.is_running or now - noted.at < OPEN_WITHIN) else None
 
 
 def _read_batch(path: Path) -> NotedBatch | None:
@@ -159,16 +208,26 @@ def _read_batch(path: Path) -> NotedBatch | None:
 
 
 def forget_batches(landing: Path, table: str, *, run: str | None = None, number: int | None = None) -> None:
-    """Remove the notes of a table's batches that are not at work any more: all, those of a run, or one of them."""
+    """Remove the notes of a table's batches that are not at work any more: all, those of a run, or one of them.
+
+    Without a number the notes of the runs go, too: they have settled, or another one takes their place.
+    """
     folder = landing / FOLDER / table
-    for path in folder.glob("*.batch"):
+    for path in _list_notes(landing, table):
+        is_of_run = path.suffix == RUN
         content = {} if run is None else _read_json(path) or {}
-        is_meant = content.get("run") == run and (number is None or content["batch"]["number"] == number)
-        if not is_meant or is_locked(path):
+        is_meant = content.get("run") == run and (number is None or _number_of(content) == number)
+        if not is_meant or (not is_of_run and is_locked(path)):
             continue
         for each in (path, path.with_suffix(".json"), folder / f".{path.stem}.json.tmp"):
             with suppress(OSError):
                 each.unlink()
+
+
+def _number_of(content: Mapping[str, Any]) -> int | None:
+    """The number of the batch of a note; None for that of a run."""
+    number: int | None = content.get("batch", {}).get("number")
+    return number
 
 
 def _read_progress(path: Path) -> tuple[BatchProgress, datetime] | None:

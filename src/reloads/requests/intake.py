@@ -68,6 +68,7 @@ def collect_requests(
     process at a time does this, and reads the ``clock`` when it is its turn. What ``leave_out`` leaves out is accepted
     and not announced. A neglected request of a table that no longer exists fails, because no consumer is left to do it.
     """
+    settings.require_landing()
     queue = Queue(settings.landing)
     with file_lock(settings.landing / ".intake.lock"):
         # Not before: who waited for another look would accept with an earlier time what was dropped later.

@@ -82,6 +82,7 @@ def _run_records(
     settings: Settings, catalog: Catalog, records: Sequence[Record], *, run: str, clock: Clock, say: Say
 ) -> list[Record]:
     """Do these records and all that follow from them, inputs before downstream tables."""
+    settings.require_landing()
     waiting = list(records)
     finished: list[Record] = []
     for table in catalog.lineage.load_order():

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from reloads.batch import Batch
+from reloads.days import Days
 from reloads.errors import OperatorError, ReloadsError, TableError
 from reloads.outcome import Failure, Outcome, Postponement
 from reloads.requests.batch_notes import BatchNote, note_batch
-from reloads.requests.queue import Queue
+from reloads.rewriting.meter import report_nothing
 from reloads.rewriting.subprocess_call import call_subprocess
 from reloads.rewriting.virtual_environment import ensure_environment
 from reloads.runs.following import begin_to_follow
-from reloads.runs.worker import find_cancelled_days, rewrite_here
+from reloads.runs.wanted_days import refuse_missing_landing, whom_to_ask
+from reloads.runs.worker import rewrite_here
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
@@ -38,24 +41,35 @@ def run_batch(
     """Rewrite and publish one batch; whatever went wrong stands in the outcome.
 
     ``catalog`` is given where somebody has just read the tables. Days that everybody who wanted them gave up are not
-    begun.
+    begun. It needs no drop folder where the settings say that there is none.
     """
     planned = Batch.from_json(batch)
-    cancelled = find_cancelled_days(Queue(settings.landing), planned)
-    remaining = replace(planned, days=planned.days - cancelled)
-    outcome = Outcome()
+    outcome, cancelled = Outcome(), Days()
+    try:
+        refuse_missing_landing(settings, planned)
+        cancelled = whom_to_ask(settings, table, planned).find_cancelled(planned)
+    except OperatorError as error:
+        outcome = _fail(planned, error)
+    remaining = replace(planned, days=planned.days - cancelled - outcome.days)
     if remaining.days:
-        with note_batch(settings.landing, table, remaining, run=run) as note:
+        with _note(settings, table, remaining, run=run) as note:
             outcome = _try_to_rewrite(settings, table, remaining, note, run=run, now=now, catalog=catalog)
     _log_outcome(table, outcome)
     return outcome.model_copy(update={"batch": planned.number, "cancelled": outcome.cancelled | cancelled})
+
+
+def _note(
+    settings: Settings, table: str, batch: Batch, *, run: str
+) -> AbstractContextManager[BatchNote] | nullcontext[None]:
+    """Note that the batch is at work, and how far it is, if there is a place for that."""
+    return note_batch(settings.landing, table, batch, run=run) if settings.sees_landing else nullcontext()
 
 
 def _try_to_rewrite(
     settings: Settings,
     table: str,
     batch: Batch,
-    note: BatchNote,
+    note: BatchNote | None,
     *,
     run: str,
     now: datetime,
@@ -72,16 +86,21 @@ def _try_to_rewrite(
         definition = catalog.definition(table)
         if definition.settings.requirements:
             return _rewrite_elsewhere(settings, definition, batch, note, run=run, now=now)
-        return rewrite_here(settings, catalog, definition, batch, run=run, now=now, report=note.write)
+        report = note.write if note else report_nothing
+        return rewrite_here(settings, catalog, definition, batch, run=run, now=now, report=report)
     except TableError as error:
         return Outcome(postponed=(Postponement(days=batch.days, why=str(error)),))
     except ReloadsError as error:
-        failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
-        return Outcome(failed=(failure,))
+        return _fail(batch, error)
+
+
+def _fail(batch: Batch, error: ReloadsError) -> Outcome:
+    failure = Failure(days=batch.days, error=str(error), transient=isinstance(error, OperatorError))
+    return Outcome(failed=(failure,))
 
 
 def _rewrite_elsewhere(
-    settings: Settings, table: Table, batch: Batch, note: BatchNote, *, run: str, now: datetime
+    settings: Settings, table: Table, batch: Batch, note: BatchNote | None, *, run: str, now: datetime
 ) -> Outcome:
     """Rewrite the batch in a process of the table's own environment."""
     begun = time.monotonic()
@@ -93,7 +112,7 @@ def _rewrite_elsewhere(
         "batch": batch.to_json(),
         "run": run,
         "now": now.isoformat(),
-        "note": str(note.path),
+        "note": str(note.path) if note else None,
     }
     outcome = Outcome.model_validate(call_subprocess(python, "reloads.runs.worker", value))
     log.info("%s: its own environment cost %.2f s", table.name, time.monotonic() - begun - outcome.seconds)

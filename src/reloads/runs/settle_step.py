@@ -55,6 +55,7 @@ def settle_batches(
     Only requests that were planned make progress, each by what was planned for it: one accepted later must see data
     from after its acceptance.
     """
+    settings.require_landing()
     planned = [Batch.from_json(batch) for batch in batches or ()]
     answers = [Outcome.model_validate(value) for value in outcomes if value]
     completed = complete_outcomes(planned, answers, run=run)

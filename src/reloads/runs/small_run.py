@@ -3,8 +3,8 @@
 A task of its own for the batch, and one to settle, cost twice as much as a small batch itself. So they are for a run of
 several batches, and for a batch that fails here: Airflow tries that again, and shows in red what is wrong with it.
 
-A task that was killed is tried again, and goes on with the batch that it had begun. Planned anew, the days that it has
-published would no longer be those of the request, and the record would not say so.
+A task that was killed is tried again, and goes on with the batches that it had planned. Planned anew, the days that it
+has published would no longer be those of the request, and the record would not say so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from reloads.batch import Batch
 from reloads.errors import OperatorError, QueryError
 from reloads.outcome import Outcome
-from reloads.requests.batch_notes import read_begun_batches
+from reloads.requests.batch_notes import note_run, read_begun_batches
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
@@ -49,8 +49,12 @@ def begin_run(
 
     ``run`` names the run, also in a later try of the same.
     """
-    begun = read_begun_batches(settings.landing, table, run=run)
-    batches = tuple(begun or plan_batches(settings, catalog, table, now=clock()))
+    settings.require_landing()
+    batches = tuple(read_begun_batches(settings.landing, table, run=run))
+    if not batches:
+        batches = tuple(plan_batches(settings, catalog, table, now=clock()))
+        if batches:
+            note_run(settings.landing, table, batches, run=run)
     if len(batches) > 1 or not may_end:
         return BegunRun(batches)
     values = [batch.to_json() for batch in batches]

@@ -57,6 +57,7 @@ def undo_request(
     Downstream tables are asked to follow. Repeated after a crash it completes what it had begun. Raises
     ``OperatorError`` where the disk refused some of it, after all else was done.
     """
+    settings.require_landing()
     catalog = open_catalog(settings)
     undone: list[Record] = []
     refusals: list[RequestError] = []

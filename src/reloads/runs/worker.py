@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from reloads.batch import Batch
-from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.requests.batch_notes import BatchNote
-from reloads.requests.queue import Queue
 from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.meter import Meter, Report, report_nothing
 from reloads.rewriting.rewrite import Wishes, rewrite_batch
 from reloads.rewriting.subprocess_call import answer_call
+from reloads.runs.wanted_days import whom_to_ask
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
@@ -29,7 +28,7 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
     """Rewrite the batch that a call describes; the outcome as JSON."""
     settings = Settings.model_validate(value["settings"])
     catalog = Catalog.load(settings.tables)
-    note = BatchNote(Path(value["note"]))
+    note = BatchNote(Path(value["note"])) if value["note"] else None
     outcome = rewrite_here(
         settings,
         catalog,
@@ -38,9 +37,10 @@ def rewrite_from_json(value: dict[str, Any]) -> dict[str, Any]:
         Batch.from_json(value["batch"]),
         run=value["run"],
         now=datetime.fromisoformat(value["now"]),
-        report=note.write,
+        report=note.write if note else report_nothing,
     )
-    note.flush()
+    if note:
+        note.flush()
     return outcome.to_json()
 
 
@@ -56,9 +56,10 @@ def rewrite_here(
 ) -> Outcome:
     """Rewrite one batch in this process, whatever environment its table asks for.
 
-    Of what everybody who wanted it gives up meanwhile nothing is published. ``report`` is told how far it has come.
+    Of what everybody who wanted it gives up meanwhile nothing is published, if that is seen here. ``report`` is told
+    how far it has come.
     """
-    queue = Queue(settings.landing)
+    wanted = whom_to_ask(settings, table.name, batch)
     return rewrite_batch(
         batch,
         table=table,
@@ -73,31 +74,11 @@ def rewrite_here(
         share=Share.of(settings, batches=batch.batch_count),
         provenance=Provenance(run=run, written_at=now),
         wishes=Wishes(
-            find_wanted_days=lambda: batch.days - find_cancelled_days(queue, batch),
-            find_open_days=lambda: find_open_days(queue, batch),
+            find_wanted_days=lambda: batch.days - wanted.find_cancelled(batch),
+            find_open_days=lambda: wanted.find_open(batch),
             meter=Meter(report),
         ),
     )
-
-
-def find_cancelled_days(queue: Queue, batch: Batch) -> Days:
-    """The days of the batch that everybody who wanted them has given up."""
-    wanted_days = cancelled_days = Days()
-    for record_id, days in batch.requests.items():
-        record = queue.get(record_id)
-        cancelled = record.cancelled & days if record else Days()
-        cancelled_days |= cancelled
-        wanted_days |= days - cancelled
-    return (batch.days & cancelled_days) - wanted_days
-
-
-def find_open_days(queue: Queue, batch: Batch) -> Days:
-    """The days of the batch that somebody still waits for: a command, or a request that no run has ended."""
-    open_days = Days()
-    for record_id, days in batch.requests.items():
-        record = queue.get(record_id)
-        open_days |= record.outstanding & days if record else days
-    return open_days & batch.days
 
 
 if __name__ == "__main__":

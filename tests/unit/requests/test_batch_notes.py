@@ -16,7 +16,16 @@ import pytest
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.progress import BatchProgress
-from reloads.requests.batch_notes import BatchNote, NotedBatch, forget_batches, note_batch, open_runs, read_batches
+from reloads.requests.batch_notes import (
+    BatchNote,
+    NotedBatch,
+    forget_batches,
+    note_batch,
+    note_run,
+    open_runs,
+    read_batches,
+    read_begun_batches,
+)
 
 DAYS = Days.parse(["2025-01-01..2025-01-04"])
 BATCH = Batch(DAYS, requests={"r": DAYS}, number=3)
@@ -106,6 +115,47 @@ def test_a_run_is_open_until_its_notes_are_forgotten_or_nobody_wrote_one_for_an_
     assert find(timedelta()) == set()
 
 
+def test_a_run_is_open_from_its_plan_on_for_a_day_at_most(tmp_path: Path) -> None:
+    def find(after: timedelta = timedelta()) -> set[str]:
+        return open_runs(tmp_path, "sales", now=datetime.now(UTC) + after)
+
+    note_run(tmp_path, "sales", [BATCH], run="run/1")
+    note_run(tmp_path, "other", [BATCH], run="run/2")
+    assert find() == find(timedelta(hours=23)) == {"run/1"}
+    assert find(timedelta(hours=25)) == set()
+    with note_batch(tmp_path, "sales", BATCH, run="run/1"):
+        forget_batches(tmp_path, "sales", run="run/2")
+    assert find(timedelta(hours=23)) == {"run/1"}, "neither a try of a batch nor the end of another run ends it"
+    forget_batches(tmp_path, "sales", run="run/1")
+    assert find() == set()
+
+
+def test_another_plan_forgets_the_run_before(tmp_path: Path) -> None:
+    note_run(tmp_path, "sales", [BATCH], run="run/1")
+    forget_batches(tmp_path, "sales")
+    assert open_runs(tmp_path, "sales", now=datetime.now(UTC)) == set()
+    assert list((tmp_path / ".progress/sales").iterdir()) == []
+
+
+def test_a_run_has_all_batches_of_its_plan_whether_or_not_they_were_begun(tmp_path: Path) -> None:
+    batches = [Batch(DAYS, number=number) for number in range(3)]
+    note_run(tmp_path, "sales", batches, run="run/1")
+    with note_batch(tmp_path, "sales", Batch(Days.parse(["2025-01-01"]), number=1), run="run/1"):
+        assert read_begun_batches(tmp_path, "sales", run="run/1") == batches
+    assert read_begun_batches(tmp_path, "sales", run="run/2") == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"run": 3}', '{"run": "run/1", "planned_at": "now"}'])
+def test_a_run_whose_note_is_not_ours_is_passed_over(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".progress/sales").mkdir(parents=True)
+    (tmp_path / ".progress/sales/other.run").write_text(content)
+    assert open_runs(tmp_path, "sales", now=datetime.now(UTC)) == set()
+    assert read_begun_batches(tmp_path, "sales", run="run/1") == []
+    forget_batches(tmp_path, "sales", run="run/2")
+    forget_batches(tmp_path, "sales")
+    assert list((tmp_path / ".progress/sales").iterdir()) == []
+
+
 def test_a_batch_that_is_done_gives_the_numbers_that_it_said_last(tmp_path: Path) -> None:
     with note_batch(tmp_path, "sales", BATCH, run="run/1") as note:
         note.write(BatchProgress("reading", percent=3))
@@ -169,8 +219,10 @@ def test_a_note_that_is_not_ours_is_passed_over(tmp_path: Path, content: str) ->
 
 def test_a_folder_that_takes_no_notes_holds_up_no_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / ".progress").touch()
+    note_run(tmp_path, "sales", [BATCH], run="run/1")
     with note_batch(tmp_path, "sales", BATCH, run="run/1") as note:
         note.write(HALF)
         note.flush()
     assert read(tmp_path) == []
     assert "how far its batch is cannot be noted" in caplog.text
+    assert "that its run is open cannot be noted" in caplog.text

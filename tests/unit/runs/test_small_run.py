@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from reloads.requests.batch_notes import read_begun_batches
+from reloads.requests.batch_notes import open_runs, read_begun_batches
 from reloads.requests.record import Record
+from reloads.runs.settle_step import settle_batches
 from reloads.runs.small_run import BegunRun, begin_run
 from reloads.tables.catalog import Catalog
-from tests.support.chain import NOW, Chain
+from reloads.warehouse.upgrade import open_catalog
+from tests.support.chain import NOW, Chain, told
 from tests.support.process_kill import Killed, killed_after
 
 RUN = "run/small"
 FIRST, LAST = "2025-01-04", "2025-01-06"
-OF_THE_ACT = {"id", "accepted_at", "seconds", "finished_at", "runs", "drop", "children", "bytes"}
-"""What differs of two records of the same request; a partition's file names its run."""
 NO_99 = "create view no_99 as select day from new where amount = 99 and day = date '2025-01-05'"
 
 
@@ -38,12 +37,6 @@ def begin(chain: Chain, table: str = "a", *, may_end: bool = True, run: str = RU
     """The first task of a run."""
     catalog = Catalog.load(chain.settings.tables)
     return begin_run(chain.settings, catalog, table, run=run, clock=lambda: NOW, may_end=may_end)
-
-
-def told(record: Record) -> dict[str, Any]:
-    """What a record says of what came of its request."""
-    values: dict[str, Any] = json.loads(record.model_dump_json())
-    return {name: value for name, value in values.items() if name not in OF_THE_ACT}
 
 
 def of_request(chain: Chain, asked: Record) -> Record:
@@ -87,6 +80,30 @@ def test_several_batches_are_left_to_tasks_of_their_own(chain: Chain) -> None:
     assert (begun.outcome, begun.settled) == (None, None)
     assert begun.tasks() == [batch.to_json() for batch in begun.batches]
     assert of_request(chain, asked).outstanding == asked.days
+
+
+def test_a_plan_that_is_killed_once_it_is_noted_is_not_made_anew(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", "days_per_batch = 10\nmb_per_batch = 0")
+    chain.ask("a", "2025-01-01", "2025-01-31")
+    planned = begin(chain).batches
+    assert len(planned) > 1
+    # As a worker does it that sees no drop folder.
+    chain.away().rewrite("a", [planned[0].to_json()], run=RUN)
+    chain.ask("a", "2025-01-05")
+    assert begin(chain).batches == planned
+    assert begin(chain, run="run/other").batches != planned
+
+
+def test_a_run_is_open_from_its_plan_until_it_has_settled(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", "days_per_batch = 10\nmb_per_batch = 0")
+    chain.ask("a", "2025-01-01", "2025-01-31")
+    batches = [batch.to_json() for batch in begin(chain).batches]
+    assert open_runs(chain.settings.landing, "a", now=datetime.now(UTC)) == {RUN}
+    outcomes = chain.away().rewrite("a", batches, run=RUN)
+    assert open_runs(chain.settings.landing, "a", now=datetime.now(UTC)) == {RUN}
+    settle_batches(chain.settings, open_catalog(chain.settings), "a", batches, outcomes, run=RUN, now=NOW)
+    assert open_runs(chain.settings.landing, "a", now=datetime.now(UTC)) == set()
+    assert list((chain.settings.landing / ".progress/a").iterdir()) == []
 
 
 def test_a_run_that_has_to_turn_red_is_left_to_its_tasks(chain: Chain) -> None:

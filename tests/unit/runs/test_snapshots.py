@@ -23,6 +23,7 @@ from reloads.runs.plan_step import plan_batches
 from reloads.runs.rename_table import rename_table
 from reloads.runs.retention import remove_expired, remove_old_snapshots
 from reloads.runs.settle_step import Settled, settle_batches
+from reloads.runs.small_run import begin_run
 from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.upgrade import open_catalog
@@ -110,6 +111,21 @@ def test_a_run_is_not_seen_before_it_settles_and_is_seen_whole_then(loaded: Chai
     [request] = batches[0]["requests"]
     assert last_commit(loaded)["reloads.runs"] == ["open run"]
     assert last_commit(loaded)["reloads.requests"] == [request]
+
+
+def test_a_run_whose_workers_see_no_drop_folder_is_not_seen_in_part(loaded: Chain) -> None:
+    loaded.ask("a", *DAYS)
+    catalog = Catalog.load(loaded.settings.tables)
+    batches = begin_run(loaded.settings, catalog, "a", run="open run", clock=lambda: NOW).tasks()
+    outcomes = loaded.away().rewrite("a", batches[:2], run="open run")
+    follow_again(loaded)
+    assert shown(loaded) == OLD
+    assert published(loaded, "a", "amount") not in (OLD, NEW)
+    outcomes += loaded.away().rewrite("a", batches[2:], run="open run")
+    follow_again(loaded)
+    assert shown(loaded) == OLD
+    settle(loaded, "a", batches, outcomes, "open run")
+    assert shown(loaded) == NEW
 
 
 def test_what_is_published_behind_an_open_run_waits_for_it(loaded: Chain) -> None:

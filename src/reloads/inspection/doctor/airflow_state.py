@@ -113,7 +113,7 @@ def _examine_rest(settings: Settings, report: AirflowReport) -> Iterator[Finding
     if report.plugin_fault:
         yield wrong("page", f"Airflow has not loaded the Warehouse page ({report.plugin_fault}); mend that")
     watched = {Path(landing) for landing in report.landings}
-    if watched and settings.landing not in watched:
+    if settings.sees_landing and watched and settings.landing not in watched:
         sentence = (
             f"Airflow watches {', '.join(map(str, sorted(watched)))}, and this command looks at {settings.landing}"
         )

@@ -33,12 +33,14 @@ def examine(environment: Mapping[str, str], *, now: datetime) -> Iterator[Findin
     settings = Settings.from_environment(rest)
     yield from examine_versions()
     yield from examine_folders(settings)
-    yield from examine_events(settings)
+    if settings.sees_landing:
+        yield from examine_events(settings)
     yield from examine_clock(settings, now=now)
     yield from examine_room(settings)
     yield from _examine_moves(settings)
     yield from _examine_tables(settings)
-    yield from examine_requests(settings, now=now)
+    if settings.sees_landing:
+        yield from examine_requests(settings, now=now)
     yield from examine_airflow(settings, rest)
 
 

@@ -19,7 +19,8 @@ SPARE_FILES = 1000
 
 def examine_folders(settings: Settings) -> Iterator[Finding]:
     """What is wrong with the folders themselves; nothing is left in them."""
-    yield from _examine_written("landing", settings.landing)
+    if settings.sees_landing:
+        yield from _examine_written("landing", settings.landing)
     yield from _examine_written("warehouse", settings.warehouse)
     yield from _examine_source(settings)
 
