@@ -26,6 +26,8 @@ class Batch:
     number: int = 0
     batch_count: int = 1
     """How many batches the run has; they share the machine."""
+    minutes: float | None = None
+    """How long a try of it may take; None for as long as it takes."""
     planned_at: str = ""
     """How far the log of its table had come when the run was planned: what its tries publish comes behind that."""
 
@@ -52,6 +54,7 @@ class Batch:
             "no_cascade_days": self.no_cascade_days.texts(),
             "number": self.number,
             "batch_count": self.batch_count,
+            "minutes": self.minutes,
             "planned_at": self.planned_at,
         }
 
@@ -66,5 +69,7 @@ class Batch:
             no_cascade_days=Days.parse(value["no_cascade_days"]),
             number=value["number"],
             batch_count=value["batch_count"],
-            planned_at=value.get("planned_at", ""),  # an earlier release, which planned the batch, knew none
+            # An earlier release, which planned the batch, knew none of these.
+            minutes=value.get("minutes"),
+            planned_at=value.get("planned_at", ""),
         )

@@ -1,12 +1,13 @@
 """The errors a person can meet. Each message is one sentence: the value, the rule, the cure.
 
 ReloadsError
-├── RequestError      the requester changes the request
-├── TableError        the engineer mends a folder below ``tables/``
-├── QueryError        the engineer mends a query or its data; the days concerned keep their files
-│   ├── FitError      the whole batch cannot be published as it is, whichever of its days are taken
-│   └── InputError    another table that the query reads cannot be read
-└── OperatorError     the operator mends the environment (disk, permission, setting); it is tried again
+├── RequestError        the requester changes the request
+├── TableError          the engineer mends a folder below ``tables/``
+├── QueryError          the engineer mends a query or its data; the days concerned keep their files
+│   ├── FitError        the whole batch cannot be published as it is, whichever of its days are taken
+│   ├── InputError      another table that the query reads cannot be read
+│   └── TimeLimitError  the batch takes longer than it may: fewer days, or more time
+└── OperatorError       the operator mends the environment (disk, permission, setting); it is tried again
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class QueryError(ReloadsError):
 
 class FitError(QueryError):
     """The columns do not fit the published table: trying fewer days does not help."""
+
+
+class TimeLimitError(QueryError):
+    """A batch takes longer than it may: trying it again would take as long."""
 
 
 class InputError(QueryError):

@@ -138,6 +138,12 @@ class Settings(BaseModel):
     pool: str = Field(
         "default_pool", min_length=1, description="Airflow's pool of the rewrites, so that other tasks find a slot"
     )
+    batch_minutes: float = Field(
+        90,
+        gt=0,
+        le=10_000,
+        description="minutes that a batch may take, or its days fail; Airflow's LocalExecutor kills a task after 100",
+    )
     threads: int = Field(0, ge=0, description="threads of all batches of a run together; default: the cores")
     memory_mb: int = Field(
         0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's"

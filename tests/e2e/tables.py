@@ -26,6 +26,12 @@ from (select *, if(day = date '{FAILING_DAY}', 'twelve', '12') as price from ({P
 MENDED = FAILING.replace("cast(", "try_cast(")
 
 
+# It takes days.
+ENDLESS = f"""\
+select *, (select count(*) from range(100000000) a, range(1000000) b where (a.range * b.range) % 7 = 3) as x
+from ({PLAIN})
+"""
+
 # Every row has the number that the gate had when it was rewritten.
 ROUNDS = f"select *, (select max(open) from gate('whole')) as round from ({PLAIN})"
 
@@ -71,6 +77,7 @@ TABLES: Mapping[str, ScenarioTable] = {
     "failing": ScenarioTable(FAILING),
     "blocked": ScenarioTable(),
     "no_room": ScenarioTable(BIG),
+    "endless": ScenarioTable(ENDLESS, {"batch_minutes": 0.05}),
     "overlapping": ScenarioTable(),
     "left": ScenarioTable(),
     "right": ScenarioTable(),

@@ -83,6 +83,22 @@ def test_a_staging_folder_without_room_fails_the_run_and_the_old_partitions_stay
     assert {day for day in before if after[day] == before[day]} == set()
 
 
+def test_a_batch_that_takes_too_long_fails_with_a_sentence_and_is_not_tried_again(pipeline: Pipeline) -> None:
+    pipeline.drop("august.json", table="endless", start_date="2024-08-01", end_date="2024-08-03")
+
+    [record] = pipeline.wait_for_records("failed", "august.json")
+    [failure] = record.failed
+    assert failure.days.texts() == ["2024-08-01..2024-08-03"]
+    assert failure.error.startswith("the batch took longer than 0.05 minutes; ask for fewer days at once")
+    [run] = record.runs
+    assert pipeline.wait_for_run("rewrite_endless", run) == "failed"
+    tries = {
+        task["task_id"]: (task["state"], task["try_number"]) for task in pipeline.rest.tasks("rewrite_endless", run)
+    }
+    assert tries == {"plan": ("success", 1), "rewrite": ("failed", 1), "settle": ("success", 1)}
+    assert pipeline.staged("endless") == []
+
+
 @contextmanager
 def _no_room(staging: Path) -> Iterator[str]:
     """Let nothing large be written there; yields what the message says. A full disk where this user may mount one."""

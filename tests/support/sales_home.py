@@ -16,6 +16,7 @@ from reloads.outcome import Outcome
 from reloads.rewriting.context import Locations, Provenance
 from reloads.rewriting.engine import Share
 from reloads.rewriting.rewrite import Wishes, rewrite_batch
+from reloads.rewriting.time_limit import TimeLimit
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import load_table
@@ -60,6 +61,7 @@ class SalesHome:
         share: Share | None = None,
         run: str | None = None,
         wishes: Wishes | None = None,
+        limit: TimeLimit | None = None,
     ) -> Outcome:
         """Rewrite days or a batch, in a run of its own unless ``run`` names one."""
         table = load_table(self.settings.tables, "sales")
@@ -71,6 +73,7 @@ class SalesHome:
             share=share or Share(threads=2, memory_mb=512),
             provenance=Provenance(run or next(self.runs), WRITTEN_AT),
             wishes=wishes,
+            limit=limit,
         )
 
     @property

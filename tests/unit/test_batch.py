@@ -22,6 +22,7 @@ def test_a_batch_of_one_day_is_a_small_value() -> None:
         "no_cascade_days": [],
         "number": 0,
         "batch_count": 1,
+        "minutes": None,
         "planned_at": "",
     }
 

@@ -22,6 +22,8 @@ class Limits:
     partitions_per_run: int
     parallelism: int
     days_per_batch: int
+    minutes_per_batch: float | None = None
+    """How long a task may take for a batch; None for as long as it takes."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def cut_batches(
     for group in grouping.groups.values():
         for batch in _cut_group(group, all_days_count, limits):
             batches.append(_add_requests(batch, group, records))
-    numbered = [replace(batch, number=number, batch_count=len(batches)) for number, batch in enumerate(batches)]
+    numbered: list[Batch] = []
+    for number, batch in enumerate(batches):
+        numbered.append(replace(batch, number=number, batch_count=len(batches), minutes=limits.minutes_per_batch))
     return Plan(tuple(numbered), days_left=len(by_urgency) - len(taken) + len(grouping.days_with_waiting_records))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reloads.errors import OperatorError, QueryError, one_line
 from reloads.files import cannot_write
+from reloads.rewriting.time_limit import TimeLimit
 from reloads.sql import quote_name
 from reloads.warehouse.parquet import pattern
 
@@ -53,9 +54,10 @@ class Share:
 class Engine:
     """An open database, the sources that were created in it, and the errors of those whose files are missing."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection, *, raw: RawFiles, folder: Path) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, *, raw: RawFiles, folder: Path, limit: TimeLimit) -> None:
         self.db = db
         self.raw = raw
+        self.limit = limit
         self.source_errors: list[str] = []
         self._folder = folder
         self._created: set[Statement] = set()
@@ -130,11 +132,12 @@ def connect(
     share: Share,
     days: Days | None = None,
     time_zone: str = "UTC",
+    limit: TimeLimit | None = None,
 ) -> Iterator[Engine]:
     """Open a database with the sources that the table reads, with the files of these days or one of any day.
 
     What does not fit into memory goes to a folder in ``folder``. A day begins where ``time_zone`` says, in whatever
-    zone the process runs.
+    zone the process runs. Raises ``TimeLimitError`` where the sources take longer than the ``limit``.
     """
     import duckdb
 
@@ -152,10 +155,11 @@ def connect(
         db.execute("set enable_progress_bar_print = false")
         _set_time_zone(db, time_zone)
         db.execute("set variable source = $1", [str(raw.source)])
-        engine = Engine(db, raw=raw, folder=folder)
+        engine = Engine(db, raw=raw, folder=folder, limit=limit or TimeLimit.begin(table.name, None))
         engine.set_files(table, days)
-        engine.create_sources(table.sources)
-        engine.create_sources(table.check_sources)
+        with engine.limit.bounded(db):
+            engine.create_sources(table.sources)
+            engine.create_sources(table.check_sources)
         yield engine
 
 

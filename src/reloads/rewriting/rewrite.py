@@ -2,7 +2,8 @@
 
 If the query fails, the batch is halved until the failing days are known; the others are published, and the failing ones
 keep their files. Days that another run published meanwhile, or whose raw files changed while they were read, are
-rewritten again, for as long as somebody waits for them. Days whose raw files are not there are postponed.
+rewritten again, for as long as somebody waits for them. Days whose raw files are not there are postponed. Once the time
+of the batch is over, the days that are not published fail.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from reloads.batch import Batch
 from reloads.days import Days
-from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError
+from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError, TimeLimitError
 from reloads.halving import attempt_by_halves
 from reloads.outcome import Failure, Outcome, Postponement
 from reloads.raw_file import describe_change
@@ -30,6 +31,7 @@ from reloads.rewriting.report import report
 from reloads.rewriting.schema import query_columns, refuse_types_without_snapshot
 from reloads.rewriting.stage import Stage
 from reloads.rewriting.strangers import read_with_strangers
+from reloads.rewriting.time_limit import TimeLimit
 from reloads.rewriting.validation import check_schema, validate_rows
 from reloads.tables.definition import Table
 from reloads.tables.raw_files import RawFiles
@@ -64,19 +66,21 @@ def rewrite_batch(
     share: Share,
     provenance: Provenance,
     wishes: Wishes | None = None,
+    limit: TimeLimit | None = None,
 ) -> Outcome:
     """Rewrite the partitions of the batch and publish those that changed.
 
     Days that nobody wants any more once they are written are cancelled: they keep their files. Never raises for what a
     query, data or a disk can do: that stands in the outcome. An error of the environment fails the days not yet
-    published and may be ``transient``.
+    published and may be ``transient``; so does the end of the time that ``limit`` gives, which is not.
     """
     begun = time.monotonic()
     wishes = wishes or Wishes(lambda: batch.days, lambda: batch.days)
+    limit = limit or TimeLimit.begin(table.name, None)
 
     def attempt(days: Sequence[date]) -> Outcome:
         part = replace(batch, days=Days.of(days))
-        return _rewrite_in_own_staging(part, table, place, share, provenance, wishes)
+        return _rewrite_in_own_staging(part, table, place, share, provenance, wishes, limit)
 
     outcome, remaining = Outcome(), batch.days
     for _ in range(ROUNDS):
@@ -104,7 +108,13 @@ def rewrite_batch(
 
 
 def _rewrite_in_own_staging(
-    batch: Batch, table: Table, place: Locations, share: Share, provenance: Provenance, wishes: Wishes
+    batch: Batch,
+    table: Table,
+    place: Locations,
+    share: Share,
+    provenance: Provenance,
+    wishes: Wishes,
+    limit: TimeLimit,
 ) -> Outcome:
     """Rewrite these days with a staging folder and a database of their own; raises ``InputError`` only.
 
@@ -116,11 +126,22 @@ def _rewrite_in_own_staging(
     if not batch.days:
         return waiting
     try:
+        limit.check()
         with (
             staging_folder(place.warehouse, table.name) as folder,
-            connect(table, raw=raw, folder=folder, share=share, days=batch.days, time_zone=place.time_zone) as engine,
+            connect(
+                table,
+                raw=raw,
+                folder=folder,
+                share=share,
+                days=batch.days,
+                time_zone=place.time_zone,
+                limit=limit,
+            ) as engine,
         ):
             return waiting + _rewrite_by_halves(_open_context(batch, table, place, provenance, engine, folder, wishes))
+    except TimeLimitError as error:
+        return waiting + _fail(batch.days, error)
     except InputError:
         raise
     except QueryError as error:
@@ -164,15 +185,16 @@ def _open_context(
     # Before anything is read for it: what is published after that was not seen by the query.
     published = read_with_strangers(engine.db, target, batch.days, run=provenance.run, now=provenance.written_at)
     linked = link_inputs(engine.db, table, batch.days, place=place, folder=folder / "inputs", provenance=provenance)
-    create_inputs(engine, linked, warehouse=place.warehouse, inputs=place.inputs)
-    engine.set_files(table, batch.days)
-    set_parameters(engine.db, table, batch.parameters)
-    types = query_columns(engine, table)
-    if table.has_snapshots(place.snapshots):
-        refuse_types_without_snapshot(engine.db, table, types)
-    footer = build_footer(table, batch, provenance, {key: types[key] for key in table.settings.keys})
-    stage = Stage(table, batch.partition_filter, footer, engine.db, folder, wishes.meter)
-    stage.refuse_rows_without_day(batch.days)
+    with engine.limit.bounded(engine.db):
+        create_inputs(engine, linked, warehouse=place.warehouse, inputs=place.inputs)
+        engine.set_files(table, batch.days)
+        set_parameters(engine.db, table, batch.parameters)
+        types = query_columns(engine, table)
+        if table.has_snapshots(place.snapshots):
+            refuse_types_without_snapshot(engine.db, table, types)
+        footer = build_footer(table, batch, provenance, {key: types[key] for key in table.settings.keys})
+        stage = Stage(table, batch.partition_filter, footer, engine.db, folder, wishes.meter)
+        stage.refuse_rows_without_day(batch.days)
     return BatchContext(
         table, batch, place, provenance, stage, target, published, linked, types, wishes.find_wanted_days, engine
     )
@@ -197,19 +219,21 @@ def _rewrite_by_halves(context: BatchContext) -> Outcome:
 def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
     """Write, validate, compare and publish; raises ``QueryError`` where fewer days may do better."""
     try:
-        context.engine.set_files(context.table, days)
-        staged = context.stage.write(days)
-        context.stage.meter.show("checking")
-        columns = check_schema(context, staged)
-        versions = {name: context.version_of(name) for name in context.published_names(days)}
-        rows_by_version = row_counts(context.db, list(versions.values()))
-        readable = [name for name, path in versions.items() if path in rows_by_version]
-        check_results, refused = validate_rows(context, days, staged, readable)
-        refused = (*refused, *_find_changed_files(context, days))
-        valid_days = days - Days.union(failure.days for failure in refused)
-        valid = {name: file for name, file in staged.items() if name.day in valid_days}
-        context.stage.meter.show("comparing")
-        comparison = compare(context, valid, rows_by_version)
+        # All but publishing, which ends what it began.
+        with context.engine.limit.bounded(context.db):
+            context.engine.set_files(context.table, days)
+            staged = context.stage.write(days)
+            context.stage.meter.show("checking")
+            columns = check_schema(context, staged)
+            versions = {name: context.version_of(name) for name in context.published_names(days)}
+            rows_by_version = row_counts(context.db, list(versions.values()))
+            readable = [name for name, path in versions.items() if path in rows_by_version]
+            check_results, refused = validate_rows(context, days, staged, readable)
+            refused = (*refused, *_find_changed_files(context, days))
+            valid_days = days - Days.union(failure.days for failure in refused)
+            valid = {name: file for name, file in staged.items() if name.day in valid_days}
+            context.stage.meter.show("comparing")
+            comparison = compare(context, valid, rows_by_version)
         cancelled = Days()
 
         def find_wanted(days_to_publish: Days) -> Days:
@@ -226,7 +250,7 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         done = valid_days - cancelled - Days.union(failure.days for failure in failed)
         context.stage.meter.keep(done)
         return Outcome(unchanged=done, failed=failed, cancelled=cancelled, checks=check_results)
-    except (OperatorError, FitError) as error:
+    except (OperatorError, FitError, TimeLimitError) as error:
         context.stage.meter.keep(Days())
         return _fail(days, error)
     except QueryError:

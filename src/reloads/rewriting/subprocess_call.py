@@ -12,9 +12,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Event, Timer
 from typing import Any
 
 from reloads.errors import OperatorError, QueryError, ReloadsError, RequestError, TableError, one_line, shorten
@@ -28,19 +30,23 @@ _PR_SET_PDEATHSIG = 1
 _MISLEADING_VARIABLES = {"VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}
 
 
-def call_subprocess(python: Path, module: str, value: dict[str, Any]) -> dict[str, Any]:
+def call_subprocess(
+    python: Path, module: str, value: dict[str, Any], *, seconds: float | None = None
+) -> dict[str, Any]:
     """Run ``python -m module`` with ``value`` and return its answer; the module calls ``answer_call``.
 
     What it logs or prints goes to our log line by line. A ``ReloadsError`` that it raises is raised here; if it ends
-    without an answer, that is an ``OperatorError``. It is killed when this call is left and when this process ends.
+    without an answer, that is an ``OperatorError``. It is killed when this call is left and when this process ends, and
+    after so many ``seconds``: that is a ``TimeoutError``, unless it has answered.
     """
+    is_late = Event()
     try:
         # Files and not pipes: neither side ever waits for the other to read.
         with TemporaryFile() as value_file, TemporaryFile() as reply_file:
             value_file.write(json.dumps(value).encode())
             value_file.seek(0)
             arguments = ["-I", "-u", "-X", "utf8", "-m", module, str(reply_file.fileno()), str(os.getpid())]
-            with subprocess.Popen(  # noqa: S603  the program is a Python of ours
+            child = subprocess.Popen(  # noqa: S603  the program is a Python of ours
                 [python, *arguments],
                 env=inherited_variables(),
                 stdin=value_file,
@@ -49,13 +55,36 @@ def call_subprocess(python: Path, module: str, value: dict[str, Any]) -> dict[st
                 pass_fds=[reply_file.fileno()],
                 encoding="utf-8",
                 errors="replace",
-            ) as child:
+            )
+            with child, _ended_after(child, seconds, is_late):
                 last_line = _log_lines(child)
             reply_file.seek(0)
             reply = reply_file.read()
     except OSError as error:
         raise OperatorError(f"{module} cannot be run with {python} ({error.strerror}); {_cure(python)}") from error
+    if is_late.is_set() and not reply:
+        raise TimeoutError(f"{module} took longer than {seconds:g} s")
     return _parse_reply(reply, _describe_end(python, module, child.returncode, last_line))
+
+
+@contextmanager
+def _ended_after(child: subprocess.Popen[str], seconds: float | None, is_late: Event) -> Iterator[None]:
+    """Kill the child if the block lasts longer than that."""
+    if seconds is None:
+        yield
+        return
+
+    def end() -> None:
+        is_late.set()
+        child.kill()
+
+    timer = Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _log_lines(child: subprocess.Popen[str]) -> str:

@@ -36,6 +36,7 @@ from reloads.tables.arrival_settings import find_late_days
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.raw_files import RawFiles
+from reloads.tables.task_settings import TaskSettings
 from reloads.warehouse.access import state_of
 from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.staging import remove_abandoned_folders
@@ -166,4 +167,5 @@ def _limits(settings: Settings, table: Table) -> Limits:
         partitions_per_run=limits.partitions_per_run,
         parallelism=limits.parallelism or min(settings.threads, settings.tasks_at_once),
         days_per_batch=limits.days_per_batch,
+        minutes_per_batch=TaskSettings.of(settings, limits).batch_minutes,
     )

@@ -17,6 +17,7 @@ from reloads.outcome import Failure, Outcome, Postponement
 from reloads.requests.batch_notes import BatchNote, note_batch
 from reloads.rewriting.meter import report_nothing
 from reloads.rewriting.subprocess_call import call_subprocess
+from reloads.rewriting.time_limit import TimeLimit
 from reloads.rewriting.virtual_environment import ensure_environment
 from reloads.runs.following import begin_to_follow
 from reloads.runs.wanted_days import refuse_missing_landing, whom_to_ask
@@ -24,7 +25,11 @@ from reloads.runs.worker import rewrite_here
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.warehouse.staging import remove_abandoned_folders
 from reloads.warehouse.upgrade import open_catalog
+
+HANGING_SECONDS = 60
+"""So long a process may take to end after its time is over."""
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +119,14 @@ def _rewrite_elsewhere(
         "now": now.isoformat(),
         "note": str(note.path) if note else None,
     }
-    outcome = Outcome.model_validate(call_subprocess(python, "reloads.runs.worker", value))
+    # It keeps to its limit itself, unless it hangs in something that cannot be interrupted.
+    seconds = 60 * batch.minutes + HANGING_SECONDS if batch.minutes else None
+    try:
+        answer = call_subprocess(python, "reloads.runs.worker", value, seconds=seconds)
+    except TimeoutError:
+        remove_abandoned_folders(settings.warehouse)
+        return _fail(batch, TimeLimit.begin(table.name, batch.minutes).error())
+    outcome = Outcome.model_validate(answer)
     log.info("%s: its own environment cost %.2f s", table.name, time.monotonic() - begun - outcome.seconds)
     return outcome
 

@@ -18,6 +18,7 @@ from reloads.rewriting.engine import Share
 from reloads.rewriting.meter import Meter, Report, report_nothing
 from reloads.rewriting.rewrite import Wishes, rewrite_batch
 from reloads.rewriting.subprocess_call import answer_call
+from reloads.rewriting.time_limit import TimeLimit
 from reloads.runs.wanted_days import whom_to_ask
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -78,6 +79,7 @@ def rewrite_here(
             find_open_days=lambda: wanted.find_open(batch),
             meter=Meter(report),
         ),
+        limit=TimeLimit.begin(table.name, batch.minutes),
     )
 
 

@@ -145,6 +145,12 @@ class TableSettings(BaseModel):
         description="`delta`: a Delta table over the same files shows each run whole; default: `RELOADS_SNAPSHOTS`",
     )
     requirements: list[str] = Field([], description="Python packages that its rewrite needs, in an own environment")
+    batch_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="minutes that a batch may take, or its days fail; default: `RELOADS_BATCH_MINUTES`",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -31,6 +31,7 @@ def task_as_json(task):
         "reddens the run": task.on_failure_fail_dagrun,
         "retries": task.retries,
         "weight rule": str(task.weight_rule),
+        "minutes": task.execution_timeout.total_seconds() / 60 if task.execution_timeout else None,
         "inlets": [inlet.name for inlet in task.inlets],
         "outlets": [outlet.name for outlet in task.outlets],
     }
@@ -84,11 +85,11 @@ def parse(home: Path, **environment: str) -> Any:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def make_table(home: Path, name: str, query: str = "select date '2025-01-01' as day, 1 as n") -> None:
+def make_table(home: Path, name: str, query: str = "select date '2025-01-01' as day, 1 as n", toml: str = "") -> None:
     folder = home / "tables" / name
     folder.mkdir(parents=True)
     (folder / "query.sql").write_text(query)
-    (folder / "table.toml").write_text('day_column = "day"\nfirst_day = 2024-01-01\n')
+    (folder / "table.toml").write_text(f'day_column = "day"\nfirst_day = 2024-01-01\n{toml}\n')
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +186,21 @@ def test_a_run_that_began_goes_on_before_another_begins(good: Any) -> None:
     tasks = good["dags"]["rewrite_sales"]["tasks"]
     assert {task["weight rule"] for task in tasks.values()} == {"upstream"}, "the later the task, the sooner its turn"
     assert tasks["rewrite"]["after"] == ["plan"]
+
+
+def test_what_may_rewrite_has_five_minutes_more_than_a_batch(tmp_path: Path) -> None:
+    make_table(tmp_path, "plain")
+    make_table(tmp_path, "big", toml="batch_minutes = 200")
+    make_table(tmp_path, "broken", toml='batch_minutes = "many"')
+    dags = parse(tmp_path, RELOADS_BATCH_MINUTES="30")["dags"]
+    minutes: dict[str, dict[str, float | None]] = {}
+    for name in ("plain", "big", "broken"):
+        minutes[name] = {task: each["minutes"] for task, each in dags[f"rewrite_{name}"]["tasks"].items()}
+    assert minutes == {
+        "plain": {"plan": 35, "rewrite": 35, "settle": None},
+        "big": {"plan": 205, "rewrite": 205, "settle": None},
+        "broken": {"plan": 35, "rewrite": 35, "settle": None},
+    }
 
 
 def test_a_table_wakes_for_its_own_events_only(good: Any) -> None:

@@ -59,6 +59,21 @@ def result_of(python: Path, code: str, **fields: Any) -> Any:
     return call_subprocess(python, "callee", {"code": code, **fields})["result"]
 
 
+def test_one_that_takes_too_long_is_ended(python: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    code = "import os, signal; print('pid', os.getpid()); signal.pause()"
+    with pytest.raises(TimeoutError, match=r"^callee took longer than 0\.5 s$"):
+        call_subprocess(python, "callee", {"code": code}, seconds=0.5)
+    for line in caplog.messages:
+        if line.startswith("pid "):
+            with pytest.raises(ProcessLookupError):
+                os.kill(int(line.removeprefix("pid ")), 0)
+
+
+def test_one_that_answers_in_time_is_not_ended(python: Path) -> None:
+    assert call_subprocess(python, "callee", {"code": "result = 1"}, seconds=600) == {"result": 1}
+
+
 def test_variables_that_lead_to_other_packages_do_not_reach_it(
     python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

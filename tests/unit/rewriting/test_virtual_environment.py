@@ -139,6 +139,20 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 # a table that asks for one
 
 
+def test_a_batch_there_keeps_to_its_time_limit(chain: Chain, python: Path, folder: Path) -> None:
+    assert python.exists()
+    chain = Chain(chain.settings.model_copy(update={"environments": folder}), chain.queue)
+    endless = "(select count(*) from range(100000000) a, range(1000000) b where (a.range * b.range) % 7 = 3)"
+    toml = f"requirements = {json.dumps(REQUIREMENTS)}\nbatch_minutes = 0.01"
+    chain.define("a", f"select day, amount, {endless} as x from raw", toml)
+    record = chain.ask("a", "2025-01-01", "2025-01-03")
+    chain.run("a")
+    state, record = chain.find_record(record.id)
+    assert state == "failed"
+    assert record.failed[0].error.startswith("the batch took longer than 0.01 minutes; ")
+    assert list((chain.settings.warehouse / ".staging").iterdir()) == []
+
+
 def test_a_table_is_rewritten_by_the_duckdb_it_asks_for_with_the_same_staging_checks_and_publishing(
     chain: Chain, python: Path, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -50,6 +50,12 @@ def test_no_batch_counts_as_at_work_once_a_command_has_ended(chain: Chain) -> No
     assert [path for path in (chain.settings.landing / ".progress").rglob("*") if path.is_file()] == []
 
 
+def test_a_command_takes_as_long_as_it_takes(chain: Chain) -> None:
+    chain.define("a", "select day, amount from raw", "batch_minutes = 0.0000001")
+    [record] = [record for record in run(chain, "a", "2025-01-01", "2025-01-02") if record.table == "a"]
+    assert (len(record.published), record.failed) == (2, ())
+
+
 def test_each_batch_has_all_threads_because_they_run_one_after_another(chain: Chain) -> None:
     declared = "[parameters.factor]\ntype = 'integer'\ndefault = 1\n"
     threads = "(select value::int from duckdb_settings() where name = 'threads') as threads"

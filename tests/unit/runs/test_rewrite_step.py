@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import venv
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from reloads.days import Days
-from reloads.errors import OperatorError
+from reloads.errors import OperatorError, QueryError
 from reloads.outcome import Failure, Outcome
 from reloads.requests import batch_notes
 from reloads.requests.progress import with_progress
@@ -19,6 +20,8 @@ from reloads.requests.record import Progress
 from reloads.rewriting import publication
 from reloads.rewriting import rewrite as rewrite_module
 from reloads.rewriting.stage import Stage, Staged
+from reloads.rewriting.virtual_environment import VirtualEnvironment
+from reloads.runs import rewrite_step
 from reloads.runs.rewrite_step import run_batch
 from reloads.warehouse.partition_name import PartitionName
 from tests.support.chain import NOW, Chain, JsonBatch
@@ -281,6 +284,48 @@ def test_an_environment_that_cannot_be_made_fails_the_batch_and_may_be_tried_aga
     [failure] = rewrite(chain, batch).failed
     assert (failure.days.texts(), failure.transient) == (["2025-01-01..2025-01-04"], True)
     assert "cannot be written" in failure.error
+
+
+ENDLESS = "(select count(*) from range(100000000) a, range(1000000) b where (a.range * b.range) % 7 = 3)"
+"""A value that takes days."""
+
+
+def test_a_batch_that_takes_longer_than_its_table_allows_fails_and_is_not_tried_again(chain: Chain) -> None:
+    chain.define("a", f"select day, amount, {ENDLESS} as x from raw", "batch_minutes = 0.005")
+    record = chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    assert batch["minutes"] == 0.005
+    outcome = rewrite(chain, batch)
+    with pytest.raises(QueryError, match=r"kept the published files: the batch took longer than 0\.005 minutes"):
+        outcome.raise_failures()
+    chain.settle("a", [batch], [outcome.to_json()])
+    state, record = chain.find_record(record.id)
+    assert (state, record.failed_days.texts()) == ("failed", ["2025-01-01..2025-01-04"])
+    assert record.failed[0].error == (
+        "the batch took longer than 0.005 minutes; ask for fewer days at once, "
+        "or raise batch_minutes in tables/a/table.toml"
+    )
+    assert names(chain) == []
+    assert list((chain.settings.warehouse / ".staging").iterdir()) == []
+
+
+def test_an_environment_that_hangs_is_ended_a_while_after_the_time_is_over(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What Python itself imports before all else never comes to an end there.
+    requirements = ["hanging"]
+    environment = VirtualEnvironment.of(requirements, folder=chain.settings.environments)
+    venv.create(environment.home, symlinks=True)
+    (environment.packages / "sitecustomize.py").write_text("import signal\nsignal.pause()\n")
+    environment.complete.touch()
+    monkeypatch.setattr(rewrite_step, "HANGING_SECONDS", 0.5)
+    toml = f"requirements = {json.dumps(requirements)}\nbatch_minutes = 0.001"
+    chain.define("a", "select day, amount from raw", toml)
+    chain.ask("a", *DAYS)
+    [batch] = chain.plan("a")
+    [failure] = rewrite(chain, batch).failed
+    assert (failure.days.texts(), failure.transient) == (["2025-01-01..2025-01-04"], False)
+    assert failure.error.startswith("the batch took longer than 0.001 minutes; ")
 
 
 @pytest.mark.parametrize(("severity", "level"), [("error", logging.ERROR), ("warn", logging.WARNING)])

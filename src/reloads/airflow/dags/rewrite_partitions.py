@@ -19,11 +19,11 @@ A run is red when a batch failed. The partitions that were published stay publis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, task
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, DownstreamTasksSkipped
 
 from reloads.airflow.assets import Assets
 from reloads.airflow.forms import request_params
@@ -44,6 +44,10 @@ from reloads.requests.form import is_filled_in, read_form
 from reloads.requests.intake import request_by_hand
 from reloads.settings import Settings
 from reloads.tables.table_text import describe_table, read_text, summarize
+from reloads.tables.task_settings import read_task_settings
+
+SPARE_MINUTES = 5
+"""So much longer than a batch its task may take; it ends by itself unless it hangs, and then Airflow ends it."""
 
 if TYPE_CHECKING:
     from reloads.outcome import Outcome
@@ -55,6 +59,8 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
     """The DAG that rewrites one table."""
     assets = Assets(settings.names)
     requested, published, rewritten = assets.request(table), assets.warehouse(table), assets.rewritten(table)
+    tasks = read_task_settings(settings, table)
+    time_limit = timedelta(minutes=tasks.batch_minutes + SPARE_MINUTES)
     with DAG(
         settings.names.rewrite_dag(table),
         doc_md=f"{describe_table(settings.tables, table)}\n\n{__doc__}",
@@ -70,7 +76,12 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
         params=request_params(),
     ) as dag:
         # In the pool, because it rewrites, too. With three tasks a batch, a wave of three levels took 3.7 s, not 2.3 s.
-        @task(pool=settings.pool, inlets=[requested, published], outlets=[rewritten])
+        @task(
+            pool=settings.pool,
+            execution_timeout=time_limit,
+            inlets=[requested, published],
+            outlets=[rewritten],
+        )
         def plan(table, *, ti=None, dag_run=None, params=None, inlet_events=None, outlet_events=None, **context):
             """Cut what is outstanding into batches, and do all of it where there is one.
 
@@ -96,7 +107,11 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
                 raise DownstreamTasksSkipped(tasks=["rewrite", "settle"])
             return begun.tasks() + [{"label": sentence, "is_refusal": True} for sentence in refusals]
 
-        @task(pool=settings.pool, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
+        @task(
+            pool=settings.pool,
+            execution_timeout=time_limit,
+            map_index_template="{{ task.op_kwargs['batch']['label'] }}",
+        )
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
             """Rewrite and publish one batch."""
             if batch.get("is_refusal"):
@@ -140,7 +155,11 @@ def _rewrite_or_recall(settings: Settings, table: str, batch: Mapping[str, Any],
 
     if tried := batch.get("tried"):
         return Outcome.model_validate(tried)
-    outcome = run_batch(settings, table, batch, run=run, now=_now())
+    try:
+        outcome = run_batch(settings, table, batch, run=run, now=_now())
+    except AirflowTaskTimeout:
+        # It hangs where it cannot be interrupted, and would hang again.
+        raise AirflowFailException(f"{batch['label']} took longer than Airflow lets the task") from None
     emit_lineage(settings, table, batch, outcome, ti=ti, run=run)
     return outcome
 
