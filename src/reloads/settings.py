@@ -138,6 +138,9 @@ class Settings(BaseModel):
     pool: str = Field(
         "default_pool", min_length=1, description="Airflow's pool of the rewrites, so that other tasks find a slot"
     )
+    queue: str = Field(
+        "", description="Airflow's queue of the rewrites, for workers that only rewrite; default: that of all tasks"
+    )
     batch_minutes: float = Field(
         90,
         gt=0,

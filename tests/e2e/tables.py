@@ -78,6 +78,7 @@ TABLES: Mapping[str, ScenarioTable] = {
     "blocked": ScenarioTable(),
     "no_room": ScenarioTable(BIG),
     "endless": ScenarioTable(ENDLESS, {"batch_minutes": 0.05}),
+    "elsewhere": ScenarioTable(settings={"queue": "other-workers"}),
     "overlapping": ScenarioTable(),
     "left": ScenarioTable(),
     "right": ScenarioTable(),

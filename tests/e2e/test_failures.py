@@ -99,6 +99,22 @@ def test_a_batch_that_takes_too_long_fails_with_a_sentence_and_is_not_tried_agai
     assert pipeline.staged("endless") == []
 
 
+def test_a_table_with_a_queue_is_rewritten_by_the_task_that_has_that_queue(pipeline: Pipeline) -> None:
+    pipeline.drop("september.json", table="elsewhere", start_date="2024-09-01")
+
+    [record] = pipeline.wait_for_done("september.json")
+    [run] = record.runs
+    # The LocalExecutor of this stack takes tasks of any queue.
+    assert pipeline.wait_for_run("rewrite_elsewhere", run) == "success"
+    tasks = {task["task_id"]: (task["state"], task["queue"]) for task in pipeline.rest.tasks("rewrite_elsewhere", run)}
+    assert tasks == {
+        "plan": ("success", "default"),
+        "rewrite": ("success", "other-workers"),
+        "settle": ("success", "default"),
+    }
+    assert pipeline.rows("elsewhere") == {"2024-09-01": ROWS_A_DAY}
+
+
 @contextmanager
 def _no_room(staging: Path) -> Iterator[str]:
     """Let nothing large be written there; yields what the message says. A full disk where this user may mount one."""

@@ -23,6 +23,7 @@ from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.tables.task_settings import read_task_settings
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def begin_run(
 ) -> BegunRun:
     """Plan a run of ``table``. Where it has one batch at most and ``may_end``: rewrite that, and settle if all is well.
 
-    ``run`` names the run, also in a later try of the same.
+    ``run`` names the run, also in a later try of the same. A table that other workers rewrite is left to them.
     """
     settings.require_landing()
     batches = tuple(read_begun_batches(settings.landing, table, run=run))
@@ -55,7 +56,7 @@ def begin_run(
         batches = tuple(plan_batches(settings, catalog, table, now=clock()))
         if batches:
             note_run(settings.landing, table, batches, run=run)
-    if len(batches) > 1 or not may_end:
+    if len(batches) > 1 or not may_end or (batches and read_task_settings(settings, table).is_elsewhere):
         return BegunRun(batches)
     values = [batch.to_json() for batch in batches]
     outcomes = [run_batch(settings, table, value, run=run, now=clock(), catalog=catalog) for value in values]

@@ -57,6 +57,9 @@ _GETVARIABLE = re.compile(r"\bgetvariable \( '([^']*)' \)", re.IGNORECASE)
 """A call in a normalized text."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+AirflowName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""Of a pool or a queue; Airflow's database takes no longer one (3.3.2)."""
+
 UrlName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
 
 
@@ -145,6 +148,12 @@ class TableSettings(BaseModel):
         description="`delta`: a Delta table over the same files shows each run whole; default: `RELOADS_SNAPSHOTS`",
     )
     requirements: list[str] = Field([], description="Python packages that its rewrite needs, in an own environment")
+    queue: AirflowName | None = Field(
+        None, description="Airflow's queue of its rewrites, for workers of its own; default: `RELOADS_QUEUE`"
+    )
+    pool: AirflowName | None = Field(
+        None, description="Airflow's pool of its rewrites, so that not too many run at once; default: `RELOADS_POOL`"
+    )
     batch_minutes: float | None = Field(
         None,
         gt=0,

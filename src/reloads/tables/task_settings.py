@@ -1,4 +1,4 @@
-"""For how long a table is rewritten at most: what Airflow has to know of its tasks.
+"""Where a table is rewritten, in which pool, and for how long at most: what Airflow has to know of its tasks.
 
 Cheap enough for a DAG file: it parses no query. A table whose settings are wrong has the defaults, as others say what
 is wrong with it, and nothing of it is rewritten until that is mended.
@@ -18,12 +18,24 @@ from reloads.tables.definition import TableSettings
 class TaskSettings:
     """What holds for the rewrites of one table."""
 
+    queue: str
+    """Empty for that of all other tasks."""
+    pool: str
     batch_minutes: float
 
     @classmethod
     def of(cls, settings: Settings, table: TableSettings | None) -> TaskSettings:
         """What the table says, or the deployment where it says nothing."""
-        return cls(batch_minutes=(table and table.batch_minutes) or settings.batch_minutes)
+        return cls(
+            queue=(table and table.queue) or settings.queue,
+            pool=(table and table.pool) or settings.pool,
+            batch_minutes=(table and table.batch_minutes) or settings.batch_minutes,
+        )
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is rewritten by other workers than those that plan: what is planned is not rewritten there."""
+        return bool(self.queue)
 
 
 def read_task_settings(settings: Settings, table: str) -> TaskSettings:

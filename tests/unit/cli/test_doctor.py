@@ -65,6 +65,11 @@ def install_an_old_duckdb(patient: Patient) -> None:
     patient.environment["PYTHONPATH"] = str(folder.parent)
 
 
+def ask_for_a_pool(patient: Patient) -> None:
+    with (patient.home / "tables" / "orders" / "table.toml").open("a") as file:
+        file.write('\npool = "small machines"\n')
+
+
 def break_a_table(patient: Patient) -> None:
     (patient.home / "tables" / "daily_sales" / "query.sql").write_text("selec 1")
 
@@ -163,6 +168,10 @@ FAULTS_OF_AIRFLOW = {
     "the pool is not there": (
         set_variable("RELOADS_POOL", "rewrites"),
         ("airflow", "RELOADS_POOL='rewrites' is not a pool of Airflow"),
+    ),
+    "the pool of a table is not there": (
+        ask_for_a_pool,
+        ("airflow", "the pool 'small machines' of orders is not one of Airflow"),
     ),
     "the clock of Airflow is off": (
         set_variable("AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE", "False"),

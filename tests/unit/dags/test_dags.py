@@ -31,6 +31,8 @@ def task_as_json(task):
         "reddens the run": task.on_failure_fail_dagrun,
         "retries": task.retries,
         "weight rule": str(task.weight_rule),
+        "queue": task.queue,
+        "pool": task.pool,
         "minutes": task.execution_timeout.total_seconds() / 60 if task.execution_timeout else None,
         "inlets": [inlet.name for inlet in task.inlets],
         "outlets": [outlet.name for outlet in task.outlets],
@@ -188,18 +190,33 @@ def test_a_run_that_began_goes_on_before_another_begins(good: Any) -> None:
     assert tasks["rewrite"]["after"] == ["plan"]
 
 
-def test_what_may_rewrite_has_five_minutes_more_than_a_batch(tmp_path: Path) -> None:
+def test_only_the_rewrites_of_a_table_have_the_queue_and_all_have_the_pool_and_the_time_that_it_asks_for(
+    tmp_path: Path,
+) -> None:
     make_table(tmp_path, "plain")
-    make_table(tmp_path, "big", toml="batch_minutes = 200")
-    make_table(tmp_path, "broken", toml='batch_minutes = "many"')
-    dags = parse(tmp_path, RELOADS_BATCH_MINUTES="30")["dags"]
-    minutes: dict[str, dict[str, float | None]] = {}
-    for name in ("plain", "big", "broken"):
-        minutes[name] = {task: each["minutes"] for task, each in dags[f"rewrite_{name}"]["tasks"].items()}
-    assert minutes == {
-        "plain": {"plan": 35, "rewrite": 35, "settle": None},
-        "big": {"plan": 205, "rewrite": 205, "settle": None},
-        "broken": {"plan": 35, "rewrite": 35, "settle": None},
+    make_table(tmp_path, "big", toml='queue = "big-machines"\npool = "big"\nbatch_minutes = 200')
+    make_table(tmp_path, "pooled", toml='pool = "small"')
+    make_table(tmp_path, "broken", toml='queue = 3\npool = "small"')
+    here = parse(tmp_path)["dags"]
+    assert {name: places(here[f"rewrite_{name}"]) for name in ("plain", "big", "pooled", "broken")} == {
+        "plain": {"plan": ("default", "default_pool", 95), "rewrite": ("default", "default_pool", 95)},
+        "big": {"plan": ("default", "default_pool", 205), "rewrite": ("big-machines", "big", 205)},
+        "pooled": {"plan": ("default", "small", 95), "rewrite": ("default", "small", 95)},
+        "broken": {"plan": ("default", "default_pool", 95), "rewrite": ("default", "default_pool", 95)},
+    }
+    away = parse(tmp_path, RELOADS_QUEUE="workers", RELOADS_POOL="rewrites", RELOADS_BATCH_MINUTES="30")["dags"]
+    assert {name: places(away[f"rewrite_{name}"]) for name in ("plain", "big")} == {
+        "plain": {"plan": ("default", "rewrites", 35), "rewrite": ("workers", "rewrites", 35)},
+        "big": {"plan": ("default", "rewrites", 205), "rewrite": ("big-machines", "big", 205)},
+    }
+    for dag in (*here.values(), *away.values()):
+        assert {task["queue"] for name, task in dag["tasks"].items() if name != "rewrite"} == {"default"}
+
+
+def places(dag: Any) -> dict[str, tuple[str, str, float]]:
+    """Where the tasks run that may rewrite, and for how long."""
+    return {
+        name: (task["queue"], task["pool"], task["minutes"]) for name, task in dag["tasks"].items() if task["minutes"]
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -104,6 +105,21 @@ def test_a_run_is_open_from_its_plan_until_it_has_settled(chain: Chain) -> None:
     settle_batches(chain.settings, open_catalog(chain.settings), "a", batches, outcomes, run=RUN, now=NOW)
     assert open_runs(chain.settings.landing, "a", now=datetime.now(UTC)) == set()
     assert list((chain.settings.landing / ".progress/a").iterdir()) == []
+
+
+@pytest.mark.parametrize("of_all", [False, True], ids=["its own queue", "that of all rewrites"])
+def test_a_table_with_a_queue_is_left_to_the_workers_of_that(chain: Chain, *, of_all: bool) -> None:
+    toml = "" if of_all else 'queue = "workers"'
+    chain.define("a", "select day, amount from raw", toml)
+    home = replace(chain, settings=chain.settings.model_copy(update={"queue": "workers" if of_all else ""}))
+    asked = chain.ask("a", FIRST, LAST)
+    begun = begin(home)
+    assert (len(begun.batches), begun.outcome, begun.settled) == (1, None, None)
+    assert of_request(chain, asked).outstanding == asked.days
+    outcomes = chain.away().rewrite("a", begun.tasks(), run=RUN)
+    chain.settle("a", begun.tasks(), outcomes)
+    assert of_request(chain, asked).published == asked.days
+    assert begin(home, run="run/next").settled, "what has nothing to rewrite ends at once"
 
 
 def test_a_run_that_has_to_turn_red_is_left_to_its_tasks(chain: Chain) -> None:

@@ -10,7 +10,8 @@ once.
 3. **settle** runs whatever happened: it records progress, moves finished requests to `done/` or `failed/`, asks
    downstream tables to follow, emits an event on `warehouse/<table>`, and wakes the next run if something is left.
 
-If there is one batch, *plan* rewrites it and settles, and the other two are skipped. They do it if it fails there.
+If there is one batch, *plan* rewrites it and settles, and the other two are skipped. They do it if it fails there, and
+where workers of another queue rewrite the table.
 
 A run is red when a batch failed. The partitions that were published stay published; the others keep their old files.
 *Trigger* with a first and a last day asks for them by hand; with nothing filled in it rewrites what is outstanding.
@@ -61,6 +62,8 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
     requested, published, rewritten = assets.request(table), assets.warehouse(table), assets.rewritten(table)
     tasks = read_task_settings(settings, table)
     time_limit = timedelta(minutes=tasks.batch_minutes + SPARE_MINUTES)
+    # What is not named here runs where Airflow's other tasks do.
+    place: dict[str, Any] = {"queue": tasks.queue} if tasks.queue else {}
     with DAG(
         settings.names.rewrite_dag(table),
         doc_md=f"{describe_table(settings.tables, table)}\n\n{__doc__}",
@@ -77,7 +80,7 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
     ) as dag:
         # In the pool, because it rewrites, too. With three tasks a batch, a wave of three levels took 3.7 s, not 2.3 s.
         @task(
-            pool=settings.pool,
+            pool=settings.pool if tasks.is_elsewhere else tasks.pool,
             execution_timeout=time_limit,
             inlets=[requested, published],
             outlets=[rewritten],
@@ -107,8 +110,10 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
                 raise DownstreamTasksSkipped(tasks=["rewrite", "settle"])
             return begun.tasks() + [{"label": sentence, "is_refusal": True} for sentence in refusals]
 
+        # All else touches the drop folder, and stays where that is.
         @task(
-            pool=settings.pool,
+            **place,
+            pool=tasks.pool,
             execution_timeout=time_limit,
             map_index_template="{{ task.op_kwargs['batch']['label'] }}",
         )

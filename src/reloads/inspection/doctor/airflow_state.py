@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reloads.inspection.doctor.airflow_look import AirflowReport, ask_airflow
 from reloads.inspection.doctor.finding import Finding, good, unknown, warning, wrong
 from reloads.settings import Settings
 from reloads.tables.definition import TABLE_NAME, table_names
+from reloads.tables.task_settings import read_task_settings
 
 REFUSALS = 5
 """Tasks beside the batches that a run may map."""
@@ -45,7 +47,7 @@ def _examine_processes(report: AirflowReport) -> Iterator[Finding]:
 
 def _examine_dags(settings: Settings, report: AirflowReport) -> Iterator[Finding]:
     names = settings.names
-    tables = list(filter(TABLE_NAME.fullmatch, table_names(settings.tables))) if settings.tables.is_dir() else []
+    tables = _list_tables(settings)
     missing: list[str] = []
     for dag_id in (names.intake_dag, *map(names.rewrite_dag, tables), names.maintain_dag):
         dag = report.dags.get(dag_id)
@@ -104,12 +106,27 @@ def _examine_options(settings: Settings, report: AirflowReport) -> Iterator[Find
         yield warning("airflow", f"{sentence}; use PostgreSQL for more than a trial")
 
 
-def _examine_rest(settings: Settings, report: AirflowReport) -> Iterator[Finding]:
+def _examine_pools(settings: Settings, report: AirflowReport) -> Iterator[Finding]:
     if settings.pool not in report.pools:
         sentence = f"RELOADS_POOL={settings.pool!r} is not a pool of Airflow, so no batch starts"
-        yield wrong(
-            "airflow", f"{sentence}; make it (airflow pools set {settings.pool} 4 rewrites), or remove the setting"
-        )
+        yield wrong("airflow", f"{sentence}; {_make_pool(settings.pool)}, or remove the setting")
+    for table in _list_tables(settings):
+        pool = read_task_settings(settings, table).pool
+        if pool != settings.pool and pool not in report.pools:
+            sentence = f"the pool {shorten(pool)!r} of {table} is not one of Airflow, so no batch of it starts"
+            yield wrong("airflow", f"{sentence}; {_make_pool(pool)}, or remove pool from its table.toml")
+
+
+def _make_pool(name: str) -> str:
+    return f"make it (airflow pools set {shlex.quote(shorten(name))} 4 rewrites)"
+
+
+def _list_tables(settings: Settings) -> list[str]:
+    return list(filter(TABLE_NAME.fullmatch, table_names(settings.tables))) if settings.tables.is_dir() else []
+
+
+def _examine_rest(settings: Settings, report: AirflowReport) -> Iterator[Finding]:
+    yield from _examine_pools(settings, report)
     if report.plugin_fault:
         yield wrong("page", f"Airflow has not loaded the Warehouse page ({report.plugin_fault}); mend that")
     watched = {Path(landing) for landing in report.landings}
