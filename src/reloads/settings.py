@@ -135,6 +135,9 @@ class Settings(BaseModel):
     tasks_at_once: int = Field(
         0, ge=0, description="batches that run at once on a machine and share its memory; default: its cores"
     )
+    workers: int = Field(
+        1, ge=1, le=1000, description="machines that rewrite, each as many batches at once as `RELOADS_TASKS_AT_ONCE`"
+    )
     pool: str = Field(
         "default_pool", min_length=1, description="Airflow's pool of the rewrites, so that other tasks find a slot"
     )

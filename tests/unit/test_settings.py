@@ -68,6 +68,8 @@ def test_a_relative_home_is_taken_from_the_working_directory(tmp_path: Path, mon
         ("BATCH_MINUTES", "10001"),
         ("BATCH_MINUTES", "an hour"),
         ("SEES_LANDING", "perhaps"),
+        ("WORKERS", "0"),
+        ("WORKERS", "two"),
         ("TASKS_AT_ONCE", "-1"),
         ("TASKS_AT_ONCE", "2.5"),
         ("THREADS", "-1"),

@@ -14,6 +14,9 @@ from reloads.requests.record import Record
 GROUPS_PER_RUN = 500
 """Groups of other keys or parameters; each is a task at least, and Airflow maps no more than 1024."""
 
+BATCHES_PER_RUN = 400
+"""About so many batches at most are cut for several machines, beside one for each group."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -22,6 +25,9 @@ class Limits:
     partitions_per_run: int
     parallelism: int
     days_per_batch: int
+    last_batch_days: int | None = None
+    """Where several machines rewrite: batches become shorter, down to so many days, so that all machines end at about
+    the same time. None for batches of equal length, and no more than run at once."""
     minutes_per_batch: float | None = None
     """How long a task may take for a batch; None for as long as it takes."""
 
@@ -46,8 +52,9 @@ def cut_batches(
     were written whose parameters a record keeps.
 
     The days are cut into at most ``parallelism`` batches of consecutive days, and into fewer where a batch would hold
-    less than ``days_per_batch``; days with other keys or parameters need a batch of their own in any case. A batch
-    names for each record the days that it rewrites for it.
+    less than ``days_per_batch``; days with other keys or parameters need a batch of their own in any case. With
+    ``last_batch_days`` they are cut into more, the longest first. A batch names for each record the days that it
+    rewrites for it.
     """
     by_urgency = _sort_by_urgency(records)
     grouping = _Grouping(records, written or {}, max_groups=GROUPS_PER_RUN)
@@ -57,6 +64,9 @@ def cut_batches(
     for group in grouping.groups.values():
         for batch in _cut_group(group, all_days_count, limits):
             batches.append(_add_requests(batch, group, records))
+    if limits.last_batch_days is not None:
+        # In the order in which Airflow begins them.
+        batches.sort(key=lambda batch: -len(batch.days))
     numbered: list[Batch] = []
     for number, batch in enumerate(batches):
         numbered.append(replace(batch, number=number, batch_count=len(batches), minutes=limits.minutes_per_batch))
@@ -195,11 +205,32 @@ def _cut_group(group: _Group, all_days_count: int, limits: Limits) -> list[Batch
     """
     group_days = Days.of(group.days)
     share = max(1, limits.parallelism * len(group_days) // all_days_count)
-    count = min(share, max(1, len(group_days) // limits.days_per_batch))
-    batches: list[Batch] = []
-    for days in group_days.split(count):
-        batches.append(Batch(days, group.part.partition_filter, group.part.parameters))
-    return batches
+    if limits.last_batch_days is None:
+        count = min(share, max(1, len(group_days) // limits.days_per_batch))
+        pieces = group_days.split(count)
+    else:
+        # Each is so long at least, so that there are no more than Airflow can map.
+        shortest = max(1, limits.last_batch_days, -(-all_days_count // BATCHES_PER_RUN))
+        pieces = _cut_ever_shorter(group_days, share, shortest)
+    return [Batch(days, group.part.partition_filter, group.part.parameters) for days in pieces]
+
+
+def _cut_ever_shorter(days: Days, at_once: int, shortest: int) -> list[Days]:
+    """Sets of consecutive days, the newest first: ``at_once`` of a length take half of what is left, and so on.
+
+    Whoever is done early takes a short one more while the others end, however the days differ. The machines end within
+    the time of ``shortest`` days of one another, where all days take the same time.
+    """
+    pieces: list[Days] = []
+    remaining = days
+    while remaining:
+        length = max(shortest, -(-len(remaining) // (2 * at_once)))
+        for _ in range(at_once):
+            piece = remaining.newest(length)
+            if piece:
+                pieces.append(piece)
+            remaining -= piece
+    return pieces
 
 
 def _add_requests(batch: Batch, group: _Group, records: Sequence[Record]) -> Batch:

@@ -1,7 +1,7 @@
 """Watermarks: how far a table has been followed (the last day loaded daily, the newest asset event seen).
 
-One more says since when the folder of a table that has requests is missing, and one which days of which sources a table
-waits for.
+One more says since when the folder of a table that has requests is missing, one which days of which sources a table
+waits for, and one how long a day of it took.
 
 A watermark is written after what it stands for is safe, so a crash in between repeats a step that can be repeated.
 """
@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, get_args
 from reloads.errors import OperatorError, ReloadsError, shorten
 from reloads.files import cannot_write, make_own_folder, write_atomically
 
-Kind = Literal["daily", "events", "missing", "waiting", "arrivals"]
+Kind = Literal["daily", "events", "missing", "waiting", "arrivals", "pace"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Position = TypeVar("Position")
 

@@ -7,6 +7,7 @@ and loses nothing. ``local_run`` shares the choice of days and the rewriting, an
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -30,6 +31,7 @@ from reloads.requests.record import Record
 from reloads.runs.arrivals import ask_for_arrivals
 from reloads.runs.awaited_files import give_up_waiting, note_awaited_files
 from reloads.runs.following import begin_to_follow, follow
+from reloads.runs.pace import read_pace
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.arrival_settings import find_late_days
@@ -45,6 +47,9 @@ REQUESTS_PER_RUN = 2000
 """The ids of a batch's requests go through XCom and into the footer of each of its partitions."""
 
 LOGGED_REQUESTS = 20
+SHORTEST_SECONDS = 20
+"""So long a batch lasts at least that is worth a task on another machine: the task itself takes one or two."""
+
 SAMPLED_DAYS = 5
 """Whose published size is looked at: each may cost the reading of another file of the table's state."""
 
@@ -122,7 +127,8 @@ def _limit_by_size(limits: Limits, settings: Settings, table: Table, days: Days)
     long as a plain copy, from the dropped file to the last partition, and one batch takes 1.17 times as long.
     """
     bytes_per_batch = 1_000_000 * table.settings.mb_per_batch
-    if not bytes_per_batch or limits.parallelism == 1 or len(days) < 2 * limits.days_per_batch:
+    is_on_one = limits.last_batch_days is None
+    if not bytes_per_batch or not is_on_one or limits.parallelism == 1 or len(days) < 2 * limits.days_per_batch:
         return limits
     sample = list(days)[:: -(-len(days) // SAMPLED_DAYS)]
     published = state_of(folder_of(settings.warehouse, table)).read(sample)
@@ -163,9 +169,21 @@ def _log_waiting_for_files(settings: Settings, table: Table, selections: Sequenc
 
 def _limits(settings: Settings, table: Table) -> Limits:
     limits = table.settings
+    at_once, last_batch_days = min(settings.threads, settings.tasks_at_once), None
+    if settings.workers > 1:
+        # How many threads they have is not known here.
+        at_once = settings.workers * settings.tasks_at_once
+        last_batch_days = _find_last_batch_days(settings, table)
     return Limits(
         partitions_per_run=limits.partitions_per_run,
-        parallelism=limits.parallelism or min(settings.threads, settings.tasks_at_once),
+        parallelism=limits.parallelism or at_once,
         days_per_batch=limits.days_per_batch,
+        last_batch_days=last_batch_days,
         minutes_per_batch=TaskSettings.of(settings, limits).batch_minutes,
     )
+
+
+def _find_last_batch_days(settings: Settings, table: Table) -> int:
+    """The days of a batch that is just worth a task, by how long a day took the last time."""
+    pace = read_pace(settings.landing, table.name)
+    return math.ceil(SHORTEST_SECONDS / pace) if pace else table.settings.days_per_batch

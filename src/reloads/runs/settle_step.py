@@ -19,6 +19,7 @@ from reloads.requests.queue import Queue
 from reloads.runs.arrivals import ask_for_arrivals
 from reloads.runs.credit import complete_outcomes, credit_requests
 from reloads.runs.following import follow
+from reloads.runs.pace import note_pace
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
@@ -62,6 +63,8 @@ def settle_batches(
     # Before the requests are done, so that whoever waits for all to be done sees what follows from them.
     follow(settings, catalog, table, now=now, ended_run=run)
     _settle_requests(Queue(settings.landing), table, credit_requests(planned, completed), run=run, now=now)
+    if settings.workers > 1:
+        note_pace(settings.landing, table, completed)
     forget_batches(settings.landing, table, run=run)
     if catalog.is_loadable(table):
         # A table that keeps nothing for an undo gives back the space of what was replaced now, not in its next run.

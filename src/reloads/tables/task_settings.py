@@ -22,6 +22,8 @@ class TaskSettings:
     """Empty for that of all other tasks."""
     pool: str
     batch_minutes: float
+    at_once: int | None = None
+    """How many of its batches run at once at most, where several machines rewrite; None for as many as the pool."""
 
     @classmethod
     def of(cls, settings: Settings, table: TableSettings | None) -> TaskSettings:
@@ -30,6 +32,8 @@ class TaskSettings:
             queue=(table and table.queue) or settings.queue,
             pool=(table and table.pool) or settings.pool,
             batch_minutes=(table and table.batch_minutes) or settings.batch_minutes,
+            # On one machine a run has no more batches than that.
+            at_once=(table and table.parallelism) or None if settings.workers > 1 else None,
         )
 
     @property

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from heapq import heapreplace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reloads.batch import Batch
 from reloads.days import Days
 from reloads.partition_filter import PartitionFilter
 from reloads.planning import batching
@@ -72,6 +76,82 @@ def test_a_plan_keeps_its_promises(
     for batch in plan.batches:
         for request in records:
             assert batch.requests.get(request.id, Days()) == request.outstanding & batch.days
+
+
+# for several machines
+
+
+def end_of_work(seconds_by_batch: Sequence[float], machines: int) -> float:
+    """When the last batch ends, if whoever is free begins the next one."""
+    free_at = [0.0] * machines
+    for seconds in seconds_by_batch:
+        heapreplace(free_at, free_at[0] + seconds)
+    return max(free_at)
+
+
+some_work = st.tuples(st.integers(1, 800), st.integers(1, 12), st.integers(1, 60))
+
+
+def cut_for_machines(day_count: int, at_once: int, shortest: int) -> list[Batch]:
+    asked = record("a", Days.between(FIRST, FIRST + timedelta(days=day_count - 1)))
+    limits = Limits(day_count, at_once, days_per_batch=31, last_batch_days=shortest)
+    plan = cut_batches([asked], limits=limits)
+    assert Days.union(batch.days for batch in plan.batches) == asked.days
+    assert sum(len(batch.days) for batch in plan.batches) == day_count
+    return list(plan.batches)
+
+
+@given(some_work)
+def test_machines_end_within_the_shortest_batch_of_one_another(work: tuple[int, int, int]) -> None:
+    day_count, at_once, shortest = work
+    batches = cut_for_machines(day_count, at_once, shortest)
+    # And a day, as a day is not cut.
+    assert end_of_work([len(batch.days) for batch in batches], at_once) <= day_count / at_once + shortest + 1
+
+
+@given(some_work, st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_machines_end_soon_after_one_another_though_some_days_take_twice_as_long(
+    work: tuple[int, int, int], slow_part: tuple[float, float]
+) -> None:
+    day_count, at_once, shortest = work
+    begin, end = sorted(FIRST + timedelta(days=int(day_count * share)) for share in slow_part)
+    batches = cut_for_machines(day_count, at_once, shortest)
+    seconds = [sum(2 if begin <= day < end else 1 for day in batch.days) for batch in batches]
+    assert end_of_work(seconds, at_once) <= 1.15 * sum(seconds) / at_once + 2 * shortest + 2
+
+
+@given(some_work)
+def test_no_batch_but_the_last_is_short_and_there_are_few(work: tuple[int, int, int]) -> None:
+    day_count, at_once, shortest = work
+    lengths = [len(batch.days) for batch in cut_for_machines(day_count, at_once, shortest)]
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(length >= shortest for length in lengths[:-1])
+    rounds = 2 + max(0, math.log2(day_count / (at_once * shortest)))
+    assert len(lengths) <= 1 + at_once * rounds
+
+
+def test_a_year_on_four_machines_ends_with_short_batches_and_begins_with_the_newest_days() -> None:
+    batches = cut_for_machines(365, 4, 10)
+    assert [len(batch.days) for batch in batches] == [46] * 4 + [23] * 4 + [12] * 4 + [10] * 4 + [1]
+    assert batches[0].days.ranges[-1].last == date(2024, 12, 30)
+    assert [(batch.number, batch.batch_count) for batch in batches] == [(number, 17) for number in range(17)]
+
+
+def test_of_days_with_different_parameters_the_longest_batches_come_first_too() -> None:
+    first_half, second_half = Days.between(FIRST, date(2024, 2, 9)), Days.between(date(2024, 2, 10), date(2024, 12, 31))
+    asked = [with_parameters("a", first_half, 1), with_parameters("b", second_half, 2)]
+    plan = cut_batches(asked, limits=Limits(400, 4, 31, last_batch_days=10))
+    lengths = [len(batch.days) for batch in plan.batches]
+    assert lengths == sorted(lengths, reverse=True)
+    assert {batch.parameters["size"] for batch in plan.batches} == {1, 2}
+
+
+def test_more_batches_than_airflow_can_map_are_never_cut() -> None:
+    batches = cut_for_machines(4000, 300, 1)
+    assert len(batches) <= batching.BATCHES_PER_RUN + 1
+    many = [with_keys(str(day), Days.of([day]), origin=(str(day),)) for day in Days.between(FIRST, date(2024, 12, 31))]
+    plan = cut_batches(many, limits=Limits(400, 300, 31, last_batch_days=1))
+    assert len(plan.batches) <= batching.BATCHES_PER_RUN + batching.GROUPS_PER_RUN
 
 
 def test_days_asked_for_twice_are_taken_once() -> None:

@@ -16,7 +16,9 @@ from reloads.requests.conversion import new_record
 from reloads.requests.queue import Queue, State
 from reloads.requests.record import Mode, Record
 from reloads.requests.request import ReloadRequest
+from reloads.requests.watermark import write_watermark
 from reloads.runs import plan_step
+from reloads.runs.pace import read_pace
 from reloads.runs.plan_step import plan_batches
 from reloads.runs.rewrite_step import run_batch
 from reloads.runs.settle_step import Settled, settle_batches
@@ -25,6 +27,7 @@ from reloads.tables.catalog import Catalog
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.staging import staging_folder
 from reloads.warehouse.upgrade import open_catalog
+from tests.conftest import THREE_ROWS_A_DAY
 from tests.support.chain import Chain
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -108,6 +111,55 @@ def test_a_request_is_cut_into_as_many_batches_as_run_at_once(queue: Queue, run:
 def test_a_month_is_not_worth_two_tasks(queue: Queue, run: Run) -> None:
     accept(queue, "2025-01-01", "2025-01-31")
     assert planned(run.plan()) == [days("2025-01-01..2025-01-31")]
+
+
+def on_machines(run: Run, workers: int) -> Run:
+    return Run(run.settings.model_copy(update={"workers": workers}))
+
+
+def test_for_several_machines_a_request_is_cut_into_ever_shorter_batches(queue: Queue, run: Run) -> None:
+    accept(queue, "2024-01-01", "2024-12-31")
+    assert [len(each) for each in planned(on_machines(run, 2).plan())] == [46, 46, 46, 46, 31, 31, 31, 31, 31, 27]
+
+
+def test_the_last_batch_is_as_short_as_is_worth_a_task_by_how_long_the_days_took_last(queue: Queue, run: Run) -> None:
+    fleet = on_machines(run, 2)
+    for pace, shortest in (("4.0", 5), ("60", 1), ("0.01", 366), ("nan", 31), ("-1", 31), ("often", 31)):
+        write_watermark(queue.landing, "pace", "sales", pace)
+        accept(queue, "2024-01-01", "2024-12-31")
+        lengths = [len(each) for each in planned(fleet.plan())]
+        assert all(length >= shortest for length in lengths[:-1])
+        assert min(lengths) <= shortest
+
+
+def test_on_one_machine_the_pace_changes_nothing(queue: Queue, run: Run) -> None:
+    accept(queue, "2024-01-01", "2024-12-31")
+    before = run.plan()
+    write_watermark(queue.landing, "pace", "sales", "60")
+    assert [batch["days"] for batch in run.plan()] == [batch["days"] for batch in before]
+    assert len(before) == 2
+
+
+def test_a_run_on_several_machines_notes_how_long_a_day_took(queue: Queue, run: Run) -> None:
+    accept(queue, "2025-01-01", "2025-01-04")
+    run.whole()
+    assert read_pace(queue.landing, "sales") is None
+    accept(queue, "2025-01-01", "2025-01-04")
+    fleet = on_machines(run, 2)
+    batches = fleet.plan()
+    [outcome] = [fleet.rewrite(batch) for batch in batches]
+    fleet.settle(batches, [outcome | {"seconds": 10.0}])
+    assert read_pace(queue.landing, "sales") == 2.5
+    fleet.settle([], [])
+    assert read_pace(queue.landing, "sales") == 2.5, "a run that rewrote nothing says nothing"
+
+
+def test_a_table_may_ask_for_fewer_batches_at_once_than_all_machines_do(
+    queue: Queue, run: Run, define: DefineTable
+) -> None:
+    define("sales", THREE_ROWS_A_DAY, "parallelism = 1")
+    accept(queue, "2024-01-01", "2024-12-31")
+    assert [len(each) for each in planned(on_machines(run, 8).plan())][:2] == [183, 92]
 
 
 QUARTER = "2025-01-01..2025-03-31"

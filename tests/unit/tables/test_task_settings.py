@@ -42,6 +42,12 @@ def test_the_deployment_decides_where_the_table_says_nothing(tmp_path: Path) -> 
     assert read(tmp_path, 'queue = "gpu"', **variables) == TaskSettings("gpu", "rewrites", 30)
 
 
+def test_where_several_machines_rewrite_no_more_batches_run_at_once_than_the_table_says(tmp_path: Path) -> None:
+    assert read(tmp_path, "parallelism = 3").at_once is None, "on one machine a run has no more"
+    assert read(tmp_path, "parallelism = 3", RELOADS_WORKERS="2").at_once == 3
+    assert read(tmp_path, "", RELOADS_WORKERS="2").at_once is None
+
+
 def test_a_table_that_is_gone_has_the_defaults(tmp_path: Path) -> None:
     assert read_task_settings(Settings.from_environment({"RELOADS_HOME": str(tmp_path)}), "sales") == DEFAULTS
 

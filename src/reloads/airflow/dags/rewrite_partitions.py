@@ -115,6 +115,7 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
             **place,
             pool=tasks.pool,
             execution_timeout=time_limit,
+            max_active_tis_per_dagrun=tasks.at_once,
             map_index_template="{{ task.op_kwargs['batch']['label'] }}",
         )
         def rewrite(table, batch, *, ti=None, run_id=None, **context):

@@ -9,6 +9,7 @@ from pathlib import Path
 from reloads.errors import OperatorError, one_line, shorten
 from reloads.inspection.doctor.airflow_look import AirflowReport, ask_airflow
 from reloads.inspection.doctor.finding import Finding, good, unknown, warning, wrong
+from reloads.planning.batching import BATCHES_PER_RUN, GROUPS_PER_RUN
 from reloads.settings import Settings
 from reloads.tables.definition import TABLE_NAME, table_names
 from reloads.tables.task_settings import read_task_settings
@@ -86,7 +87,7 @@ def _examine_options(settings: Settings, report: AirflowReport) -> Iterator[Find
     options = report.options
     if options["scheduler.use_job_schedule"].lower() != "true":
         yield wrong("airflow", "[scheduler] use_job_schedule is off, so the clock never asks; set it to True")
-    needed = settings.tasks_at_once + REFUSALS
+    needed = REFUSALS + (settings.tasks_at_once if settings.workers == 1 else BATCHES_PER_RUN + GROUPS_PER_RUN)
     if int(options["core.max_map_length"]) < needed:
         sentence = f"[core] max_map_length is {options['core.max_map_length']}, and a run maps up to {needed} tasks"
         yield wrong("airflow", f"{sentence}; set it to 1024")
