@@ -24,6 +24,9 @@ from reloads.names import Names
 PREFIX = "RELOADS_"
 CRON_FIELDS = 5
 PREFIX_OF_NAMES = re.compile(r"([a-z][a-z0-9_]{0,62})?")
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container its limits."""
+
 RENAMED = {"settle_seconds": "stable_seconds"}
 """Old names of settings that somebody may still set, and what they are called now."""
 
@@ -241,7 +244,7 @@ def _without_empty(texts: Mapping[str, str]) -> dict[str, Any]:
 
 def _machine_defaults(settings: Settings) -> dict[str, int]:
     """The settings whose default is what the machine has."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _count_cores()
     return {
         "tasks_at_once": settings.tasks_at_once or cores,
         "threads": settings.threads or cores,
@@ -249,17 +252,34 @@ def _machine_defaults(settings: Settings) -> dict[str, int]:
     }
 
 
+def _count_cores() -> int:
+    """The cores that this process may use, or what time of them the container has where that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _read_limit("cpu.max").partition(" ")
+    if not period:
+        quota, period = _read_limit("cpu/cpu.cfs_quota_us"), _read_limit("cpu/cpu.cfs_period_us")
+    # A container without a limit says "max" or -1.
+    if quota.isdigit() and period.isdigit() and int(period):
+        cores = min(cores, max(1, int(quota) // int(period)))
+    return cores
+
+
 def _read_memory_bytes() -> int:
     """The machine's memory, or the container's where that is less (cgroup v2, then v1)."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            text = (Path("/sys/fs/cgroup") / name).read_text().strip()
-        except OSError:
-            continue
+        text = _read_limit(name)
         if text.isdigit():  # a container without a limit says "max"
             limits.append(int(text))
     return min(limits)
+
+
+def _read_limit(name: str) -> str:
+    """What the container's limits say there; empty where they say nothing."""
+    try:
+        return (CGROUP / name).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _variable_of(fault: ErrorDetails) -> str:

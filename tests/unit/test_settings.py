@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reloads import settings as settings_module
 from reloads.errors import OperatorError
 from reloads.settings import Settings, named_urls
 
@@ -27,6 +28,30 @@ def test_the_defaults_are_what_the_machine_has() -> None:
     assert (settings.threads, settings.tasks_at_once) == (cores, cores)
     machine_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     assert 0 < settings.memory_mb <= 0.6 * machine_mb
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        pytest.param({"cpu.max": "150000 100000"}, 1, id="a core and a half"),
+        pytest.param({"cpu.max": "10000 100000"}, 1, id="less than a core"),
+        pytest.param({"cpu.max": "99900000 100000"}, None, id="more than there are"),
+        pytest.param({"cpu.max": "max 100000"}, None, id="no limit"),
+        pytest.param({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1, id="cgroup v1"),
+        pytest.param({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None, id="v1, no limit"),
+        pytest.param({}, None, id="no container"),
+    ],
+)
+def test_the_cores_of_a_container_are_those_that_it_has_time_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    monkeypatch.setattr(settings_module, "CGROUP", tmp_path)
+    settings = Settings.from_environment({})
+    expected = cores or len(os.sched_getaffinity(0))
+    assert (settings.threads, settings.tasks_at_once) == (expected, expected)
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,14 @@ class Share:
 
     @classmethod
     def of(cls, settings: Settings, *, batches: int) -> Share:
-        """The share of one of ``batches`` batches of a run.
+        """The share of one of ``batches`` batches of a run, on the machine whose settings these are.
 
         All tasks that may run at once share the memory, batches of other tables too: memory that is promised twice
-        ends a process, while threads that are promised twice only take turns.
+        ends a process, while threads that are promised twice only take turns. Of several machines each has its part of
+        the batches.
         """
-        batches_at_once = max(1, min(batches, settings.tasks_at_once))
+        batches_here = -(-batches // settings.workers)
+        batches_at_once = max(1, min(batches_here, settings.tasks_at_once))
         threads = max(1, settings.threads // batches_at_once)
         memory_mb = max(64, settings.memory_mb // settings.tasks_at_once)
         return cls(threads, memory_mb)

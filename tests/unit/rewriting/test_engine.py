@@ -20,8 +20,8 @@ SHARE = Share(threads=1, memory_mb=256)
 MISSING = "create view raw as from read_csv(getvariable('source') || '/*.csv');\n"
 
 
-def settings_with(threads: int, memory_mb: int, tasks: int) -> Settings:
-    return Settings(threads=threads, memory_mb=memory_mb, tasks_at_once=tasks)
+def settings_with(threads: int, memory_mb: int, tasks: int, workers: int = 1) -> Settings:
+    return Settings(threads=threads, memory_mb=memory_mb, tasks_at_once=tasks, workers=workers)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,9 @@ def settings_with(threads: int, memory_mb: int, tasks: int) -> Settings:
         pytest.param(settings_with(2, 8000, 4), 4, Share(1, 2000), id="never less than a thread"),
         pytest.param(settings_with(8, 100, 4), 4, Share(2, 64), id="never less memory than DuckDB needs"),
         pytest.param(settings_with(8, 8000, 4), 0, Share(8, 2000), id="no batch"),
+        pytest.param(settings_with(8, 8000, 4, workers=4), 4, Share(8, 2000), id="a batch for each machine"),
+        pytest.param(settings_with(8, 8000, 4, workers=4), 5, Share(4, 2000), id="two on one of four machines"),
+        pytest.param(settings_with(8, 8000, 4, workers=4), 99, Share(2, 2000), id="more than all machines do at once"),
     ],
 )
 def test_batches_share_the_machine(settings: Settings, batches: int, share: Share) -> None:

@@ -75,6 +75,20 @@ def test_a_batch_of_another_run_finds_it_unchanged(chain: Chain) -> None:
     assert (outcome.published.texts(), outcome.unchanged.texts()) == ([], ["2025-01-01..2025-01-04"])
 
 
+@pytest.mark.parametrize(("threads", "memory_mb"), [(1, 300), (3, 900)])
+def test_a_batch_has_the_threads_and_the_memory_of_the_machine_that_rewrites_it(
+    chain: Chain, threads: int, memory_mb: int
+) -> None:
+    chain.define("a", "select day, current_setting('threads') as t, current_setting('memory_limit') as m from raw")
+    chain.ask("a", "2025-01-03")
+    [batch] = chain.plan("a")
+    away = chain.away().settings.model_copy(update={"threads": threads, "memory_mb": memory_mb, "tasks_at_once": 1})
+    run_batch(away, "a", json.loads(json.dumps(batch)), run="run", now=NOW)
+    [file] = chain.settings.warehouse.glob("a/**/data.parquet")
+    [row] = pyarrow.parquet.ParquetFile(file).read().to_pylist()
+    assert (row["t"], row["m"]) == (threads, {300: "286.1 MiB", 900: "858.3 MiB"}[memory_mb])
+
+
 # what was cancelled
 
 
