@@ -45,8 +45,8 @@ doctor: $(if $(DOCKER),,.venv/runtime) ## what is wrong, and what to do; in cont
 env: ## write .env with fresh passwords for the containers
 	@$(PYTHON) -m stack env
 
-stack: env ## build and start everything in containers, and wait until it works
-	@$(PYTHON) -m stack up --docker
+stack: env ## build and start everything in containers, and wait until it works; WORKERS=2: with workers, EXECUTOR=edge: another kind
+	@$(PYTHON) -m stack up --docker $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),--executor $(EXECUTOR))
 
 stack-down: ## stop the containers; all data stays
 	@$(PYTHON) -m stack down --docker
@@ -90,5 +90,5 @@ load: .venv/dev ## drop 20,000 requests, and see that all are served, in order
 lock: .venv/dev ## renew the locked requirements
 	$(COMPILE) $(UPGRADE) --extra airflow --extra notify --extra metrics --extra snapshots --group native pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) $(UPGRADE) --extra airflow --extra notify --extra metrics --extra snapshots --group native --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --extra airflow --extra notify --extra metrics --extra snapshots --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
+	$(COMPILE) --extra airflow --extra notify --extra metrics --extra snapshots --extra workers --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
 	$(COMPILE) --group build --constraints requirements/runtime.txt -o requirements/build.txt

@@ -1,4 +1,4 @@
-"""`python -m stack env | up | down | status | demo [--docker]`, run in the clone."""
+"""`python -m stack env | up | down | status | demo [--docker] [--workers N [--executor KIND]]`, run in the clone."""
 
 from __future__ import annotations
 
@@ -30,11 +30,20 @@ def main() -> int:
     )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--docker", action="store_true", help="in containers; all but demo works on a plain Python")
+    parser.add_argument("--workers", type=int, metavar="N", help="with up --docker: so many workers from now on")
+    parser.add_argument("--executor", choices=["celery", "edge"], help="of which kind they are; celery unless said")
     arguments = parser.parse_args()
+    if arguments.workers is None and arguments.executor:
+        parser.error("--executor says of which kind workers are; say how many, with --workers")
+    if arguments.workers is not None and (arguments.workers < 0 or not arguments.docker):
+        parser.error("--workers is how many there are, and goes with --docker: workers are containers")
     in_containers = arguments.docker or arguments.command == "env"
     # Imported by name, because each side needs what the other one lacks: a plain Python has no psutil and no DuckDB.
     commands = import_module("stack.docker.commands" if in_containers else "stack.native.commands")
     try:
+        if arguments.workers is not None:
+            workers = import_module("stack.docker.workers")
+            workers.Workers(arguments.workers, arguments.executor or "celery").write(CLONE / ".env")
         return int(getattr(commands, arguments.command)(CLONE))
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -47,6 +47,13 @@ class Reason(FrozenModel):
     why: str
 
 
+class Handiwork(FrozenModel):
+    """Days, and the machine that rewrote them."""
+
+    days: DaysField
+    worker: str = Field(description="name of the machine, as Airflow has it")
+
+
 class Postponement(Reason):
     """Days that a batch did not begin, and why; they are still to be done."""
 
@@ -76,7 +83,7 @@ class CheckResult(FrozenModel):
 TOLD_SECONDS = 0.1
 """What a step took is told from here on."""
 
-Part = TypeVar("Part", Failure, Reason, Postponement, CheckResult)
+Part = TypeVar("Part", Failure, Reason, Postponement, CheckResult, Handiwork)
 
 
 def keep_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
@@ -106,6 +113,7 @@ class Outcome(FrozenModel):
     seconds: float = Field(0, description="time spent rewriting; of several batches the sum, though they ran at once")
     seconds_by_step: dict[str, float] = Field({}, description="the same, by what it did")
     batch: int | None = Field(None, description="number of the batch in its run")
+    workers: tuple[Handiwork, ...] = Field((), description="which machine rewrote which days, where it was a task")
 
     @property
     def failed_days(self) -> Days:
@@ -140,8 +148,14 @@ class Outcome(FrozenModel):
                 "rows_before": _keep_counts(self.rows_before, days),
                 "bytes": _keep_counts(self.bytes, days),
                 "checks": keep_days(self.checks, days),
+                "workers": keep_days(self.workers, days),
             }
         )
+
+    def rewritten_by(self, worker: str) -> Outcome:
+        """The outcome with the machine that published its days, or found them unchanged."""
+        workers = (Handiwork(days=self.fulfilled, worker=worker),) if self.fulfilled else ()
+        return self.model_copy(update={"workers": workers})
 
     def to_json(self) -> dict[str, Any]:
         """A small value for XCom."""
@@ -190,6 +204,7 @@ class Outcome(FrozenModel):
             rows_before=_add_counts(self.rows_before, other.rows_before),
             bytes=_add_counts(self.bytes, other.bytes),
             checks=(*self.checks, *other.checks),
+            workers=(*self.workers, *other.workers),
             seconds=round(self.seconds + other.seconds, 3),
             seconds_by_step=_add_seconds(self.seconds_by_step, other.seconds_by_step),
         )

@@ -153,6 +153,11 @@ class Settings(BaseModel):
         le=10_000,
         description="minutes that a batch may take, or its days fail; Airflow's LocalExecutor kills a task after 100",
     )
+    executor: str = Field(
+        "",
+        description="Airflow's executor of the rewrites, as in `[core] executor`, where they run on other machines; "
+        "default: the first one there",
+    )
     threads: int = Field(0, ge=0, description="threads of all batches of a run together; default: the cores")
     memory_mb: int = Field(
         0, ge=0, description="memory of all batches that run at once, together; default: 60 % of the machine's"

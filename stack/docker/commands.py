@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from stack import sample
 from stack.api import Api
 from stack.credentials import USER
-from stack.docker.compose import Compose
+from stack.docker.compose import PROFILES, WORKING, Compose
 from stack.docker.env_file import complete, refuse_renamed
 from stack.docker.folders import mounted_folder, prepare
+from stack.docker.workers import SERVICES
 from stack.errors import StackError
 from stack.readiness import LONG_AGO, await_dags
 from stack.running import PAGE, RunningStack
@@ -54,8 +56,10 @@ def demo(clone: Path) -> int:
 
 
 def down(clone: Path) -> int:
-    """Stop everything. Requests, partitions, Airflow's history and logs stay."""
-    Compose(clone).run("down", "--remove-orphans")
+    """Stop everything. Requests, partitions, Airflow's history and logs stay; those of workers go with them."""
+    compose = Compose(clone)
+    _remove_workers(compose, but=())
+    compose.run("down", "--remove-orphans")
     return 0
 
 
@@ -71,7 +75,7 @@ def status(clone: Path) -> int:
     services = compose.configuration()
     # Those that end by themselves once their work is done are never restarted.
     lasting = [name for name, service in services.items() if service.get("restart") != "no"]
-    return 0 if all(states.get(name) == "running, healthy" for name in lasting) else 1
+    return 0 if all(states.get(name) == WORKING for name in lasting) else 1
 
 
 def doctor(clone: Path) -> int:
@@ -85,6 +89,7 @@ def _start(compose: Compose) -> RunningStack:
     refuse_renamed(compose.clone / ".env", os.environ)
     services = compose.configuration()
     prepare(services["scheduler"])
+    _remove_workers(compose, but=services)
     try:
         compose.run("up", "--build", "--detach", "--wait", "--remove-orphans")
     except StackError as error:
@@ -95,6 +100,17 @@ def _start(compose: Compose) -> RunningStack:
     await_dags(stack.api, tables=tables, since=LONG_AGO, advice=lambda: f"{LOGS} dag-processor`", say=print)
     print(f"ready after {time.monotonic() - began:.0f} s")
     return stack
+
+
+def _remove_workers(compose: Compose, *, but: Collection[str]) -> None:
+    """Remove the workers, and what only they need, but for these services.
+
+    `down` and `up` take a service for no orphan whose profile is another one now.
+    """
+    states = compose.states()
+    leftovers = [name for names in SERVICES.values() for name in names if name in states and name not in but]
+    if leftovers:
+        compose.run(*PROFILES, "rm", "--stop", "--force", "--volumes", *leftovers)
 
 
 def _lay_out_sample(compose: Compose, services: dict[str, Any]) -> None:

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stack.docker.workers import SERVICES
 from stack.errors import StackError
+
+WORKING = "running, healthy"
+# Workers of a kind that is not wanted any more may still be there.
+PROFILES = [word for kind in SERVICES for word in ("--profile", kind)]
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,16 @@ class Compose:
     def states(self) -> dict[str, str]:
         """How each service that has a container is, in Docker's words: ``running, healthy``."""
         # One JSON object a line; before Compose 2.21 one list.
-        text = self.read("ps", "--all", "--format", "json").strip()
+        text = self.read(*PROFILES, "ps", "--all", "--format", "json").strip()
         is_list = text.startswith("[")
         containers = json.loads(text) if is_list else [json.loads(line) for line in text.splitlines()]
-        states = {}
+        states: dict[str, str] = {}
         for container in containers:
             words = [container["State"], container.get("Health", "")]
-            states[container["Service"]] = ", ".join(word for word in words if word)
+            state, service = ", ".join(word for word in words if word), container["Service"]
+            # Of several containers, one that does not work says how the service is.
+            if states.get(service, WORKING) == WORKING:
+                states[service] = state
         return states
 
     def _start(self, arguments: tuple[str, ...], *, capture: bool) -> subprocess.CompletedProcess[str]:

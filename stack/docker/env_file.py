@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,8 +25,9 @@ OPTIONS = """
 # RELOADS_TABLES=/srv/reloads/tables
 # RELOADS_SOURCE=/srv/reloads/source
 # RELOADS_TIME_ZONE=Europe/Berlin
-# Memory of the container that the tasks run in:
+# Memory of the container that the tasks run in, and of each worker, if `make stack WORKERS=2` makes some:
 # SCHEDULER_MEMORY=4g
+# WORKER_MEMORY=2g
 # A second stack on the same machine needs a name and a port of its own:
 # COMPOSE_PROJECT_NAME=reloads
 """
@@ -48,6 +50,24 @@ def complete(path: Path, environment: Mapping[str, str]) -> list[str]:
     return list(missing)
 
 
+def read_values(path: Path) -> dict[str, str]:
+    """What the file sets; nothing where it is not there."""
+    return dict(ASSIGNMENT.findall(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def write_values(path: Path, values: Mapping[str, str]) -> None:
+    """Set these variables in the file, each where it stands or at the end; all else stays as it is."""
+    text = path.read_text(encoding="utf-8")
+    before = text
+    for name, value in values.items():
+        line = f"{name}={value}"
+        text, count = re.subn(rf"^\s*(?:export\s+)?{name}\s*=.*$", line, text, flags=re.MULTILINE)
+        if not count and value:
+            text += f"{line}\n" if text.endswith("\n") else f"\n{line}\n"
+    if text != before:
+        write_private(path, text)
+
+
 def refuse_renamed(path: Path, environment: Mapping[str, str]) -> None:
     """Raise ``StackError`` where the file or ``environment`` sets something by a name that is another one now."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -68,6 +88,7 @@ def _fresh_values(environment: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW_HISTORY_DAYS": "90",
         "ADMIN_PASSWORD": credentials.admin,
         "POSTGRES_PASSWORD": credentials.database,
+        "REDIS_PASSWORD": secrets.token_hex(24),
         "API_SECRET_KEY": credentials.api_secret_key,
         "JWT_SECRET": credentials.jwt_secret,
         "FERNET_KEY": credentials.fernet_key,

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 LOGIN = "/api/v2/auth/login"
 OPEN = {"/api/v2/monitor/health", LOGIN, "/api/v2/auth/logout"}
-# What lets people in, with the files of its page; and what tasks report to, which asks each for a token of its own.
-WITH_CHECKS_OF_THEIR_OWN = ("/auth/", "/execution/")
+# What lets people in, with the files of its page; what tasks report to, which asks each for a token of its own; and
+# what workers of the EdgeExecutor ask, if there are some, with a token for each question.
+WITH_CHECKS_OF_THEIR_OWN = ("/auth/", "/execution/", "/edge_worker/v1/")
 DESCRIPTIONS = ("docs", "docs/oauth2-redirect", "redoc", "openapi.json", "changelog")
-CLOSED = {part + page for part in WITH_CHECKS_OF_THEIR_OWN for page in DESCRIPTIONS}
+CLOSED = {part + page for part in WITH_CHECKS_OF_THEIR_OWN for page in (*DESCRIPTIONS, "health")}
 
 
 def is_open(path: str) -> bool:

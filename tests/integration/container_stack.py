@@ -22,8 +22,8 @@ from tests.support.tables import write_table
 # The same for every run of one clone, so that it can remove what an earlier one left that was killed.
 PROJECT = f"reloads-it-{sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:6]}"
 IMAGE = f"{PROJECT}-airflow"
-OF_PROJECT = ("--filter", f"label=com.docker.compose.project={PROJECT}")
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer", "retention")
+WITHOUT_PYTHON = ("postgres", "redis")
 RESTART_SECONDS = 60
 # Variables of the shell count for more than those of `.env`.
 SETTING_NAMES = re.compile(r"RELOADS_|COMPOSE_|AIRFLOW_|SCHEDULER_MEMORY$|ADMIN_PASSWORD$")
@@ -42,8 +42,10 @@ class ContainerStack:
     user = "admin"
     patience_seconds = 600.0
 
-    def __init__(self, clone: Path) -> None:
+    def __init__(self, clone: Path, *, project: str = PROJECT, make_values: tuple[str, ...] = ()) -> None:
         self.clone = self.home = clone
+        self.project = project
+        self._make_values = make_values
         self.secrets: dict[str, str] = dict(re.findall(r"^(\w+)=(.*)$", (clone / ".env").read_text(), re.MULTILINE))
 
     @property
@@ -61,14 +63,14 @@ class ContainerStack:
 
     def start(self) -> None:
         """Build what is not built, start and wait, as a person does."""
-        make("stack", clone=self.clone)
+        make("stack", *self._make_values, clone=self.clone)
 
     def stop(self) -> None:
         """Stop all of it, as a person does; all data stays."""
         make("stack-down", clone=self.clone)
 
     def container(self, service: str) -> str:
-        return f"{PROJECT}-{service}-1"
+        return f"{self.project}-{service}-1"
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What Docker knows of the container."""
@@ -81,7 +83,9 @@ class ContainerStack:
 
     def unhealthy(self) -> list[str]:
         """The services that do not run, or whose health check does not pass."""
-        states = docker("ps", *OF_PROJECT, "--format", '{{.Label "com.docker.compose.service"}} {{.Status}}')
+        states = docker(
+            "ps", *_of_project(self.project), "--format", '{{.Label "com.docker.compose.service"}} {{.Status}}'
+        )
         healthy = {line.split()[0] for line in states.splitlines() if "(healthy)" in line}
         return [service for service in SERVICES if service not in healthy]
 
@@ -102,7 +106,7 @@ class ContainerStack:
             raise RuntimeError(f"Docker does not start {service} again after a crash")
 
     def _kill(self, service: str) -> None:
-        if service != "postgres":
+        if service not in WITHOUT_PYTHON:
             # The process that kills dies with the container, before Docker has its answer.
             try:
                 self.execute(service, "python", "-c", KILL_SERVICE)
@@ -112,7 +116,7 @@ class ContainerStack:
             return
         pid = int(self.inspect(service)["State"]["Pid"])
         command = Path("/proc", str(pid), "cmdline")
-        if os.geteuid() == 0 and command.exists() and b"postgres" in command.read_bytes():
+        if os.geteuid() == 0 and command.exists() and service.encode() in command.read_bytes():
             os.kill(pid, signal.SIGKILL)
         else:
             # Nobody else may kill it, and Docker takes this for a wish: the restart policy does not answer it.
@@ -125,22 +129,25 @@ class ContainerStack:
 
 
 @contextmanager
-def running_stack(folder: Path, *, settings: dict[str, str]) -> Iterator[ContainerStack]:
+def running_stack(
+    folder: Path, *, settings: dict[str, str], project: str = PROJECT, make_values: tuple[str, ...] = ()
+) -> Iterator[ContainerStack]:
     """Build and start it below ``folder`` from a fresh clone, and remove every trace of it from Docker in the end.
 
     The clone has the tables of the tests beside its own; the sample source is for the start to lay out.
+    ``make_values`` are what `make stack` is told, as ``WORKERS=2``.
     """
     clone = folder / "clone"
     copy_clone(clone)
     for name, table in TABLES.items():
         write_table(clone / "tables", name, table)
-    variables = {"COMPOSE_PROJECT_NAME": PROJECT, **settings}
+    variables = {"COMPOSE_PROJECT_NAME": project, **settings}
     (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     make("env", clone=clone)
 
-    _remove()
-    stack = ContainerStack(clone)
-    with cleaned_up("from tests.integration.container_stack import remove_all; remove_all()"):
+    _remove(project)
+    stack = ContainerStack(clone, project=project, make_values=make_values)
+    with cleaned_up(f"from tests.integration.container_stack import remove_all; remove_all({project!r})"):
         try:
             stack.start()
         except RuntimeError as error:
@@ -149,17 +156,23 @@ def running_stack(folder: Path, *, settings: dict[str, str]) -> Iterator[Contain
         yield stack
 
 
-def remove_all() -> None:
+def remove_all(project: str = PROJECT) -> None:
     """Remove every trace of the project from Docker."""
-    _remove()
-    docker("image", "rm", "--force", IMAGE)
+    _remove(project)
+    docker("image", "rm", "--force", f"{project}-airflow")
 
 
-def _remove() -> None:
+def _of_project(project: str) -> tuple[str, str]:
+    return ("--filter", f"label=com.docker.compose.project={project}")
+
+
+def _remove(project: str) -> None:
     """Remove the containers, networks and volumes of the project, whatever state they are in."""
-    if paused := docker("ps", "--quiet", *OF_PROJECT, "--filter", "status=paused").split():
+    of_project = _of_project(project)
+    if paused := docker("ps", "--quiet", *of_project, "--filter", "status=paused").split():
         docker("unpause", *paused)
-    # By its name, from a folder without a file of Compose: it goes even where the copy of the clone is gone.
-    docker("compose", "--project-name", PROJECT, "down", "--remove-orphans", folder=Path("/"))
-    if volumes := docker("volume", "ls", "--quiet", *OF_PROJECT).split():
+    # By its name, from a folder without a file of Compose: it goes even where the copy of the clone is gone. With their
+    # volumes, those that have no name and belong to a container too.
+    docker("compose", "--project-name", project, "down", "--volumes", "--remove-orphans", folder=Path("/"))
+    if volumes := docker("volume", "ls", "--quiet", *of_project).split():
         docker("volume", "rm", *volumes)

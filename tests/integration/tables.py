@@ -22,6 +22,9 @@ cross join generate_series(1, 600) as steps(step)
 group by day, number
 """
 
+# What it gives is another thing for each request, and the same for each try of a batch of it.
+YEAR_OF_WORKERS = YEAR.replace("now() as rewritten_at", "getvariable('round') as round")
+
 TABLES: Mapping[str, ScenarioTable] = {
     "dropped": ScenarioTable(),
     "by_hand": ScenarioTable(),
@@ -33,6 +36,17 @@ TABLES: Mapping[str, ScenarioTable] = {
         YEAR,
         {"partitions_per_run": 150, "parallelism": 2, "days_per_batch": 10, "mb_per_batch": 0},
         first_day="2023-01-01",
+    ),
+    "fleet": ScenarioTable(
+        YEAR_OF_WORKERS,
+        {
+            "partitions_per_run": 400,
+            "parallelism": 4,
+            "days_per_batch": 10,
+            "mb_per_batch": 0,
+            "parameters.round.type": "integer",
+            "parameters.round.default": 0,
+        },
     ),
     "probe": ScenarioTable(),
     "room": ScenarioTable(BIG),

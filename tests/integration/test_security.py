@@ -34,7 +34,7 @@ from tests.support.outsider import (
 from tests.support.pipeline import Pipeline
 from tests.support.rest import Rest
 
-SECRETS = ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY")
+SECRETS = ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY")
 PIECE_BYTES = 2**20
 GZIP = bytes([0x1F, 0x8B])
 

@@ -42,9 +42,9 @@ def make_command(target: str) -> list[str]:
     return ["make", "--assume-old=.venv/runtime", target, f"BIN={python.parent}", f"PYTHON={python}"]
 
 
-def make(target: str, *, clone: Path) -> str:
+def make(target: str, *values: str, clone: Path) -> str:
     """What `make` prints in that copy of the clone; raises ``RuntimeError`` with it if the target fails."""
-    return run_command(*make_command(target), folder=clone, environment=environment_of_a_new_shell())
+    return run_command(*make_command(target), *values, folder=clone, environment=environment_of_a_new_shell())
 
 
 def environment_of_a_new_shell() -> dict[str, str]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from reloads.days import Days
 from reloads.errors import OperatorError, QueryError
-from reloads.outcome import CheckResult, Failure, Outcome, Postponement, sum_counts
+from reloads.outcome import CheckResult, Failure, Handiwork, Outcome, Postponement, sum_counts
 
 WEEK = Days.between(date(2024, 6, 1), date(2024, 6, 7))
 
@@ -67,6 +67,7 @@ def test_of_some_days_it_says_what_it_says_of_them() -> None:
         rows_before={"2024-06-01": 4, "2024-06-02": 5},
         bytes={"2024-06-02": 20},
         checks=(check,),
+        workers=(Handiwork(days=days("2024-06-01..2024-06-02"), worker="one"),),
         seconds=1.5,
         batch=2,
     )
@@ -81,6 +82,7 @@ def test_of_some_days_it_says_what_it_says_of_them() -> None:
         rows_before={"2024-06-02": 5},
         bytes={"2024-06-02": 20},
         checks=(check.model_copy(update={"days": days("2024-06-02")}),),
+        workers=(Handiwork(days=days("2024-06-02"), worker="one"),),
         seconds=1.5,
         batch=2,
     )

@@ -32,6 +32,7 @@ def request_values(record: Record, state: State, standing: Standing) -> dict[str
         "finished_at": record.finished_at,
         "children": list(record.children),
         "runs": list(record.runs),
+        "workers": [{"days": part.days, "worker": part.worker} for part in record.workers],
         "error": record.failed[0].error if record.failed else None,
     }
 

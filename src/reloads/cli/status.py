@@ -221,6 +221,7 @@ def _answer_record(settings: Settings, queue: Queue, location: Location) -> Answ
         ("checks", [result.sentence() for result in record.checks]),
         ("followed by", list(record.children)),
         ("runs", list(record.runs)),
+        ("rewritten by", [f"{part.worker}: {part.days}" for part in record.workers]),
         ("record", str(location.path)),
     ]
     return Answer(value, [Facts(facts)])

@@ -45,7 +45,7 @@ RECORD = """struct(
     failed struct(days varchar[], error varchar, transient boolean, superseded boolean)[],
     "rows" bigint, rows_before bigint, bytes bigint, seconds double,
     checks struct("check" varchar, severity varchar, days varchar[], "rows" bigint, found varchar, expected varchar)[],
-    children varchar[], runs varchar[]
+    children varchar[], runs varchar[], workers struct(days varchar[], worker varchar)[]
 )"""
 """The type of a record. A field that an old record lacks is NULL; a field that is not named here is left out."""
 

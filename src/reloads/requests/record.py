@@ -14,7 +14,18 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, FailFast, Field, Vali
 
 from reloads.days import Days
 from reloads.errors import rule_of, shorten
-from reloads.outcome import CheckResult, DaysField, Failure, FrozenModel, Outcome, Part, Reason, keep_days, sum_counts
+from reloads.outcome import (
+    CheckResult,
+    DaysField,
+    Failure,
+    FrozenModel,
+    Handiwork,
+    Outcome,
+    Part,
+    Reason,
+    keep_days,
+    sum_counts,
+)
 from reloads.progress import Step
 from reloads.requests.request import Only
 
@@ -80,6 +91,9 @@ class Record(BaseModel):
     checks: List[CheckResult] = ()
     children: List[str] = Field((), description="requests that follow from it: of downstream tables, and undos")
     runs: List[str] = Field((), description="runs that ended some of its days")
+    workers: List[Handiwork] = Field(
+        (), description="which machine rewrote which days; none where a run had one batch only"
+    )
     finished_at: AwareDatetime | None = None
     progress: Progress | None = Field(
         None, exclude=True, description="how far the batches at work have come; not written into the record's file"
@@ -175,6 +189,9 @@ class Record(BaseModel):
                 "seconds": round(self.seconds + outcome.seconds, 3),
                 "checks": (*_subtract_days(self.checks, ended), *keep_days(outcome.checks, ended)),
                 "runs": self.runs if run in self.runs else (*self.runs, run),
+                "workers": _merge_workers(
+                    (*_subtract_days(self.workers, ended), *keep_days(outcome.workers, fulfilled))
+                ),
             }
         )
         return record.model_copy(update={"finished_at": None if record.outstanding else now})
@@ -229,6 +246,14 @@ def _subtract_days(parts: tuple[Part, ...], days: Days) -> tuple[Part, ...]:
 
 def _union_days(parts: tuple[Failure, ...] | tuple[Reason, ...]) -> Days:
     return Days.union(part.days for part in parts)
+
+
+def _merge_workers(parts: tuple[Handiwork, ...]) -> tuple[Handiwork, ...]:
+    """Each machine once, with all the days that it rewrote."""
+    days_by_worker: dict[str, Days] = {}
+    for part in parts:
+        days_by_worker[part.worker] = days_by_worker.get(part.worker, Days()) | part.days
+    return tuple(Handiwork(days=days, worker=worker) for worker, days in days_by_worker.items())
 
 
 def _merge_reasons(reasons: tuple[Reason, ...], new_days: Mapping[str, Days]) -> tuple[Reason, ...]:

@@ -22,6 +22,8 @@ class TaskSettings:
     """Empty for that of all other tasks."""
     pool: str
     batch_minutes: float
+    executor: str = ""
+    """Empty for that of all other tasks."""
     at_once: int | None = None
     """How many of its batches run at once at most, where several machines rewrite; None for as many as the pool."""
 
@@ -32,6 +34,7 @@ class TaskSettings:
             queue=(table and table.queue) or settings.queue,
             pool=(table and table.pool) or settings.pool,
             batch_minutes=(table and table.batch_minutes) or settings.batch_minutes,
+            executor=settings.executor,
             # On one machine a run has no more batches than that.
             at_once=(table and table.parallelism) or None if settings.workers > 1 else None,
         )
@@ -39,7 +42,7 @@ class TaskSettings:
     @property
     def is_elsewhere(self) -> bool:
         """Whether it is rewritten by other workers than those that plan: what is planned is not rewritten there."""
-        return bool(self.queue)
+        return bool(self.queue or self.executor)
 
 
 def read_task_settings(settings: Settings, table: str) -> TaskSettings:

@@ -33,6 +33,11 @@ LAST_CLEANED = Path("/tmp/last-cleaned")  # noqa: S108
 HEARTBEAT = "select max(latest_heartbeat) from job where job_type = %s and hostname = %s and state = 'running'"
 
 
+EDGE_PID = Path(os.environ["AIRFLOW_HOME"], "airflow-edge-worker.pid")
+EDGE_STATUS = EDGE_PID.with_suffix(".out")
+STATUS_SECONDS = 10
+
+
 class SilentError(Exception):
     """The service gives no sign of life, or a wrong one; the text says which."""
 
@@ -41,7 +46,7 @@ def main(service: str) -> int:
     """Check once; the text goes to Docker's record of health checks."""
     try:
         clock.check()
-        {"api-server": api_answers, "retention": history_is_cleaned}.get(service, lambda: heart_beats(service))()
+        OTHERS.get(service, lambda: heart_beats(service))()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the service does not work
         print(error)
         went_wrong = isinstance(error, clock.WrongClockError) and clock.STARTED_RIGHT.exists()
@@ -86,6 +91,39 @@ def history_is_cleaned() -> None:
     """The daily cleaning went through, or is not due yet."""
     if time.time() - LAST_CLEANED.stat().st_mtime > 2 * 86_400:
         raise SilentError("old history was not removed for two days")
+
+
+def worker_answers() -> None:
+    """The worker takes tasks from Redis: it hears a question that comes that way."""
+    from celery import Celery  # noqa: PLC0415 - nobody else needs it, and every check would pay for it
+
+    queue = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"], set_as_current=False)
+    name = f"celery@{socket.gethostname()}"
+    with queue.connection_for_write(connect_timeout=5) as connection:
+        connection.ensure_connection(max_retries=1)
+        if not queue.control.ping(destination=[name], timeout=10, connection=connection):
+            raise SilentError(f"{name} does not answer")
+
+
+def edge_worker_answers() -> None:
+    """The worker's loop turns: asked how it is by a signal, it writes that down."""
+    asked_at = time.time()
+    try:
+        os.kill(int(EDGE_PID.read_text()), signal.SIGUSR2)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise SilentError("the worker is not registered with the API server") from error
+    while not EDGE_STATUS.exists() or EDGE_STATUS.stat().st_mtime < asked_at - 1:
+        if time.time() > asked_at + STATUS_SECONDS:
+            raise SilentError("the worker does not say how it is")
+        time.sleep(0.1)
+
+
+OTHERS = {
+    "api-server": api_answers,
+    "retention": history_is_cleaned,
+    "worker": worker_answers,
+    "edge-worker": edge_worker_answers,
+}
 
 
 def _silent_seconds() -> float:

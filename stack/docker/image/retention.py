@@ -2,6 +2,7 @@
 
     python retention.py          every day, for as long as the container runs
     python retention.py now      once
+    python retention.py logs     the logs only, every day: of a worker, whose logs are its own
 
 AIRFLOW_HISTORY_DAYS says how long ago; 0 keeps everything. Requests and partitions are never touched: their folders
 are not even mounted here. No DAG does this, because Airflow lets no task into its database.
@@ -30,6 +31,10 @@ def main() -> None:
     if sys.argv[1:] == ["now"]:
         clean(days)
         return
+    if sys.argv[1:] == ["logs"]:
+        while True:
+            clean_logs(days)
+            time.sleep(DAY_SECONDS)
     LAST_CLEANED.touch()
     time.sleep(FIRST_AFTER_SECONDS)
     while True:
@@ -46,8 +51,16 @@ def clean(days: int) -> None:
     before = datetime.now(UTC) - timedelta(days=days)
     options = ["--yes", "--skip-archive", "--error-on-cleanup-failure", "--tables", ",".join(TABLES)]
     subprocess.run(["airflow", "db", "clean", "--clean-before-timestamp", before.isoformat(), *options], check=True)
-    removed = remove_logs(Path(os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"]), before=before.timestamp())
-    print(f"removed the history before {before:%Y-%m-%d %H:%M} and {removed} log files")
+    print(f"removed the history before {before:%Y-%m-%d %H:%M}")
+    clean_logs(days)
+
+
+def clean_logs(days: int) -> None:
+    """Remove the log files not written for ``days``; 0 removes nothing."""
+    if days:
+        before = datetime.now(UTC) - timedelta(days=days)
+        removed = remove_logs(Path(os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"]), before=before.timestamp())
+        print(f"removed {removed} log files from before {before:%Y-%m-%d %H:%M}", flush=True)
 
 
 def remove_logs(folder: Path, *, before: float) -> int:

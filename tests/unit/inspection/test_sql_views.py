@@ -21,7 +21,7 @@ from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.inspection.sql_query import ATTEMPTS, csv_lines, look_again, query_views
 from reloads.inspection.sql_views import open_views
-from reloads.outcome import CheckResult, Failure, Reason
+from reloads.outcome import CheckResult, Failure, Handiwork, Reason
 from reloads.progress import BatchProgress
 from reloads.requests.archive import archive_done
 from reloads.requests.batch_notes import note_batch
@@ -64,6 +64,7 @@ FULL = RECORD.model_copy(
         "checks": (CheckResult(check="some", severity="warn", days=DAYS, rows=2, found="1", expected="2"),),
         "children": ("b",),
         "runs": ("run/1", "run/2"),
+        "workers": (Handiwork(days=DAYS, worker="one"),),
         "finished_at": NOW,
     }
 )

@@ -130,6 +130,31 @@ def test_a_failed_day_that_is_published_later_has_not_failed() -> None:
     assert (mended.failed, mended.published, mended.runs) == ((), WEEK, ("1", "2"))
 
 
+def rewritten(worker: str, *texts: str) -> Outcome:
+    return Outcome(published=days(*texts)).rewritten_by(worker)
+
+
+def test_a_record_says_which_machine_rewrote_which_of_its_days() -> None:
+    outcome = rewritten("one", "2024-06-01", "2024-06-02") + rewritten("two", "2024-06-03", "2024-06-20")
+
+    changed = record().with_outcome(outcome, run="1", now=NOW)
+    changed = changed.with_outcome(rewritten("one", "2024-06-04"), run="2", now=NOW)
+
+    expected = {"one": days("2024-06-01", "2024-06-02", "2024-06-04"), "two": days("2024-06-03")}
+    assert {part.worker: part.days for part in changed.workers} == expected
+    assert Record.model_validate_json(changed.to_json()) == changed
+
+
+def test_a_day_that_failed_on_one_machine_is_the_work_of_that_which_published_it() -> None:
+    failed = Outcome(failed=(failure("2024-06-01"),)).rewritten_by("one")
+
+    changed = record().with_outcome(failed, run="1", now=NOW)
+    assert changed.workers == ()
+    changed = changed.with_outcome(rewritten("two", "2024-06-01"), run="2", now=NOW)
+
+    assert [part.worker for part in changed.workers] == ["two"]
+
+
 def test_a_published_day_does_not_fail_afterwards() -> None:
     published = record().with_outcome(Outcome(published=WEEK), run="1", now=NOW)
     assert published.with_outcome(Outcome(failed=(failure("2024-06-03"),)), run="2", now=NOW) == published

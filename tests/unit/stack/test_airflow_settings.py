@@ -13,7 +13,7 @@ from stack.errors import StackError
 def test_the_table_holds_settings_of_airflow_and_no_secret_address_or_folder() -> None:
     settings = read_shared_settings()
 
-    assert settings["AIRFLOW__CORE__EXECUTOR"] == "reloads.airflow.warm_executor.WarmLocalExecutor"
+    assert settings["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
     assert all(name.startswith("AIRFLOW__") for name in settings)
     assert not [name for name in settings if name.endswith(("_KEY", "_SECRET", "_CONN", "_FOLDER", "_URL", "__PORT"))]
     assert not [value for value in settings.values() if "/" in value]

@@ -116,6 +116,7 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
             pool=tasks.pool,
             execution_timeout=time_limit,
             max_active_tis_per_dagrun=tasks.at_once,
+            executor=tasks.executor or None,
             map_index_template="{{ task.op_kwargs['batch']['label'] }}",
         )
         def rewrite(table, batch, *, ti=None, run_id=None, **context):
@@ -124,7 +125,7 @@ def build_rewriting(settings: Settings, table: str) -> DAG:
                 raise AirflowFailException(batch["label"])
             with plain_errors():
                 outcome = _rewrite_or_recall(settings, table, batch, ti=ti, run=run_id)
-                ti.xcom_push("outcome", outcome.to_json())
+                ti.xcom_push("outcome", outcome.rewritten_by(ti.hostname).to_json())
                 outcome.raise_failures()
 
         @task(inlets=[published], outlets=[rewritten])

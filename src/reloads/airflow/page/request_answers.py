@@ -140,6 +140,13 @@ class Check(BaseModel):
         )
 
 
+class Handiwork(BaseModel):
+    """Days, and the machine that rewrote them."""
+
+    days: list[str]
+    worker: str
+
+
 class RequestDetail(Request):
     """A request with all that is known of it."""
 
@@ -156,5 +163,8 @@ class RequestDetail(Request):
     unchanged: list[str]
     cancelled: list[str]
     checks: list[Check]
+    workers: list[Handiwork] = Field(
+        description="which machine rewrote which days; none where a run had one batch only"
+    )
     children: list[ShortRequest] = Field(description="requests that follow from it: downstream tables, and undos")
     others: list[ShortRequest] = Field(description="the other requests of the same dropped file")

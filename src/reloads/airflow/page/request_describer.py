@@ -18,6 +18,7 @@ from reloads.airflow.page.request_answers import (
     Counts,
     DaysAndWhy,
     FailedDays,
+    Handiwork,
     Progress,
     RecordState,
     Request,
@@ -73,6 +74,7 @@ class Describer:
             unchanged=record.unchanged.texts(),
             cancelled=record.cancelled.texts(),
             checks=[Check.of(result) for result in record.checks],
+            workers=[Handiwork(days=part.days.texts(), worker=part.worker) for part in record.workers],
             children=self.describe_shortly(children),
             others=self.describe_shortly(others),
         )

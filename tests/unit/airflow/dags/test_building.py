@@ -26,8 +26,10 @@ for dag in bag.dags.values():
     names |= {asset.name for task in dag.tasks for asset in (*task.inlets, *task.outlets)}
     condition = getattr(dag.timetable, "asset_condition", None)
     names |= {asset.name for asset in condition.objects} if condition else set()
+executors = {task.task_id: task.executor for dag in bag.dags.values() for task in dag.tasks}
 watching = sorted(name for name in sys.modules if name.startswith("watchdog"))
-print(json.dumps({"dags": dags, "names": sorted(names), "errors": bag.import_errors, "watching": watching}))
+print(json.dumps({"dags": dags, "names": sorted(names), "errors": bag.import_errors, "watching": watching,
+    "executors": executors}))
 """
 
 
@@ -103,3 +105,23 @@ def test_a_broken_table_is_an_import_error_of_a_file_of_its_own(tmp_path: Path) 
     [error] = parsed["errors"].values()
     assert "daily_sales/query.sql does not parse" in error
     assert "rewrite_orders" in parsed["dags"]
+
+
+def test_only_batches_go_to_the_executor_of_workers(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    both = "reloads.airflow.warm_executor.WarmLocalExecutor,LocalExecutor"
+    parsed = parse(tmp_path / "dags", tmp_path, RELOADS_EXECUTOR="LocalExecutor", AIRFLOW__CORE__EXECUTOR=both)
+
+    assert parsed["errors"] == {}
+    assert {task for task, executor in parsed["executors"].items() if executor} == {"rewrite"}
+    assert parsed["executors"]["rewrite"] == "LocalExecutor"
+
+
+def test_an_executor_that_airflow_does_not_have_is_an_import_error_that_names_it(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    parsed = parse(
+        tmp_path / "dags", tmp_path, RELOADS_EXECUTOR="CeleryExecutor", AIRFLOW__CORE__EXECUTOR="LocalExecutor"
+    )
+
+    [error] = parsed["errors"].values()
+    assert "CeleryExecutor" in error

@@ -26,12 +26,43 @@ def service(name: str) -> str:
     return str(text)
 
 
+def names() -> list[str]:
+    """The services."""
+    services = COMPOSE.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0]
+    return re.findall(r"^  ([a-z-]+):\n", services, re.MULTILINE)
+
+
 def test_no_service_of_airflow_starts_without_a_look_at_its_clock() -> None:
     others = re.findall(r"^  ([a-z-]+):\n(?:    .*\n)*?    entrypoint:", COMPOSE, re.MULTILINE)
 
     assert "entrypoint: [python, /opt/containers/clock.py]" in common()
     # Neither lasts, and neither dates anything.
     assert others == ["migrate", "sample"]
+
+
+@pytest.mark.parametrize("name", ["worker", "edge-worker"])
+def test_a_worker_is_like_any_service_of_airflow(name: str) -> None:
+    [worker] = re.findall(r"^x-worker: .*\n(?:  .*\n)+", COMPOSE, re.MULTILINE)
+    assert "<<: *airflow" in worker
+    assert "<<: *worker" in service(name)
+
+
+def test_a_worker_is_not_told_what_it_does_not_need() -> None:
+    shared = re.findall(r"^x-(?:common|worker-environment): .*\n(?:  .*\n)+", COMPOSE, re.MULTILINE)
+    secrets = set(re.findall(r"\${(\w*(?:PASSWORD|SECRET|KEY)\w*)", "".join(shared)))
+
+    assert len(shared) == 2
+    # By it the API server proves that it may read a log.
+    assert secrets == {"API_SECRET_KEY"}
+
+
+def test_only_the_scheduler_and_its_workers_reach_the_queue() -> None:
+    assert [name for name in names() if "*celery" in service(name)] == ["scheduler", "worker"]
+
+
+def test_only_the_edge_worker_asks_by_http() -> None:
+    assert [name for name in names() if "AIRFLOW__EDGE__API_URL" in service(name)] == ["edge-worker"]
+    assert "postgres" not in service("edge-worker")
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -46,7 +77,10 @@ def test_every_service_of_airflow_has_the_shared_settings_and_none_says_them_aga
     assert [name for name in read_shared_settings() if name in COMPOSE] == []
 
 
-@pytest.mark.parametrize("name", ["ADMIN_PASSWORD", "POSTGRES_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY"])
+@pytest.mark.parametrize(
+    "name",
+    ["ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY"],
+)
 def test_without_a_secret_the_stack_refuses_to_start_and_names_the_command(name: str) -> None:
     assert f"${{{name}:?run `make env` first" in COMPOSE
 
@@ -61,7 +95,7 @@ def test_no_secret_has_a_default() -> None:
 
 @pytest.mark.parametrize("name", ["scheduler", "dag-processor"])
 def test_whoever_reads_dag_files_can_import_the_sensors_of_the_clone(name: str) -> None:
-    assert "environment: *dag-environment" in service(name)
+    assert "*dag-environment" in service(name)
     assert re.search(r"\*dags\b.*\n?.*\*sensors\b", service(name))
     assert "source: ./sensors, target: /opt/reloads/sensors, read_only: true" in COMPOSE
     assert "PYTHONPATH: /opt/reloads\n" in COMPOSE
@@ -92,8 +126,5 @@ def test_the_sample_is_laid_out_in_the_folder_of_the_clone_and_nowhere_else() ->
 
 
 def test_only_the_service_that_sends_messages_knows_where_to() -> None:
-    names = re.findall(
-        r"^  ([a-z-]+):\n", COMPOSE.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0], re.MULTILINE
-    )
-    assert [name for name in names if "*messages" in service(name)] == ["api-server"]
+    assert [name for name in names() if "*messages" in service(name)] == ["api-server"]
     assert "networks: [inside, outside]" in service("api-server")

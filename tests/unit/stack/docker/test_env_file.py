@@ -14,7 +14,7 @@ from stack.errors import StackError
 
 NAMES = [
     *("AIRFLOW_PORT", "AIRFLOW_UID", "AIRFLOW_HISTORY_DAYS"),
-    *("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY"),
+    *("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "API_SECRET_KEY", "JWT_SECRET", "FERNET_KEY"),
 ]
 
 
@@ -65,7 +65,7 @@ def test_two_deployments_share_no_password_and_no_key(tmp_path: Path) -> None:
 
     a, b = read(tmp_path / "a"), read(tmp_path / "b")
     secret = [name for name in NAMES if name.endswith(("PASSWORD", "SECRET", "KEY"))]
-    assert len(secret) == 5
+    assert len(secret) == 6
     assert all(a[name] != b[name] and len(a[name]) >= 16 for name in secret)
 
 
