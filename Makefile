@@ -88,7 +88,7 @@ load: .venv/dev ## drop 20,000 requests, and see that all are served, in order
 	@$(BIN)/python -m benchmarks.load
 
 lock: .venv/dev ## renew the locked requirements
-	$(COMPILE) $(UPGRADE) --extra airflow --extra notify --extra metrics --extra snapshots --group native pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) $(UPGRADE) --extra airflow --extra notify --extra metrics --extra snapshots --group native --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --extra airflow --extra notify --extra metrics --extra snapshots --extra workers --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --extra notify --extra metrics --extra snapshots --extra store --group native pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) --extra airflow --extra notify --extra metrics --extra snapshots --extra store --group native --group dev --constraints requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra airflow --extra notify --extra metrics --extra snapshots --extra store --extra workers --constraints requirements/runtime.txt pyproject.toml -o requirements/image.txt
 	$(COMPILE) --group build --constraints requirements/runtime.txt -o requirements/build.txt

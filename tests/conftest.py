@@ -21,6 +21,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from tests.support.chain import Chain
 from tests.support.recoveries import summary
+from tests.support.s3_server import S3Server, s3_server
 
 # Airflow makes folders in its home as soon as it is imported.
 os.environ["AIRFLOW_HOME"] = mkdtemp(prefix="reloads-airflow-")
@@ -97,6 +98,23 @@ def define_table(tables: Path, name: str, query: str, toml: str = "", *, first_d
     (folder / "query.sql").write_text(query)
     (folder / "table.toml").write_text(f'day_column = "day"\nfirst_day = {first_day}\n{toml}\n')
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server, which the environment names."""
+    with s3_server() as server, pytest.MonkeyPatch.context() as patches:
+        for name, value in server.environment().items():
+            patches.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="session", params=["folder", "store"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """What the warehouse is: a test that asks for it runs on both."""
+    if request.param == "store":
+        request.getfixturevalue("s3")
+    return str(request.param)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/monitoring.md",
         "docs/snapshots.md",
         "docs/growing.md",
+        "docs/object-store.md",
     ),
     "Reference": (
         "docs/reference/request.md",
@@ -44,6 +45,7 @@ TITLES: Mapping[str, str] = {
     "docs/monitoring.md": "Get messages and metrics",
     "docs/snapshots.md": "Read whole runs",
     "docs/growing.md": "Grow",
+    "docs/object-store.md": "Keep it in an object store",
     "benchmarks/RESULTS.md": "Benchmarks",
 }
 """What a page is called in the navigation, where its own heading would not say what it is good for."""

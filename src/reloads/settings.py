@@ -12,6 +12,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -30,7 +31,7 @@ CGROUP = Path("/sys/fs/cgroup")
 RENAMED = {"settle_seconds": "stable_seconds"}
 """Old names of settings that somebody may still set, and what they are called now."""
 
-FOLDERS = ("landing", "warehouse", "tables", "source", "environments")
+FOLDERS = ("landing", "warehouse", "tables", "source", "environments", "mirrors")
 
 Event = Literal["failed", "refused", "rejected", "late", "done"]
 """What a message can be about."""
@@ -106,7 +107,13 @@ class Settings(BaseModel):
 
     home: Path = Field(Path(), description="folder that holds the folders below; default: the working directory")
     landing: Path = Field(Path("landing"), description="drop folder")
-    warehouse: Path = Field(Path("warehouse"), description="folder of the Parquet tables")
+    warehouse: Path = Field(
+        Path("warehouse"),
+        description="folder of the Parquet tables, or the URL of an object store: `s3://bucket/prefix`",
+    )
+    mirrors: Path = Field(
+        Path(".local/mirrors"), description="folder of what this machine has of a warehouse in an object store"
+    )
     tables: Path = Field(Path("tables"), description="folder of the table definitions")
     source: Path = Field(Path(".local/source"), description="folder of the raw files, `getvariable('source')` in SQL")
     environments: Path = Field(
@@ -187,6 +194,9 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise OperatorError(_describe_fault(error.errors()[0], texts)) from error
         folders = {name: home / getattr(settings, name) for name in FOLDERS}
+        if "://" in texts.get("warehouse", ""):
+            # By its name a mirror knows what it is a mirror of, and those of two stores never mix.
+            folders["warehouse"] = folders["mirrors"] / quote(texts["warehouse"].rstrip("/"), safe="")
         return settings.model_copy(update=folders | _machine_defaults(settings))
 
     @classmethod

@@ -47,12 +47,13 @@ class Chain:
     queue: Queue
 
     @classmethod
-    def at(cls, home: Path) -> Chain:
+    def at(cls, home: Path, *, warehouse: str = "") -> Chain:
         """The chain with its source delivered and nothing loaded, on a machine for two tasks at once."""
         for name in ("landing", "warehouse", "tables", ".local/source"):
             (home / name).mkdir(parents=True)
         (home / "tables" / "sources.sql").write_text(RAW)
-        settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC"})
+        environment = {"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC", "RELOADS_WAREHOUSE": warehouse}
+        settings = Settings.from_environment(environment)
         settings = settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1024})
         chain = cls(settings, Queue(settings.landing))
         for day in JANUARY:

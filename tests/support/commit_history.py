@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +15,7 @@ from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication
 from reloads.warehouse.publishing import publish
 from reloads.warehouse.take_back import Asked, TakeBack, build_undo, find_take_back
-from tests.support.process_kill import SCRATCH
+from tests.support.warehouses import shown, table
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -95,13 +93,11 @@ class History:
         return found
 
     def shown(self) -> dict[PartitionName, str]:
-        return {name: path.read_text() for name, path in self.folder.published().items()}
+        return shown(self.folder)
 
 
 @contextmanager
-def history(keys: tuple[str, ...]) -> Iterator[History]:
-    home = Path(tempfile.mkdtemp(dir=SCRATCH))
-    try:
-        yield History(TableFolder(home, "sales", "day", keys))
-    finally:
-        shutil.rmtree(home)
+def history(keys: tuple[str, ...], kind: str = "folder") -> Iterator[History]:
+    """A table in a folder or in an object store."""
+    with table(kind, keys) as folder:
+        yield History(folder)

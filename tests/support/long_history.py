@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from reloads.days import Days
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Commit, Entry, Making, Point, dump_commit
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Head
@@ -81,7 +82,7 @@ def _publish_day(folder: TableFolder, day: date, entry: Entry, key_values: Seque
     else:
         names = [PartitionName.of(folder.day_column, day, {folder.keys[0]: value}) for value in key_values]
     for name in names:
-        version = version_file(folder, name, entry.version)
+        version = Path(version_path(folder, name, entry.version))
         version.parent.mkdir(parents=True, exist_ok=True)
         version.write_text("PAR1")
         os.utime(version, ns=(entry.modified_ns, entry.modified_ns))

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from reloads.warehouse.object_store import ObjectStore
+
 STEPS = ("rename", "replace", "link", "unlink", "mkdir", "rmdir", "utime")
+REQUESTS = ("create", "write", "replace", "_upload", "_copy", "remove")
+"""Those that change an object store."""
+
 SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where many small homes are made quickly: a folder in memory, or the default of temporary files."""
 
@@ -21,7 +26,7 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_after(steps: int | None, home: Path) -> Iterator[None]:
-    """Die before the next step that changes a folder once so many were made, and let nobody clean up then."""
+    """Die before the next step that changes a folder or a store once so many were made, and let nobody clean up."""
     steps_made = count()
 
     def dying(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,6 +38,8 @@ def killed_after(steps: int | None, home: Path) -> Iterator[None]:
         return make_step_or_die
 
     with ExitStack() as patches:
+        for name in REQUESTS:
+            patches.enter_context(patch.object(ObjectStore, name, dying(getattr(ObjectStore, name))))
         for name in STEPS:
             patches.enter_context(patch.object(os, name, dying(getattr(os, name))))
         try:

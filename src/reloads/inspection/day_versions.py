@@ -15,6 +15,7 @@ from reloads.warehouse.access import state_of
 from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Commit, Entry
 from reloads.warehouse.current_view import version_file
+from reloads.warehouse.mirror import fetch_files
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import folder_of
 
@@ -43,7 +44,9 @@ def find_versions(
         raise RequestError(f"{' '.join(map(str, numbers))} does not name two versions; reloads history lists them")
     look = _DayLook(settings, table, day)
     first = numbers[0] if numbers else look.last_change() - 1
-    return look.version(first), look.version(numbers[1] if len(numbers) == MOST_NUMBERS else None)
+    found = look.version(first), look.version(numbers[1] if len(numbers) == MOST_NUMBERS else None)
+    fetch_files(settings.warehouse, {file for version in found for file in version.files})
+    return found
 
 
 class _DayLook:
@@ -94,9 +97,9 @@ class _DayLook:
         return current
 
     def _kept_file(self, name: PartitionName, entry: Entry) -> Path:
-        if not self._state.keeps(name, entry.version):
+        if not self._state.keeps(name, entry):
             raise self._is_gone(entry.changed)
-        return version_file(self._folder, name, entry.version)
+        return version_file(self._folder, name, entry)
 
     def _is_gone(self, number: int) -> RequestError:
         return RequestError(

@@ -167,6 +167,7 @@ def _day_lines(
         yield PlanLine(state.table.name, str(folder.day_name(day)), is_planned, why, rows=None, bytes=None)
     look = FileLook(folder)
     for name in names:
-        entry, status = state.entry(name), look.find(str(name))
+        entry = state.entry(name)
+        size, _ = look.look(str(name), entry.version if entry else 0, entry.bytes if entry else 0, 0)
         rows = entry.rows if entry and state.is_known(name) else None
-        yield PlanLine(state.table.name, str(name), is_planned, why, rows, status.st_size if status else None)
+        yield PlanLine(state.table.name, str(name), is_planned, why, rows, size)

@@ -21,6 +21,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from reloads.files import printable_name
+from reloads.warehouse.mirror import fetch_files, mirror_of
 
 # Each folder on the way is opened from the one above it, so that no link is followed, not even one made meanwhile.
 # Without waiting, because a pipe would wait for a writer.
@@ -98,8 +99,11 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc] # it comes withou
         return datetime.fromtimestamp(self._status(path).st_mtime, UTC)
 
     def glob(self, path: str, **_options: Any) -> list[str]:
-        """The files that match the pattern, sorted."""
+        """The files that match the pattern, sorted. Of a mirror's a name is not looked for before it is opened."""
         scheme, names = self._split(path)
+        if mirror_of(self._folders[scheme]) and not any(set(name) & set("*?") for name in names):
+            # As `parquet.pattern` writes a name that holds a bracket.
+            return [f"{scheme}://{'/'.join(names)}"]
         try:
             with _opened(self._folders[scheme], _FLAGS & ~os.O_NOFOLLOW) as folder:
                 return sorted(f"{scheme}://{self._as_sql_has_it(name)}" for name in _matching(folder, names))
@@ -119,6 +123,7 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc] # it comes withou
             raise
 
     def _open_names(self, path: str, scheme: str, names: Sequence[str]) -> int:
+        fetch_files(self._folders[scheme], [self._folders[scheme].joinpath(*names)])
         # The folder itself may be a link: it is a setting, and nobody who asks can change it.
         handle = os.open(self._folders[scheme], _FLAGS & ~os.O_NOFOLLOW)
         for name in names:

@@ -55,7 +55,7 @@ def _check_footers(folder: TableFolder) -> Iterator[str]:
 
     entries: dict[Path, tuple[PartitionName, Entry]] = {}
     for name, entry in state_of(folder).read_all().entries.items():
-        file = version_file(folder, name, entry.version)
+        file = version_file(folder, name, entry)
         # A file of another size was named already. One that was replaced just now may be gone.
         if entry.version and file.is_file() and file.stat().st_size == entry.bytes:
             entries[file] = (name, entry)

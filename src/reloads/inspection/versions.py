@@ -17,6 +17,7 @@ from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Commit, Entry
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.mirror import fetch_files, mirror_of
 from reloads.warehouse.parquet import footers, row_counts
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
@@ -79,7 +80,7 @@ def versions(settings: Settings, table: Table, *, day: date | None = None) -> li
     for name in strangers:
         file = folder.file(name)
         found.append(_Found(Version(str(name), None, (), None, written_at=_time_of(file)), file))
-    return sorted(_read_unread(found), key=_by_partition_and_time)
+    return sorted(_read_unread(settings.warehouse, found), key=_by_partition_and_time)
 
 
 def _versions_of(
@@ -108,7 +109,7 @@ def _versions_of(
         if before is None:
             yield _Found(Version(str(name), None, (), replaced_at, 0))
             return
-        if before.version and not state.keeps(name, before.version):
+        if before.version and not state.keeps(name, before):
             return
         current = before
 
@@ -125,14 +126,15 @@ def _find_writer(
     commit = read_commit(entry.origin)
     requests = [request for request in commit.requests if commit.serves(request, name)] if commit else []
     version = Version(str(name), entry.rows, tuple(requests), replaced_at, entry.changed, written_at)
-    return _Found(version, None if commit else version_file(folder, name, entry.version))
+    return _Found(version, None if commit else version_file(folder, name, entry))
 
 
-def _read_unread(found: Sequence[_Found]) -> Iterator[Version]:
+def _read_unread(warehouse: Path, found: Sequence[_Found]) -> Iterator[Version]:
     """The versions, with what footers say of those whose commit is not kept, or that have none."""
     import duckdb
 
     files = [each.unread for each in found if each.unread]
+    fetch_files(warehouse, files)
     rows: Mapping[Path, int] = {}
     requests: Mapping[Path, str] = {}
     if files:
@@ -165,6 +167,8 @@ def _by_partition_and_time(version: Version) -> tuple[str, datetime]:
 def disk_use(settings: Settings, table: Table, *, day: date | None = None) -> DiskUse:
     """What the table and the versions that it replaced use, or one day of it."""
     folder = folder_of(settings.warehouse, table)
+    if folder.stored:
+        return _stored_use(folder, day)
     names = folder.published() if day is None else folder.names_of(day)
     versions_place = versions_folder(settings.warehouse, table.name)
     if day is not None:
@@ -177,6 +181,19 @@ def disk_use(settings: Settings, table: Table, *, day: date | None = None) -> Di
         _note_size(kept, path)
     history = sum(size for inode, size in kept.items() if inode not in published)
     return DiskUse(sum(published.values()), history)
+
+
+def _stored_use(folder: TableFolder, day: date | None) -> DiskUse:
+    """The same of a table in an object store; the copies that readers open are as large as what is published."""
+    mirror, state = mirror_of(folder.warehouse), state_of(folder)
+    snapshot = state.read_all() if day is None else state.read([day])
+    published = sum(entry.bytes for entry in snapshot.entries.values() if entry.version)
+    place = versions_folder(folder.warehouse, folder.table)
+    if day is not None:
+        place /= str(folder.day_name(day))
+    listed = mirror.store.look(mirror.key_of(place)) if mirror else ()
+    kept = sum(found.size for found in listed if "/_delta_log/" not in found.key)
+    return DiskUse(published, max(kept - published, 0))
 
 
 def _note_size(sizes: dict[int, int], path: Path) -> None:

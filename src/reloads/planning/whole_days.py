@@ -54,20 +54,18 @@ def look_at_whole_days(
         for day in month:
             facts = facts or published.facts_of(published.form.piece_of(day))
             name = begin + day.isoformat()
-            fact, status = facts.by_name.get(name), look.find(name)
-            version, is_ours = 0, False
-            if fact:
-                version = fact["version"]
-                is_ours = status is not None and look.is_version(
-                    name, version, fact["bytes"], fact.get("modified_ns", 0), status
-                )
+            fact = facts.by_name.get(name)
+            version = fact["version"] if fact else 0
+            size, is_ours = look.look(
+                name, version, fact["bytes"] if fact else 0, fact.get("modified_ns", 0) if fact else 0
+            )
             if fact and is_ours:
                 place = fact["making"]
                 if place not in makings:
                     makings[place] = facts.making(place)
                 why = why_making(day, makings[place])
             else:
-                why = why_file(version, is_there=status is not None, is_ours=is_ours)
-            is_known = is_ours or (status is None and version > 0)
-            found[day] = WholeDay(why, fact["rows"] if fact and is_known else None, status.st_size if status else None)
+                why = why_file(version, is_there=size is not None, is_ours=is_ours)
+            is_known = is_ours or (size is None and version > 0)
+            found[day] = WholeDay(why, fact["rows"] if fact and is_known else None, size)
     return found

@@ -97,7 +97,7 @@ class BatchContext:
 
     def version_of(self, name: PartitionName) -> Path:
         """The file of a published partition."""
-        return version_file(self.target, name, self.published.entries[name].version)
+        return version_file(self.target, name, self.published.entries[name])
 
     def build_makings(self, days: Days) -> dict[date, Making]:
         """What the partitions of each of these days are made from; one value for all that have the same files."""

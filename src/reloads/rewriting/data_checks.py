@@ -177,13 +177,14 @@ def _read_rows(
         old_rows = _rows_of(db, table, old, partition_columns)
         return {"new": _no_rows(old_rows.columns), "old": old_rows}
     new_rows = _rows_of(db, table, new, partition_columns)
-    if not old or not _mentions_old(table):
+    if not old or not reads_old(table):
         return {"new": new_rows, "old": _no_rows(new_rows.columns)}
     old_rows = _rows_of(db, table, old, partition_columns)
     return {"new": new_rows, "old": _add_columns(old_rows, new_rows.columns)}
 
 
-def _mentions_old(table: Table) -> bool:
+def reads_old(table: Table) -> bool:
+    """Whether a check may read the rows that are published."""
     texts = [table.checks, *(statement.text for statement in table.check_sources)]
     return "old" in " ".join(texts).lower()
 

@@ -22,6 +22,7 @@ from reloads.warehouse.commit import Point
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.delta_table import read_snapshot, snapshot_point
 from reloads.warehouse.layout import DATA_FILE
+from reloads.warehouse.mirror import fetch_files
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import Head, Snapshot
@@ -87,6 +88,7 @@ def _link_shown(source: TableFolder, head: Head, days: Days, *, root: Path) -> t
     if shown is None:
         return None
     files: list[Path] = []
+    fetch_files(source.warehouse, [file for name, file in shown.files.items() if name.day in days])
     for name, file in shown.files.items():
         if name.day in days:
             link = root / "snapshot" / source.table / str(name) / DATA_FILE
@@ -99,20 +101,21 @@ def _link_shown(source: TableFolder, head: Head, days: Days, *, root: Path) -> t
     return replace(head, point=shown.point, columns=shown.columns or head.columns), tuple(files)
 
 
-def _versions(source: TableFolder, snapshot: Snapshot) -> Iterator[tuple[PartitionName, int]]:
-    """The partitions that have rows now, each with the number of its version."""
+def _versions(source: TableFolder, snapshot: Snapshot) -> Iterator[tuple[PartitionName, Path]]:
+    """The partitions that have rows now, each with the file of its version."""
     for name, entry in snapshot.entries.items():
         if entry.version and source.has_form_of(name):
-            yield name, entry.version
+            yield name, version_file(source, name, entry)
 
 
 def _find_missing(source: TableFolder, snapshot: Snapshot, root: Path) -> Iterator[PartitionName]:
     """Link all versions of the snapshot below ``root``; the partitions whose version is not there."""
-    for name, number in _versions(source, snapshot):
+    fetch_files(source.warehouse, [file for _, file in _versions(source, snapshot)])
+    for name, file in _versions(source, snapshot):
         link = root / source.table / str(name) / DATA_FILE
         try:
             link.parent.mkdir(parents=True)
-            link_or_copy(version_file(source, name, number), link)
+            link_or_copy(file, link)
         except FileNotFoundError:
             yield name
         except OSError as error:

@@ -12,6 +12,7 @@ from reloads.rewriting.context import BatchContext
 from reloads.rewriting.schema import columns_of
 from reloads.rewriting.stage import Staged
 from reloads.warehouse.commit import Making
+from reloads.warehouse.mirror import fetch_files
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.publication import NewFile, Publication
 
@@ -48,6 +49,7 @@ def compare(
         elif rows == file.rows and not are_comparable(entry.content, contents[name]):
             unknown[name] = context.version_of(name)
     # The files of another release, or that somebody else put there, are read once.
+    fetch_files(context.target.warehouse, unknown.values())
     read = take_fingerprints(db, list(unknown.values()), order_by=order_by)
     same: dict[PartitionName, int] = {}
     for name, path in unknown.items():

@@ -11,10 +11,11 @@ from reloads.days import Days
 from reloads.files import cannot_write
 from reloads.outcome import CheckResult, Failure
 from reloads.rewriting.context import BatchContext
-from reloads.rewriting.data_checks import run_checks
+from reloads.rewriting.data_checks import reads_old, run_checks
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.rewriting.stage import Staged
 from reloads.warehouse.layout import DATA_FILE, failed_folder
+from reloads.warehouse.mirror import fetch_files, mirror_of
 from reloads.warehouse.partition_name import PartitionName
 
 EMPTY_DAY = (
@@ -42,12 +43,15 @@ def validate_rows(
     context: BatchContext, days: Days, staged: Mapping[PartitionName, Staged], published: Iterable[PartitionName]
 ) -> tuple[tuple[CheckResult, ...], tuple[Failure, ...]]:
     """What the checks say of the staged files beside the published ones, and the days that may not be published."""
+    old = [context.version_of(name) for name in published]
+    if reads_old(context.table) or not staged:
+        fetch_files(context.target.warehouse, old)
     results = run_checks(
         context.db,
         context.table,
         days=days,
         new=[file.path for file in staged.values()],
-        old=[context.version_of(name) for name in published],
+        old=old,
         columns=context.columns,
     )
     errors = [result for result in results if result.severity == "error"]
@@ -79,7 +83,7 @@ def _refuse_day(
     return Failure(days=Days.of([day]), error=text)
 
 
-def _keep_failed_rows(context: BatchContext, day: date, files: Mapping[PartitionName, Path]) -> Path:
+def _keep_failed_rows(context: BatchContext, day: date, files: Mapping[PartitionName, Path]) -> str:
     """Move refused files to where somebody can look at them; those of an earlier attempt give way."""
     folder = failed_folder(context.place.warehouse, context.table.name)
     try:
@@ -90,4 +94,8 @@ def _keep_failed_rows(context: BatchContext, day: date, files: Mapping[Partition
             file.replace(folder / str(name) / DATA_FILE)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    return folder
+    if mirror := mirror_of(context.place.warehouse):
+        # Where whoever asked can find them, and not on the machine that happened to write them.
+        mirror.upload([folder / str(name) / DATA_FILE for name in files])
+        return f"{mirror.store.url}/{mirror.key_of(folder)}"
+    return str(folder)

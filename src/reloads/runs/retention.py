@@ -21,7 +21,9 @@ from reloads.warehouse.cursors import Cursor, Position, followers
 from reloads.warehouse.delta_table import expire_snapshots, snapshot_point
 from reloads.warehouse.expiry import expire
 from reloads.warehouse.layout import failed_folder, hidden_folders, log_folder
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partitions import folder_of
+from reloads.warehouse.stored_faults import remove_orphans
 
 UNFINISHED = re.compile(r"\.([0-9a-f]{32}|[a-z][a-z0-9_]*-[0-9a-f]{12})\.tmp")
 """As ``files.write_atomically`` and ``staging_folder`` name what they have not finished."""
@@ -31,7 +33,8 @@ def remove_expired(settings: Settings, catalog: Catalog, table: Table, *, now: d
     """Remove what is older than the table's ``history_days``; returns the number of partitions removed."""
     days = table.settings.history_days
     removed = 0
-    if log_folder(settings.warehouse, table.name).is_dir():
+    # Of a warehouse in an object store this machine may have read nothing yet.
+    if mirror_of(settings.warehouse) or log_folder(settings.warehouse, table.name).is_dir():
         points = [cursor.followed for cursor in _positions(settings, catalog, table)]
         place, shown = folder_of(settings.warehouse, table), None
         if table.has_snapshots(settings.snapshots):
@@ -62,6 +65,14 @@ def remove_old_snapshots(settings: Settings, table: Table) -> int:
     if not table.has_snapshots(settings.snapshots):
         return 0
     return expire_snapshots(folder_of(settings.warehouse, table), days=table.settings.history_days)
+
+
+def remove_left_uploads(settings: Settings, table: Table, *, now: datetime) -> int:
+    """Remove what uploads to an object store left that ended early, a day later; returns the number of files.
+
+    It lists all that the store has of the table.
+    """
+    return remove_orphans(folder_of(settings.warehouse, table), now=now)
 
 
 def remove_unfinished(settings: Settings, *, now: datetime) -> int:

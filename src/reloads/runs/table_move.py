@@ -17,7 +17,7 @@ from reloads.locks import file_lock
 from reloads.requests.batch_notes import forget_batches
 from reloads.runs.table_places import Places, dropped_places, named_places
 from reloads.settings import Settings
-from reloads.warehouse.layout import lock_file
+from reloads.warehouse.layout import lock_file, store_url
 from reloads.warehouse.move_notes import TableMove, forget, list_begun, moves_folder, note_begin
 
 
@@ -53,8 +53,12 @@ def hold_tables(settings: Settings, *tables: str) -> Iterator[None]:
 def begin_move(settings: Settings, move: TableMove) -> None:
     """Note the move and take the definition away; from then on it is to be carried to its end.
 
-    Only who holds its tables may. Raises ``OperatorError`` where the disk refuses that; then nothing was begun.
+    Only who holds its tables may. Raises ``OperatorError`` where the disk refuses that; then nothing was begun. So it
+    does for a warehouse in an object store, where nothing can be renamed.
     """
+    if url := store_url(settings.warehouse):
+        cure = "give a table of the new name the same query, and load it"
+        raise OperatorError(f"{url} is an object store, in which no table can be renamed or put away; {cure}")
     note_begin(settings.warehouse, move)
     source, _ = _ends(settings, move)
     try:

@@ -30,8 +30,7 @@ from reloads.tables.definition import Table
 from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Commit, Making
-from reloads.warehouse.commit_log import CommitLog
-from reloads.warehouse.layout import tables_with_log
+from reloads.warehouse.commit_log import CommitLog, tables_with_log
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.publishing import publish

@@ -13,9 +13,11 @@ from reloads.locks import file_lock
 from reloads.warehouse.commit import Commit, Entry, Point
 from reloads.warehouse.current_view import complete
 from reloads.warehouse.layout import lock_file, versions_folder
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Head, State
+from reloads.warehouse.stored_view import bring_stored_view
 
 
 def state_of(folder: TableFolder) -> State:
@@ -25,14 +27,24 @@ def state_of(folder: TableFolder) -> State:
 
 @contextmanager
 def open_table(folder: TableFolder) -> Iterator[State]:
-    """Hold the table for oneself, with whatever a crash left of the last publication completed."""
+    """Hold the table for oneself, with whatever a crash left of the last publication completed.
+
+    In an object store that is among the processes of this machine only: there the log itself decides who publishes.
+    """
+    mirror = mirror_of(folder.warehouse)
+    if mirror:
+        mirror.probe_once()
     with file_lock(lock_file(folder.warehouse, folder.table)):
         state = state_of(folder)
-        commits = list(state.behind())
-        if commits:
+        commits = state.behind()
+        if commits and mirror is None:
             sync_all(complete(folder, _merge(commits)))
         for commit in commits:
             state.apply(commit)
+        if mirror:
+            state = replace(state, is_held=True)
+            state.log.refuse_lost(state.read_head().point.number)
+            bring_stored_view(folder, mirror, state)
         yield state
 
 
@@ -49,7 +61,7 @@ def begin_log(folder: TableFolder, head: Head) -> Head:
     if head.point.log:
         return head
     numbers = [0]
-    if folder.is_empty():
+    if folder.stored or folder.is_empty():
         # A crash before the first commit of all may have left versions; nobody ever saw them.
         return Head(Point(uuid4().hex[:8]))
     for path in versions_folder(folder.warehouse, folder.table).rglob("*.parquet"):

@@ -10,11 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from reloads.files import link_or_copy, sync_all
 from reloads.warehouse.access import begin_log, next_time
 from reloads.warehouse.commit import Commit, Entry, Making, Point
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.found_files import FileLook
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
@@ -42,16 +43,22 @@ class FoundFile:
 
 
 def look_at_files(folder: TableFolder, snapshot: Snapshot, days: Iterable[date]) -> dict[PartitionName, FoundFile]:
-    """The files that lie in the folders of these days."""
-    look = FileLook(folder)
+    """The files that lie in the folders of these days; in an object store those that the log has."""
     files: dict[PartitionName, FoundFile] = {}
+    if folder.stored:
+        wanted_days = set(days)
+        for name, entry in snapshot.entries.items():
+            if entry.version and folder.has_form_of(name) and name.day in wanted_days:
+                modified_at = datetime.fromtimestamp(entry.modified_ns / 10**9, UTC)
+                files[name] = FoundFile(entry.bytes, modified_at, is_ours=True)
+        return files
+    look = FileLook(folder)
     for day in days:
         for name in folder.names_of(day) if folder.keys else [folder.day_name(day)]:
             text = str(name)
             status = look.find(text)
             if status is not None:
-                entry = snapshot.entries.get(name)
-                is_own = _is_version(look, text, entry, status)
+                is_own = _is_version(look, text, snapshot.entries.get(name), status)
                 files[name] = FoundFile(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), is_own)
     return files
 
@@ -66,6 +73,8 @@ def is_ours(folder: TableFolder, name: PartitionName, entry: Entry | None) -> bo
 
     A program that writes over the file in place changes the version as well, as both are one file; its size tells.
     """
+    if folder.stored:
+        return entry is not None and entry.version > 0
     look, text = FileLook(folder), str(name)
     status = look.find(text)
     return status is not None and _is_version(look, text, entry, status)
@@ -94,7 +103,7 @@ def adopt(
     number = head.point.number + 1
     after: dict[PartitionName, Entry] = {}
     for name, fact in facts.items():
-        version, before = version_file(folder, name, number), snapshot.entries.get(name)
+        version, before = Path(version_path(folder, name, number)), snapshot.entries.get(name)
         version.parent.mkdir(parents=True, exist_ok=True)
         version.unlink(missing_ok=True)
         link_or_copy(folder.file(name), version)

@@ -89,6 +89,13 @@ class Entry:
     columns: Mapping[str, str] = field(default_factory=dict)
     modified_ns: int = 0
     """The time that the file was given; 0 where that is not known, as of one that an earlier release published."""
+    file: str = ""
+    """The name of the file in an object store, which no other file ever has; empty in a folder, see ``file_name``."""
+
+    @property
+    def file_name(self) -> str:
+        """What the file of the version is called."""
+        return f"{self.file or self.version}.parquet"
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,8 @@ def dump_entries(**groups: Mapping[PartitionName, Entry]) -> dict[str, Any]:
                 "columns": columns.place(dict(entry.columns)),
                 "modified_ns": entry.modified_ns,
             }
+            if entry.file:
+                fields[group][str(name)]["file"] = entry.file
     return {"makings": makings.values, "column_sets": columns.values, **fields}
 
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from reloads.files import link_or_copy
-from reloads.warehouse.commit import Commit
+from reloads.warehouse.commit import Commit, Entry
 from reloads.warehouse.found_files import is_same_file
 from reloads.warehouse.layout import DATA_FILE, versions_folder
 from reloads.warehouse.partition_name import PartitionName
@@ -30,13 +30,13 @@ PREPARED = ".data.parquet.next"
 """The name of the link beside a partition's file. Readers pass over hidden files."""
 
 
-def version_file(folder: TableFolder, name: PartitionName, number: int) -> Path:
-    """The file that the commit of that number brought, whether it is still kept or not."""
-    return Path(version_path(folder, name, number))
+def version_file(folder: TableFolder, name: PartitionName, entry: Entry) -> Path:
+    """The file of the version that the entry has, whether it is still kept or not."""
+    return Path(f"{versions_folder(folder.warehouse, folder.table)}/{name}/{entry.file_name}")
 
 
 def version_path(folder: TableFolder, name: PartitionName, number: int) -> str:
-    """The same as a text."""
+    """The file that the commit of that number brought, as a text; of a warehouse that is a folder."""
     return f"{versions_folder(folder.warehouse, folder.table)}/{name}/{number}.parquet"
 
 
@@ -110,7 +110,7 @@ def complete(folder: TableFolder, commit: Commit) -> set[str]:
     names: list[PartitionName] = []
     for name, entry in commit.after.items():
         if folder.has_form_of(name):
-            is_kept = not entry.version or version_file(folder, name, entry.version).is_file()
+            is_kept = not entry.version or version_file(folder, name, entry).is_file()
             if is_kept and (not folder.file(name).exists() or _is_a_version(folder, name)):
                 names.append(name)
     return _bring(folder, commit, names)
@@ -118,7 +118,7 @@ def complete(folder: TableFolder, commit: Commit) -> set[str]:
 
 def _is_a_version(folder: TableFolder, name: PartitionName) -> bool:
     """Whether readers see one of the versions that are kept."""
-    kept = version_file(folder, name, 0).parent.glob("*.parquet")
+    kept = Path(version_path(folder, name, 0)).parent.glob("*.parquet")
     return any(is_shown(folder, name, int(path.stem)) for path in kept if path.stem.isdecimal())
 
 

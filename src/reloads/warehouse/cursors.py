@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reloads.errors import OperatorError, one_line
-from reloads.files import read_json, write_atomically
+from reloads.files import make_folder, read_json, write_atomically
 from reloads.locks import file_lock
 from reloads.warehouse.commit import Point
 from reloads.warehouse.layout import cursors_folder
+from reloads.warehouse.mirror import mirror_of
 
 AIRFLOW = "=airflow"
 """Airflow as a follower; no table can have that name."""
@@ -33,7 +34,11 @@ class Position:
 
 @dataclass(frozen=True)
 class Cursor:
-    """The cursor of one follower in the log of one table."""
+    """The cursor of one follower in the log of one table.
+
+    Those who follow take and write requests, so they are where ``landing`` is, and hold a cursor by a lock there also
+    where the warehouse is in an object store. Two that ask at once ask for the same, and nothing twice.
+    """
 
     warehouse: Path
     table: str
@@ -47,6 +52,13 @@ class Cursor:
 
     def read(self) -> Position | None:
         """The position; None where the follower has none yet. Raises ``OperatorError`` for a damaged file."""
+        mirror = mirror_of(self.warehouse)
+        if mirror:
+            content = mirror.store.read(mirror.key_of(self._path))
+            if content is None:
+                return None
+            make_folder(self._path.parent)
+            write_atomically(self._path, content.data.decode(errors="replace"))
         if not self._path.exists():
             return None
         fields = read_json(self._path)
@@ -61,7 +73,10 @@ class Cursor:
         """Replace the position."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         asking = str(position.asking) if position.asking else None
-        write_atomically(self._path, json.dumps({"followed": str(position.followed), "asking": asking}) + "\n")
+        text = json.dumps({"followed": str(position.followed), "asking": asking}) + "\n"
+        if mirror := mirror_of(self.warehouse):
+            mirror.store.write(mirror.key_of(self._path), text.encode())
+        write_atomically(self._path, text)
 
     @property
     def _path(self) -> Path:
@@ -70,4 +85,9 @@ class Cursor:
 
 def followers(warehouse: Path, table: str) -> list[str]:
     """Those that have a cursor in the log of that table, sorted."""
-    return sorted(path.stem for path in cursors_folder(warehouse, table).glob("*.json"))
+    folder = cursors_folder(warehouse, table)
+    if mirror := mirror_of(warehouse):
+        names = [Path(found.key) for found in mirror.store.look(mirror.key_of(folder))]
+    else:
+        names = list(folder.glob("*.json"))
+    return sorted(path.stem for path in names)

@@ -1,8 +1,5 @@
 """Snapshots: the published partitions of a table as a Delta table, which readers see whole as of the end of a run.
 
-    warehouse/.delta/<table>/_delta_log/                                      Delta's own log
-    warehouse/.delta/<table>/<partition>/<number>-<commit>-<random>.parquet   links to versions
-
 It follows from the table's log. One commit of Delta brings all that was published since the last one, and holds the
 place in the table's log up to which it goes, as Delta's own note of an application's last transaction. So whoever comes
 next completes what was interrupted, and brings nothing twice.
@@ -20,23 +17,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from urllib.parse import unquote
 
 from reloads.errors import OperatorError, one_line
-from reloads.files import cannot_write, link_or_copy, sync_all
+from reloads.files import cannot_write
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Commit, Entry, Point
-from reloads.warehouse.current_view import version_file
 from reloads.warehouse.cursors import Cursor, Position
+from reloads.warehouse.delta_place import delta_place, list_gone
 from reloads.warehouse.delta_types import NoDeltaTypeError, build_schema
-from reloads.warehouse.layout import delta_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, Schema
     from deltalake.transaction import AddAction, RemoveAction
 
 FOLLOWER = "=delta"
@@ -90,15 +86,14 @@ def bring_snapshot(
     cursor = Cursor(folder.warehouse, folder.table, FOLLOWER)
     head = state_of(folder).read_head().point
     position = cursor.read()
-    is_there = (delta_folder(folder.warehouse, folder.table) / "_delta_log").is_dir()
-    if not head.log or (is_there and position and position.followed == head):
+    if not head.log or (delta_place(folder).has_log() and position and position.followed == head):
         return head
     with cursor.held(), _as_operator_error(folder):
         delta = _open(folder)
         current = _find_point(delta, head)
         target = _find_target(folder, delta, current, open_runs, until=until or head)
         if target and target.point != current and _commit(folder, delta, target, keep_days=keep_days):
-            _flush_log(folder)
+            delta_place(folder).flush_log()
             current = target.point
         if position is None or position.followed != current:
             cursor.write(Position(current))
@@ -133,8 +128,11 @@ def expire_snapshots(folder: TableFolder, *, days: int) -> int:
         if delta is None:
             return 0
         _keep_log(delta, days)
-        hours = 24 * max(days, 1)
-        removed = delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
+        removed: list[str] = []
+        if not folder.stored:
+            # In a store the files are the versions, and what is kept for an undo is in no snapshot.
+            hours = 24 * max(days, 1)
+            removed = delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
         delta.update_incremental()
         delta.create_checkpoint()
         delta.cleanup_metadata()
@@ -143,24 +141,30 @@ def expire_snapshots(folder: TableFolder, *, days: int) -> int:
 
 def verify_snapshot(folder: TableFolder) -> Iterator[str]:
     """A sentence for what the Delta table shows and should not, and for each file of it that is gone."""
-    root = delta_folder(folder.warehouse, folder.table)
+    place = delta_place(folder)
     snapshot = state_of(folder).read_all()
     shown = read_snapshot(folder)
     if shown is None:
         return
-    cure = f"move {root} away, and the next run of {folder.table} writes it again"
-    for file in shown.files.values():
-        if not file.is_file():
-            yield f"{file} is part of the snapshot and is gone; {cure}"
+    cure = f"{_cure(folder)}, and the next run of {folder.table} writes it again"
+    for file in list_gone(place, shown.files):
+        yield f"{file} is part of the snapshot and is gone; {cure}"
     if shown.point != snapshot.head.point:
         # It shows an earlier commit, while a run is at work.
         return
     entries = {name: entry for name, entry in snapshot.entries.items() if entry.version and folder.has_form_of(name)}
     for name in sorted(entries.keys() | shown.files.keys(), key=str):
-        version = entries[name].version if name in entries else 0
-        number = _number_of(shown.files[name]) if name in shown.files else 0
-        if version != number:
-            yield f"the snapshot shows version {number} of {name}, and the log version {version}; {cure}"
+        shown_file, entry = shown.files.get(name), entries.get(name)
+        if shown_file is None or entry is None or not place.is_of(shown_file, entry):
+            version = entry.version if entry else 0
+            what = shown_file.name if shown_file else "nothing"
+            yield f"the snapshot shows {what} of {name}, and the log version {version}; {cure}"
+
+
+def _cure(folder: TableFolder) -> str:
+    """What makes room for a new Delta table; in a store its files are the versions, which stay."""
+    root = delta_place(folder).root
+    return f"remove {root}/_delta_log" if folder.stored else f"move {root} away"
 
 
 def find_whole_end(commits: Iterable[Commit], open_runs: Collection[str], *, until: int | None = None) -> int:
@@ -226,28 +230,34 @@ def _commit(folder: TableFolder, delta: DeltaTable | None, target: _Target, *, k
     if misfit := _find_misfit(target):
         log.warning("%s: the snapshot waits for %s, whose columns differ or are not known", folder.table, misfit)
         return False
-    added, removed = _find_actions(folder, delta, target)
     schema = Schema.from_json(json.dumps(_build_schema(folder, target.columns, target.key_types)))
+    overwrites = target.is_all and (delta is None or not folder.stored or not _fits(delta, schema, folder, target))
+    added, removed = _find_actions(folder, delta, target, overwrites=overwrites)
+    if overwrites and folder.stored and delta is not None and _are_there_already(delta, added):
+        log.warning("%s: the snapshot waits until all partitions are reloaded with the new columns", folder.table)
+        return False
     columns = [folder.day_column, *folder.keys]
     properties = CommitProperties(
         custom_metadata=_describe(target),
         app_transactions=[Transaction(target.point.log, target.point.number)],
     )
+    place = delta_place(folder)
     if delta is None:
         create_table_with_add_actions(
-            str(delta_folder(folder.warehouse, folder.table)),
+            place.root,
             schema,
             added,
             partition_by=columns,
             name=folder.table,
             configuration=_configuration(keep_days),
+            storage_options=place.options,
             commit_properties=properties,
         )
         return True
     delta.create_write_transaction(
         [*added, *removed],
         # Only an overwriting one takes another schema; it removes all files itself.
-        mode="overwrite" if target.is_all else "append",
+        mode="overwrite" if overwrites else "append",
         schema=schema,
         partition_by=columns,
         commit_properties=properties,
@@ -257,40 +267,51 @@ def _commit(folder: TableFolder, delta: DeltaTable | None, target: _Target, *, k
     return True
 
 
-def _flush_log(folder: TableFolder) -> None:
-    """Make the last commit of Delta outlast a power cut, as Delta Lake itself does not."""
-    log_folder = delta_folder(folder.warehouse, folder.table) / "_delta_log"
-    sync_all([max(log_folder.glob("*.json")), log_folder])
+def _fits(delta: DeltaTable, schema: Schema, folder: TableFolder, target: _Target) -> bool:
+    """Whether the Delta table has these columns, or has them now, as new ones at its end need no overwriting commit.
+
+    That would add and remove the same path where a partition stays as it is, and in a store each file has one path.
+    """
+    if _is_of_schema(delta, folder, target.columns, target.key_types):
+        return True
+    now, wanted = list(delta.schema().fields), list(schema.fields)
+    if wanted[: len(now)] != now:
+        return False
+    delta.alter.add_columns(wanted[len(now) :])
+    delta.update_incremental()
+    return True
+
+
+def _are_there_already(delta: DeltaTable, added: Sequence[AddAction]) -> bool:
+    paths = {unquote(path) for path in delta.get_add_actions().column("path").to_pylist()}
+    return any(action.path in paths for action in added)
 
 
 def _find_actions(
-    folder: TableFolder, delta: DeltaTable | None, target: _Target
+    folder: TableFolder, delta: DeltaTable | None, target: _Target, *, overwrites: bool
 ) -> tuple[list[AddAction], list[RemoveAction]]:
-    """What Delta's log is to say of the files that come, which are linked, and of those that go."""
+    """What Delta's log is to say of the files that come, which are brought, and of those that go."""
     from deltalake.transaction import AddAction, RemoveAction
 
-    root, now_ms = delta_folder(folder.warehouse, folder.table), time.time_ns() // 10**6
+    place, now_ms = delta_place(folder), time.time_ns() // 10**6
     old_files = _files_of(folder, delta) if delta else {}
-    new_files: dict[PartitionName, Path] = {}
+    new: dict[PartitionName, Entry] = {}
     removed: list[RemoveAction] = []
-    # Of a name that no file ever had: an earlier snapshot that lists a file never shows another one's content.
-    suffix = f"{target.point.number}-{uuid4().hex[:8]}"
     for name, entry in target.entries.items():
-        old = old_files.get(name)
-        if old and not target.is_all:
-            if _number_of(old) == entry.version:
-                continue
-            path = str(old.relative_to(root))
+        is_there = name in old_files and place.is_of(old_files[name], entry) and not overwrites
+        if entry.version and not is_there:
+            new[name] = entry
+    for name, old in old_files.items() if not overwrites else ():
+        is_gone = target.is_all and name not in target.entries
+        if is_gone or (name in target.entries and not place.is_of(old, target.entries[name])):
+            path = str(old.relative_to(place.file("")))
             removed.append(RemoveAction(path, True, now_ms, partition_values=_values_of(folder, name)))
-        if entry.version:
-            new_files[name] = root / str(name) / f"{entry.version}-{suffix}.parquet"
-    _link(folder, new_files)
     added: list[AddAction] = []
-    for name, file in new_files.items():
+    for name, path in place.bring(new, commit=target.point.number).items():
         entry = target.entries[name]
         action = AddAction(
-            path=str(file.relative_to(root)),
-            size=file.stat().st_size,
+            path=path,
+            size=entry.bytes,
             partition_values=_values_of(folder, name),
             modification_time=entry.modified_ns // 10**6 or now_ms,
             data_change=True,
@@ -309,16 +330,6 @@ def _find_misfit(target: _Target) -> PartitionName | None:
         if entry.version and (not columns or any(target.columns.get(column) != kind for column, kind in columns)):
             return name
     return None
-
-
-def _link(folder: TableFolder, files: Mapping[PartitionName, Path]) -> None:
-    """Link the versions to where Delta looks for them, and flush the folders."""
-    folders: set[Path] = set()
-    for name, file in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(version_file(folder, name, _number_of(file)), file)
-        folders.update(file.parents[: 2 + len(folder.keys)])
-    sync_all(folders)
 
 
 def _describe(target: _Target) -> dict[str, Any]:
@@ -347,18 +358,17 @@ def _is_of_schema(
 
 def _open(folder: TableFolder) -> DeltaTable | None:
     """The Delta table; None where there is none yet."""
-    root = delta_folder(folder.warehouse, folder.table)
+    place = delta_place(folder)
     # Where it is used and nowhere else, as a process that was forked after its first use hangs or dies.
     from deltalake import DeltaTable
 
-    if not DeltaTable.is_deltatable(str(root)):
+    if not DeltaTable.is_deltatable(place.root, storage_options=place.options):
         return None
-    delta = DeltaTable(root)
+    delta = DeltaTable(place.root, storage_options=place.options)
     columns = delta.metadata().partition_columns
     if columns != [folder.day_column, *folder.keys]:
-        raise OperatorError(
-            f"{root} is partitioned by {', '.join(columns)} and {folder.table} no longer is; move that folder away"
-        )
+        rule = f"is partitioned by {', '.join(columns)} and {folder.table} no longer is"
+        raise OperatorError(f"{place.root} {rule}; {_cure(folder)}")
     return delta
 
 
@@ -370,19 +380,12 @@ def _find_point(delta: DeltaTable | None, head: Point) -> Point:
 
 
 def _files_of(folder: TableFolder, delta: DeltaTable) -> dict[PartitionName, Path]:
-    from urllib.parse import unquote
-
-    root = delta_folder(folder.warehouse, folder.table)
+    place = delta_place(folder)
     files: dict[PartitionName, Path] = {}
     for text in delta.get_add_actions().column("path").to_pylist():
         path = unquote(text)
-        files[PartitionName.parse(path.rpartition("/")[0])] = root / path
+        files[PartitionName.parse(path.rpartition("/")[0])] = place.file(path)
     return files
-
-
-def _number_of(file: Path) -> int:
-    """The number of the version that a file of the Delta table is a link to."""
-    return int(file.name.partition("-")[0])
 
 
 def _values_of(folder: TableFolder, name: PartitionName) -> dict[str, str | None]:
@@ -404,7 +407,7 @@ def _keep_log(delta: DeltaTable, days: int) -> None:
 @contextmanager
 def _as_operator_error(folder: TableFolder) -> Iterator[None]:
     """Turn what Delta Lake raises into a sentence."""
-    root = delta_folder(folder.warehouse, folder.table)
+    root = delta_place(folder).root
     try:
         from deltalake.exceptions import DeltaError
     except ImportError as error:

@@ -6,13 +6,15 @@ the log is and however much the commits hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from reloads.warehouse.access import open_table
 from reloads.warehouse.commit import Commit, Point
 from reloads.warehouse.current_view import version_file
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Head, State
 
@@ -54,23 +56,31 @@ def _commits_until(state: State, number: int, limit: datetime) -> Iterator[Commi
 
 def _remove_replaced(folder: TableFolder, state: State, commit: Commit) -> int:
     """Remove what the commit replaced, and the entries of what it removed."""
-    removed = 0
+    files: list[Path] = []
     for name in commit.changed_names():
         before = commit.before.get(name)
         if before and before.version:
             # An undo brings an old content as a version of its own, so this one is not current again.
-            version_file(folder, name, before.version).unlink(missing_ok=True)
-            removed += 1
+            files.append(version_file(folder, name, before))
+    _remove(folder, files)
     if folder.keys:
         # The entry of the day says that it changed. Without keys this entry is that of the day, and is kept for it.
         state.forget([name for name in commit.changed_names() if not commit.after[name].version], changed=commit.number)
-    return removed
+    return len(files)
+
+
+def _remove(folder: TableFolder, files: Collection[Path]) -> None:
+    if mirror := mirror_of(folder.warehouse):
+        mirror.remove(files)
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _trim(state: State, head: Head, followed: Iterable[Point], *, oldest: datetime) -> None:
     """Remove the commits that expired and that everybody has followed."""
     points = [point.number if point.log == head.point.log else 0 for point in followed]
     last = min([head.expired, *points])
+    is_written_down = False
     while head.trimmed < last:
         number = head.trimmed + 1
         if number in state.log and not state.log.is_older(number, oldest):
@@ -78,6 +88,10 @@ def _trim(state: State, head: Head, followed: Iterable[Point], *, oldest: dateti
         commit = state.log.read(number)
         if commit and commit.published_at > oldest:
             return
+        if not is_written_down:
+            # A mirror that has not read what goes now begins there.
+            state.checkpoint()
+            is_written_down = True
         state.log.remove(head.trimmed + 1)
         head = replace(head, trimmed=head.trimmed + 1)
         state.write_head(head)

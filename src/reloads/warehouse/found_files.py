@@ -16,7 +16,20 @@ class FileLook:
     """Looks at files of one table, each by the text of its partition's name."""
 
     def __init__(self, folder: TableFolder) -> None:
+        self._is_stored = folder.stored is not None
         self._shown, self._versions = str(folder.folder), str(versions_folder(folder.warehouse, folder.table))
+
+    def look(self, name: str, version: int, size: int, modified_ns: int) -> tuple[int | None, bool]:
+        """The size of the partition's file, None where there is none, and whether it is that version, as published.
+
+        In an object store it is what the log says.
+        """
+        if self._is_stored:
+            return (size, True) if version > 0 else (None, False)
+        status = self.find(name)
+        if status is None:
+            return None, False
+        return status.st_size, self.is_version(name, version, size, modified_ns, status)
 
     def find(self, name: str) -> os.stat_result | None:
         """The status of the partition's file; None where there is none."""

@@ -11,15 +11,25 @@
 .dropped/<table>@<time>/           all of that of a dropped table, for as long as it is kept
 
 All of it lies on one file system, so that a rename or a link takes a file from one place to another.
+
+A warehouse in an object store has the same names, as far as it has these things; ``mirror`` says which those are.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 DATA_FILE = "data.parquet"
 """The one file of a partition."""
+
+
+@lru_cache(maxsize=256)
+def store_url(warehouse: Path) -> str | None:
+    """The URL of the object store that the folder is a mirror of, which is its name; None for any other folder."""
+    url = unquote(warehouse.name)
+    return url if "://" in url else None
 
 
 def staging_root(warehouse: Path) -> Path:
@@ -53,14 +63,14 @@ def delta_folder(warehouse: Path, table: str) -> Path:
     return warehouse / ".delta" / table
 
 
+def view_note(warehouse: Path, table: str) -> Path:
+    """Up to which commit the current view in an object store was brought."""
+    return warehouse / ".view" / f"{table}.json"
+
+
 def lock_file(warehouse: Path, table: str) -> Path:
     """The file whose lock serialises the writers of a table."""
     return warehouse / ".log" / f"{table}.lock"
-
-
-def tables_with_log(warehouse: Path) -> list[str]:
-    """The names of the tables that have a log, sorted."""
-    return sorted(path.name for path in (warehouse / ".log").glob("*") if path.is_dir())
 
 
 def failed_folder(warehouse: Path, table: str) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reloads.days import Days
 from reloads.warehouse.commit import Act, Commit, Entry, Making, Point
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.old_layout import OldAct, OldEntry, OldHistory, OldLedger, OldName, find_broken_days, identity
 from reloads.warehouse.old_makings import Makings
 from reloads.warehouse.partition_name import PartitionName
@@ -316,7 +316,7 @@ class _Writer:
         return entry
 
     def _entry_of_file(self, name: PartitionName, file: OldFile, number: int, touched: int) -> Entry:
-        self._result.files[version_file(self._old.folder, name, number)] = file.path
+        self._result.files[Path(version_path(self._old.folder, name, number))] = file.path
         known = file.entry
         return Entry(
             version=number,

@@ -14,7 +14,10 @@ from reloads.days import Days, parse_day
 from reloads.errors import QueryError, RequestError
 from reloads.tables.definition import Table
 from reloads.warehouse.layout import DATA_FILE
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partition_name import PartitionName
+from reloads.warehouse.state import State
+from reloads.warehouse.stored_partitions import newest_first, stored_days, stored_partitions
 
 ANY_DAY = "????-??-??"
 
@@ -45,8 +48,21 @@ class TableFolder:
         """The folder of a partition or of a day."""
         return Path(f"{self.folder}/{name}")
 
+    @cached_property
+    def stored(self) -> State | None:
+        """What is known of the partitions of a table in an object store, where nothing else is asked; else None."""
+        is_stored = mirror_of(self.warehouse) is not None
+        return State(self.warehouse, self.table, self.day_column, self.keys) if is_stored else None
+
     def file(self, name: PartitionName) -> Path:
         """The file of a partition, whether it exists or not."""
+        if self.stored:
+            files = stored_partitions(self.stored, self.stored.read([name.day]))
+            return files.get(name, self.shown_file(name))
+        return self.shown_file(name)
+
+    def shown_file(self, name: PartitionName) -> Path:
+        """The file of a partition as readers name it."""
         return Path(f"{self.folder}/{name}/{DATA_FILE}")
 
     def partition(self, day: date) -> Path:
@@ -55,10 +71,14 @@ class TableFolder:
 
     def has_day(self, day: date) -> bool:
         """Whether the day was ever published; one without rows has no file in a table with keys, but its folder."""
+        if self.stored:
+            return day in stored_days(self.stored.read([day]))
         return self.partition_folder(self.day_name(day)).is_dir() if self.keys else self.partition(day).is_file()
 
     def names_of(self, day: date) -> list[PartitionName]:
         """The published partitions of a day."""
+        if self.stored:
+            return sorted(stored_partitions(self.stored, self.stored.read([day])), key=str)
         names = [self.day_name(day)]
         for key in self.keys:
             below: list[PartitionName] = []
@@ -72,10 +92,16 @@ class TableFolder:
 
     def published(self) -> dict[PartitionName, Path]:
         """All published partitions by name; folders whose name is not a date are ignored."""
+        if self.stored:
+            files = stored_partitions(self.stored, self.stored.read_all())
+            return dict(sorted(files.items(), key=lambda item: str(item[0])))
         return dict(sorted(self._partitions(ANY_DAY), key=lambda item: str(item[0])))
 
     def newest_first(self) -> list[PartitionName]:
         """All published partitions, the one published last first."""
+        if self.stored:
+            snapshot = self.stored.read_all()
+            return newest_first(snapshot, stored_partitions(self.stored, snapshot))
         times: dict[PartitionName, int] = {}
         for name, path in self.published().items():
             with suppress(FileNotFoundError):  # removed just now
@@ -84,6 +110,8 @@ class TableFolder:
 
     def is_empty(self) -> bool:
         """Whether nothing is published. Looks no further than the first partition."""
+        if self.stored:
+            return not stored_partitions(self.stored, self.stored.read_all())
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder) as entries:
             for entry in entries:
                 name = self._name_of(self.folder / entry.name)
@@ -93,6 +121,8 @@ class TableFolder:
 
     def days(self) -> Days:
         """The days that were ever published."""
+        if self.stored:
+            return stored_days(self.stored.read_all())
         days: list[date] = []
         prefix = f"{self.day_column}="
         for name in _names_in(self.folder):
@@ -121,6 +151,11 @@ class TableFolder:
 
         The names of all days are looked at, and what one of them holds: partitions of one layout lie beside no other.
         """
+        if self.stored:
+            head = self.stored.read_head()
+            if head.day_column and (head.day_column, head.keys) != (self.day_column, self.keys):
+                raise self._other_layout("/".join([f"{head.day_column}=…", *(f"{key}=…" for key in head.keys)]))
+            return
         own_prefix = f"{self.day_column}="
         day_folders: list[str] = []
         for name in _names_in(self.folder):
@@ -154,7 +189,12 @@ class TableFolder:
         )
 
     def refuse_strangers(self, day: date) -> None:
-        """Raise ``QueryError`` if the day's folder holds what readers would see besides our files."""
+        """Raise ``QueryError`` if the day's folder holds what readers would see besides our files.
+
+        In an object store nobody looks for that: nothing but this software may write there.
+        """
+        if self.stored:
+            return
         folders = [f"{self.folder}/{self.day_name(day)}"]
         for key in self.keys:
             below: list[str] = []

@@ -3,6 +3,10 @@
 The files are flushed, put among the versions and linked beside what they replace; the commit is created; the links are
 renamed; the state is brought up to the log. A crash before the commit leaves nothing, and one after it is completed by
 whoever comes next to the table.
+
+In an object store the files are uploaded under names of their own; the commit is created; the store copies them to
+where readers look. Who finds that somebody on another machine has created that commit decides anew, with the next
+number.
 """
 
 from __future__ import annotations
@@ -19,12 +23,19 @@ from reloads.files import cannot_write, sync_all
 from reloads.warehouse.access import begin_log, next_time, open_table
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.commit import Commit, Point
+from reloads.warehouse.commit_log import ConflictError
 from reloads.warehouse.current_view import bring, folders_down_to, prepare, version_path, withdraw
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication, Published
 from reloads.warehouse.state import Snapshot, State
+from reloads.warehouse.stored_view import bring_stored_view
 from reloads.warehouse.touched import Touched
+from reloads.warehouse.uploads import Uploads
+
+TRIES = 20
+"""So often others may publish at the very same moment, each time another commit."""
 
 
 def publish(
@@ -39,6 +50,8 @@ def publish(
     Raises ``QueryError`` before anything is touched if a day holds files of somebody else, and ``OperatorError`` if the
     disk does not take what all partitions need.
     """
+    if mirror := mirror_of(folder.warehouse):
+        return _publish_to_store(folder, Uploads(folder, mirror), publication, wanted)
     try:
         for day in _days_of(publication):
             folder.refuse_strangers(day)
@@ -48,6 +61,27 @@ def publish(
             return _publish_locked(folder, state, _restrict(publication, wanted_days))
     except OSError as error:
         raise _refusal(error, folder.warehouse) from error
+
+
+def _publish_to_store(
+    folder: TableFolder, uploads: Uploads, publication: Publication, wanted: Callable[[Days], Days]
+) -> Published:
+    with open_table(folder) as state:
+        snapshot = state.read(_days_of(publication))
+    expected = Touched(folder, snapshot, publication, 0, skipped=(), file_names={})
+    uploads.upload(expected.new_files())
+    for last_try in [False] * (TRIES - 1) + [True]:
+        try:
+            with open_table(folder) as state:
+                wanted_days = wanted(Days.of(_days_of(publication)))
+                published = _publish_locked(folder, state, _restrict(publication, wanted_days), uploads)
+            break
+        except ConflictError:
+            if last_try:
+                raise
+    after = published.commit.after.values() if published.commit else ()
+    uploads.remove_unused({entry.file for entry in after})
+    return published
 
 
 def _days_of(publication: Publication) -> set[date]:
@@ -65,16 +99,23 @@ def _restrict(publication: Publication, days: Days) -> Publication:
     )
 
 
-def _publish_locked(folder: TableFolder, state: State, publication: Publication) -> Published:
+def _publish_locked(
+    folder: TableFolder, state: State, publication: Publication, uploads: Uploads | None = None
+) -> Published:
     snapshot = _read_with_strangers(folder, state, publication)
     publication = _with_vanished(folder, snapshot, publication)
     head = begin_log(folder, snapshot.head)
     number = head.point.number + 1
     superseded = _find_superseded(snapshot, publication)
-    touched = Touched(folder, snapshot, publication, number, skipped=superseded.keys())
+    file_names = uploads.names if uploads else {}
+    touched = Touched(folder, snapshot, publication, number, skipped=superseded.keys(), file_names=file_names)
     new_files = touched.new_files()
     published_ns = next_time(head, publication.now)
-    refused = _prepare_all(folder, new_files, number, published_ns)
+    refused: dict[PartitionName, OSError] = {}
+    if uploads:
+        uploads.upload(new_files)
+    else:
+        refused = _prepare_all(folder, new_files, number, published_ns)
     after = touched.entries(refused=refused.keys(), published_ns=published_ns)
     kept = _tell_superseded(state, superseded) | _tell_refused(folder, refused)
     if not after:
@@ -98,8 +139,12 @@ def _publish_locked(folder: TableFolder, state: State, publication: Publication)
         key_types=publication.key_types or head.key_types,
     )
     state.log.create(commit)
-    sync_all(bring(folder, commit))
-    state.apply(commit)
+    if uploads:
+        state.apply(commit)
+        bring_stored_view(folder, uploads.mirror, state)
+    else:
+        sync_all(bring(folder, commit))
+        state.apply(commit)
     return Published(commit, kept, superseded)
 
 

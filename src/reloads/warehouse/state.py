@@ -12,6 +12,7 @@ of a commit or nothing of it; a writer, who holds the table's lock, brings the f
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,15 +24,19 @@ from typing import Any
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.files import write_all_atomically, write_atomically
+from reloads.locks import file_lock, take_lock
+from reloads.warehouse.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from reloads.warehouse.commit import Commit, Entry, Point
-from reloads.warehouse.commit_log import CommitLog
-from reloads.warehouse.layout import state_folder, versions_folder
+from reloads.warehouse.commit_log import CommitLog, TrimmedError
+from reloads.warehouse.layout import lock_file, state_folder, versions_folder
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.piece import FAULTS, Entries, Facts, PartitionForm, Piece, dump_piece
 
 Pieces = dict[str, Entries]
 
 _HEAD = "head.json"
+MOST_BEHIND = 8
+"""By so many commits a mirror may be behind before a reader writes them down, as there nobody may ever publish."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +157,14 @@ class State:
     table: str
     day_column: str
     keys: tuple[str, ...] = ()
+    is_held: bool = False
+    """Whether this process holds the table and has read its log: of what another machine publishes meanwhile, the
+    commit that is created next tells."""
 
     @property
     def log(self) -> CommitLog:
         """What it follows from."""
-        return CommitLog(self.warehouse, self.table)
+        return CommitLog(self.warehouse, self.table, is_read=self.is_held)
 
     @property
     def folder(self) -> Path:
@@ -184,13 +192,35 @@ class State:
         head, pieces = self._read(None)
         return Snapshot(self._without_other_columns(head), self.form, pieces)
 
-    def keeps(self, name: PartitionName, number: int) -> bool:
-        """Whether the version of that number is kept."""
-        return (versions_folder(self.warehouse, self.table) / str(name) / f"{number}.parquet").is_file()
+    def keeps(self, name: PartitionName, entry: Entry) -> bool:
+        """Whether the version of that entry is kept."""
+        file = versions_folder(self.warehouse, self.table) / str(name) / entry.file_name
+        mirror = self.log.mirror
+        return file.is_file() or (mirror is not None and mirror.store.has(mirror.key_of(file)))
 
-    def behind(self) -> Iterator[Commit]:
-        """The commits that the files lack, oldest first."""
-        return self._commits_behind(self._read_head())
+    def behind(self) -> list[Commit]:
+        """The commits that the files lack, oldest first. Only under the table's lock."""
+        try:
+            return list(self._commits_behind(self._read_head()))
+        except TrimmedError:
+            self._restore()
+            return list(self._commits_behind(self._read_head()))
+
+    def checkpoint(self) -> None:
+        """Write the state to the store before commits are trimmed there. Only under the table's lock."""
+        if mirror := self.log.mirror:
+            head, pieces = self._read_once(None)
+            texts = {name: (piece.text or b"").decode() for name, piece in pieces.items()}
+            write_checkpoint(mirror, self.table, head.point.number, Checkpoint(_dump_head(head), texts))
+
+    def _restore(self) -> None:
+        """Take the state of a mirror from the last checkpoint."""
+        mirror = self.log.mirror
+        if mirror is not None:
+            checkpoint = read_checkpoint(mirror, self.table)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_all_atomically({self._file_of(name): text for name, text in checkpoint.pieces.items()})
+            write_atomically(self.folder / _HEAD, json.dumps(checkpoint.head) + "\n")
 
     def apply(self, commit: Commit) -> None:
         """Write down what the commit that follows the head changes; a second time it changes nothing more."""
@@ -226,26 +256,25 @@ class State:
 
     def write_head(self, head: Head) -> None:
         """Replace the head. Only who holds the table's lock may."""
-        fields = {
-            "point": str(head.point),
-            "day_column": head.day_column,
-            "keys": list(head.keys),
-            "columns": dict(head.columns),
-            "key_types": dict(head.key_types),
-            "published_ns": head.published_ns,
-            "expired": head.expired,
-            "trimmed": head.trimmed,
-        }
-        write_atomically(self.folder / _HEAD, json.dumps(fields) + "\n")
+        write_atomically(self.folder / _HEAD, json.dumps(_dump_head(head)) + "\n")
 
     def _read(self, wanted: Collection[str] | None) -> tuple[Head, dict[str, Piece]]:
         """The head and these pieces, or all of them, with the commits behind the head applied in memory."""
+        try:
+            return self._read_once(wanted)
+        except TrimmedError:
+            with file_lock(lock_file(self.warehouse, self.table)):
+                self._restore()
+            return self._read_once(wanted)
+
+    def _read_once(self, wanted: Collection[str] | None) -> tuple[Head, dict[str, Piece]]:
         head = self._read_head()
         names = self._piece_names() if wanted is None else wanted
         folder = str(self.folder)
         pieces = {name: Piece(_read_bytes(f"{folder}/{name}.json")) for name in names}
         # After the pieces were read: whatever a piece holds is in the log by then.
         changed: Pieces = {}
+        first = head.point.number
         for commit in self._commits_behind(head):
             for name in {self.form.piece_of(each.day) for each in commit.after}:
                 if name not in changed and (wanted is None or name in pieces):
@@ -254,7 +283,21 @@ class State:
             head = head.after(commit)
         for name, entries in changed.items():
             pieces[name] = Piece.of(entries)
+        if self.log.mirror and head.point.number - first > MOST_BEHIND:
+            self._catch_up()
         return head, pieces
+
+    def _catch_up(self) -> None:
+        """Write down the commits that the files of a mirror lack, unless somebody is at it."""
+        try:
+            handle = take_lock(lock_file(self.warehouse, self.table), os.O_CREAT)
+        except BlockingIOError:
+            return
+        try:
+            for commit in self.behind():
+                self.apply(commit)
+        finally:
+            os.close(handle)
 
     def _commits_behind(self, head: Head) -> Iterator[Commit]:
         return self.log.after(head.point.number or head.trimmed)
@@ -275,7 +318,8 @@ class State:
         except FAULTS:
             # A new table, or a state that was lost: the oldest commits may have been removed, and a log that was begun
             # anew begins behind the numbers of the files that the one before left.
-            first = min(self.log.numbers(), default=1)
+            # In a store the first number tells by itself.
+            first = 1 if self.log.mirror else min(self.log.numbers(), default=1)
             return Head(Point(), expired=first - 1, trimmed=first - 1)
 
     def _read_piece(self, piece: str) -> Entries:
@@ -301,6 +345,19 @@ class State:
             piece = pieces.get(self.form.piece_of(name.day))
             if piece is not None:
                 piece[name] = entry
+
+
+def _dump_head(head: Head) -> dict[str, Any]:
+    return {
+        "point": str(head.point),
+        "day_column": head.day_column,
+        "keys": list(head.keys),
+        "columns": dict(head.columns),
+        "key_types": dict(head.key_types),
+        "published_ns": head.published_ns,
+        "expired": head.expired,
+        "trimmed": head.trimmed,
+    }
 
 
 def _read_json(path: Path) -> Any:

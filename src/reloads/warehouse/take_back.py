@@ -17,6 +17,7 @@ from reloads.files import link_or_copy
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Commit, Entry, Making
 from reloads.warehouse.current_view import version_file
+from reloads.warehouse.mirror import fetch_files
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication
@@ -113,11 +114,15 @@ def build_undo(
     files: dict[PartitionName, NewFile] = {}
     makings: dict[PartitionName, Making | None] = {}
     origins: dict[PartitionName, int] = {}
+    fetch_files(
+        folder.warehouse,
+        [version_file(folder, name, each) for name, each in take_back.back.items() if each and each.version],
+    )
     for number, (name, entry) in enumerate(take_back.back.items()):
         makings[name], origins[name] = (entry.making, entry.origin) if entry else (None, 0)
         if entry and entry.version:
             path = place / f"{number}.parquet"
-            link_or_copy(version_file(folder, name, entry.version), path)
+            link_or_copy(version_file(folder, name, entry), path)
             files[name] = NewFile(
                 path, entry.rows, entry.bytes, entry.content, entry.columns, entry.origin, entry.modified_ns
             )
@@ -167,7 +172,7 @@ class _Search:
 
     def __init__(self, folder: TableFolder, request: str, snapshot: Snapshot, commits: dict[int, Commit]) -> None:
         self._folder, self._request, self._snapshot, self._commits = folder, request, snapshot, commits
-        self._log = state_of(folder).log
+        self._state = state_of(folder)
 
     def take_back(self, changed: Mapping[PartitionName, int], *, force: bool) -> TakeBack:
         back: dict[PartitionName, Entry | None] = {}
@@ -190,7 +195,7 @@ class _Search:
                 number = last_change
             first = self._first_change(name, number)
             before = self._commits[first].before.get(name)
-            if before and before.version and not version_file(self._folder, name, before.version).is_file():
+            if before and before.version and not self._state.keeps(name, before):
                 expired.add(name)
             elif self._snapshot.entries[name].version or (before and before.version):
                 back[name] = before
@@ -219,7 +224,7 @@ class _Search:
         return commit is not None and commit.serves(self._request, name)
 
     def _commit(self, number: int) -> Commit | None:
-        return self._commits.get(number) or self._log.read(number)
+        return self._commits.get(number) or self._state.log.read(number)
 
     def _days(self, first_changes: Mapping[PartitionName, int]) -> dict[PartitionName, Entry | None]:
         """The entries of days as a whole from before the request, also where somebody confirmed a day since.

@@ -15,7 +15,10 @@ from reloads.warehouse.state import Snapshot
 
 
 class Touched:
-    """The new files and the new entries, without those of the partitions that are ``skipped``."""
+    """The new files and the new entries, without those of the partitions that are ``skipped``.
+
+    ``file_names`` says what the new files are called in an object store.
+    """
 
     def __init__(
         self,
@@ -25,9 +28,11 @@ class Touched:
         number: int,
         *,
         skipped: Collection[PartitionName],
+        file_names: Mapping[PartitionName, str],
     ) -> None:
         self._folder, self._skipped_days = folder, Days.of(name.day for name in skipped)
         self._snapshot, self._publication, self._number = snapshot, publication, number
+        self._file_names = file_names
         self._files = {name: file for name, file in publication.files.items() if name not in skipped}
         self._vanished = [name for name in publication.vanished if name not in skipped and self._has_file(name)]
 
@@ -41,7 +46,11 @@ class Touched:
             return False
         is_same = bool(file.content) and entry.content == file.content
         is_same = is_same or self._publication.same.get(name) == entry.version
-        return is_same and version_file(self._folder, name, entry.version).is_file()
+        return is_same and self._is_kept(name, entry)
+
+    def _is_kept(self, name: PartitionName, entry: Entry) -> bool:
+        """Whether the current version is there; of an object store the log says so."""
+        return self._folder.stored is not None or version_file(self._folder, name, entry).is_file()
 
     def new_files(self) -> dict[PartitionName, NewFile]:
         """The files with another content than what is published."""
@@ -79,6 +88,7 @@ class Touched:
             content=file.content,
             columns=file.columns,
             modified_ns=file.modified_ns if file.origin else published_ns,
+            file=self._file_names.get(name, ""),
         )
 
     def _entries_of_days(

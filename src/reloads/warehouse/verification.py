@@ -6,8 +6,7 @@ versions. The rest is for a person, with the cure in the sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,28 +16,15 @@ from reloads.warehouse.access import open_table
 from reloads.warehouse.adoption import find_strangers
 from reloads.warehouse.commit import Entry
 from reloads.warehouse.current_view import PREPARED, show, version_file, withdraw
+from reloads.warehouse.fault import REMOVE, Fault
 from reloads.warehouse.layout import versions_folder
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Snapshot, State
+from reloads.warehouse.stored_faults import find_stored_faults
 
 LINK = "link it again with --repair"
-REMOVE = "remove it with --repair"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something that does not agree."""
-
-    what: str
-    cure: str
-    mend: Callable[[], object] | None = None
-    """Mends it and loses nothing; None where only a person can."""
-
-    @property
-    def sentence(self) -> str:
-        """What does not agree, and the cure."""
-        return f"{self.what}; {self.cure}"
 
 
 def verify_table(folder: TableFolder, *, is_repairing: bool = False) -> list[Fault]:
@@ -66,6 +52,9 @@ def _find_faults(folder: TableFolder, state: State) -> Iterator[Fault]:
         )
     # What the log says, so that one fault is not told again by its consequences.
     snapshot = snapshot.with_entries(wrong)
+    if mirror := mirror_of(folder.warehouse):
+        yield from find_stored_faults(folder, mirror, state, snapshot)
+        return
     for name, entry in snapshot.entries.items():
         if entry.version:
             yield from _check_partition(folder, name, entry)
@@ -98,7 +87,7 @@ def _find_wrong_entries(folder: TableFolder, state: State, snapshot: Snapshot) -
 
 
 def _check_partition(folder: TableFolder, name: PartitionName, entry: Entry) -> Iterator[Fault]:
-    version, shown = version_file(folder, name, entry.version), folder.file(name)
+    version, shown = version_file(folder, name, entry), folder.file(name)
     if version.is_file():
         size = version.stat().st_size
         if size != entry.bytes:
@@ -112,7 +101,7 @@ def _check_partition(folder: TableFolder, name: PartitionName, entry: Entry) -> 
 
 
 def _is_whole(folder: TableFolder, name: PartitionName, entry: Entry) -> bool:
-    version = version_file(folder, name, entry.version)
+    version = version_file(folder, name, entry)
     return version.is_file() and version.stat().st_size == entry.bytes
 
 

@@ -21,7 +21,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Commit, Entry, Making, Point
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import Head
@@ -188,7 +188,7 @@ def _write_table(folder: TableFolder, days: list[Day], definition: str) -> None:
 def _write_day(folder: TableFolder, day: Day, definition: str) -> Entry | None:
     """Put the files of the day where they belong; what is known of it."""
     name, changed_ns = folder.day_name(day.day), 10**18 + day.version
-    version, shown = version_file(folder, name, day.version), folder.file(name)
+    version, shown = Path(version_path(folder, name, day.version)), folder.file(name)
     version.parent.mkdir(parents=True)
     version.write_text("rows")
     os.utime(version, ns=(changed_ns, changed_ns))

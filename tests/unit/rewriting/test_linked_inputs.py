@@ -17,7 +17,7 @@ from reloads.rewriting.strangers import KEY_TYPES, read_with_strangers
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table, load_table
 from reloads.warehouse.access import state_of
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder, folder_of
 from tests.support.chain import Chain
@@ -72,7 +72,7 @@ def test_a_file_that_somebody_put_there_is_read_as_a_version(
     assert values_of(linked) == [1, 2]
     entry = state_of(source).read([FIRST]).entries[source.day_name(FIRST)]
     assert (entry.rows, entry.making) == (2, None)
-    assert version_file(source, source.day_name(FIRST), entry.version).read_bytes() == content
+    assert Path(version_path(source, source.day_name(FIRST), entry.version)).read_bytes() == content
     assert linked.point == state_of(source).read_head().point
     assert dict(linked.head.columns) == {"v": "INTEGER"}
 
@@ -124,4 +124,4 @@ def test_a_damaged_file_is_kept_as_a_version_too(tmp_path: Path) -> None:
     with duckdb.connect(":memory:") as db:
         snapshot = read_with_strangers(db, folder, [FIRST], run="run/1", now=NOW)
     entry = snapshot.entries[folder.day_name(FIRST)]
-    assert version_file(folder, folder.day_name(FIRST), entry.version).read_bytes() == b"PAR1 and no more"
+    assert Path(version_path(folder, folder.day_name(FIRST), entry.version)).read_bytes() == b"PAR1 and no more"

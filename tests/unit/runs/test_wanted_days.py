@@ -19,6 +19,7 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import Outcome
+from reloads.planning.selection import leave_out_waiting
 from reloads.requests.control import retry_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.record import Record
@@ -189,7 +190,9 @@ def test_what_was_taken_back_is_published_if_somebody_asks_again(
     chain, record, batches = undone
     chain.settle("a", batches, chain.away().rewrite("a", batches, run="run"))
     retry_request(chain.queue, record.id)
-    collect_requests(chain.settings, Catalog.load(chain.settings.tables), clock=lambda: NOW)
+    collect_requests(
+        chain.settings, Catalog.load(chain.settings.tables), clock=lambda: NOW, leave_out=leave_out_waiting
+    )
     [again] = chain.queue.accepted("a")
     batches = chain.plan("a")
     chain.settle("a", batches, chain.away().rewrite("a", batches, run="again"))
@@ -296,7 +299,7 @@ def test_whoever_needs_the_drop_folder_refuses_to_work_without_it(chain: Chain) 
     for act in (
         lambda: begin_run(settings, catalog, "a", run="run", clock=lambda: NOW),
         lambda: chain.away().settle("a", [], []),
-        lambda: collect_requests(settings, catalog, clock=lambda: NOW),
+        lambda: collect_requests(settings, catalog, clock=lambda: NOW, leave_out=leave_out_waiting),
         lambda: run_locally(settings, request, clock=lambda: NOW),
         lambda: undo_request(settings, "a", force=False, now=NOW),
     ):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.commit_log import CommitLog
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.expiry import expire
 from reloads.warehouse.layout import log_folder, versions_folder
 from reloads.warehouse.partition_name import PartitionName
@@ -23,6 +23,7 @@ from reloads.warehouse.partitions import TableFolder
 from tests.support.commit_history import NOON, History, history
 from tests.support.process_kill import Killed, killed_after
 from tests.support.touches import count_touches
+from tests.support.warehouses import keys
 
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
 PLACES = [(MONDAY, "a"), (MONDAY, "b"), (TUESDAY, "a")]
@@ -31,31 +32,39 @@ loads = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["", "1", "2"])
 
 
 def kept_versions(folder: TableFolder) -> set[tuple[str, int]]:
+    return {(name, int(file.removesuffix(".parquet"))) for name, file in kept_files(folder)}
+
+
+def kept_files(folder: TableFolder) -> set[tuple[str, str]]:
+    """The files of versions that are kept, by the names of their partitions."""
+    if folder.stored:
+        places = [key.removeprefix(".versions/sales/").rpartition("/") for key in keys(folder, ".versions/sales")]
+        return {(name, file) for name, _, file in places}
     root = versions_folder(folder.warehouse, folder.table)
-    return {(str(path.parent.relative_to(root)), int(path.stem)) for path in root.rglob("*.parquet")}
+    return {(str(path.parent.relative_to(root)), path.name) for path in root.rglob("*.parquet")}
 
 
 @given(st.lists(st.tuples(loads, st.integers(0, 30)), max_size=6), st.integers(0, 3), st.none() | st.integers(0, 12))
 def test_what_was_replaced_within_the_days_is_kept_and_nothing_else(
-    acts: list[tuple[dict[tuple[date, str], str], int]], days: int, kill_after: int | None
+    kind: str, acts: list[tuple[dict[tuple[date, str], str], int]], days: int, kill_after: int | None
 ) -> None:
-    with history(("k",)) as here:
-        texts: dict[PartitionName, tuple[str, int]] = {}
-        replaced: list[tuple[str, int, int]] = []
-        """The partition, its version, and the hour in which it was replaced."""
+    with history(("k",), kind) as here:
+        texts: dict[PartitionName, tuple[str, str]] = {}
+        replaced: list[tuple[str, str, int]] = []
+        """The partition, the file of its version, and the hour in which it was replaced."""
         hour = 0
         for act, hours in acts:
             hour += hours
             here.hours = hour
             named = {here.name(place): text for place, text in act.items()}
             here.load(named, f"r{hour}")
-            number = state_of(here.folder).read_head().point.number
+            entries = state_of(here.folder).read_all().entries
             for name, text in named.items():
-                before, version = texts.get(name, ("", 0))
+                before, version = texts.get(name, ("", ""))
                 if text != before:
                     if version:
                         replaced.append((str(name), version, hour))
-                    texts[name] = (text, number if text else 0)
+                    texts[name] = (text, entries[name].file_name if text else "")
         now = NOON + timedelta(hours=hour, minutes=59)
         try:
             with killed_after(kill_after, here.folder.warehouse):
@@ -67,7 +76,7 @@ def test_what_was_replaced_within_the_days_is_kept_and_nothing_else(
         assert here.shown() == shown == {name: text for name, (text, _) in texts.items() if text}
         current = {(str(name), version) for name, (_, version) in texts.items() if version}
         young = {(name, version) for name, version, at in replaced if at > hour + 1 - days * HOURS - 1}
-        assert kept_versions(here.folder) == current | young
+        assert kept_files(here.folder) == current | young
 
 
 @pytest.fixture
@@ -135,7 +144,7 @@ def test_a_state_that_was_lost_is_made_again_without_a_version_that_was_replaced
     monday = here.name((MONDAY, ""))
     for text in "123":
         here.load({monday: text}, "r")
-    version_file(here.folder, monday, 1).unlink()
+    Path(version_path(here.folder, monday, 1)).unlink()
     for steps in range(20):
         shutil.rmtree(state_of(here.folder).folder, ignore_errors=True)
         with suppress(Killed), killed_after(steps, here.folder.warehouse), open_table(here.folder):

@@ -8,6 +8,7 @@ import pytest
 
 from reloads.tables.definition import TABLE_NAME
 from reloads.warehouse import layout
+from reloads.warehouse.commit_log import tables_with_log
 
 WAREHOUSE = Path("warehouse")
 
@@ -32,11 +33,11 @@ def test_no_table_can_have_the_name_of_a_folder_of_ours(path: Path) -> None:
 
 
 def test_the_tables_with_a_log_are_listed_in_order(tmp_path: Path) -> None:
-    assert layout.tables_with_log(tmp_path) == []
+    assert tables_with_log(tmp_path) == []
     for table in ("b", "a"):
         layout.log_folder(tmp_path, table).mkdir(parents=True)
         layout.lock_file(tmp_path, table).touch()
-    assert layout.tables_with_log(tmp_path) == ["a", "b"]
+    assert tables_with_log(tmp_path) == ["a", "b"]
 
 
 def test_hidden_folders_are_all_but_those_of_tables(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,8 @@ from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication, Published
 from reloads.warehouse.publishing import publish
-from tests.support.process_kill import SCRATCH, Killed, killed_after
+from tests.support.process_kill import Killed, killed_after
+from tests.support.warehouses import identities, shown, table, warehouse
 
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 2, 4)
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -128,24 +128,6 @@ class Model:
         return done
 
 
-@contextmanager
-def table(keys: tuple[str, ...]) -> Iterator[TableFolder]:
-    home = Path(tempfile.mkdtemp(dir=SCRATCH))
-    try:
-        yield TableFolder(home, "sales", "day", keys)
-    finally:
-        shutil.rmtree(home)
-
-
-def shown(folder: TableFolder) -> dict[PartitionName, str]:
-    """What a plain reader of the folders sees."""
-    return {name: path.read_text() for name, path in folder.published().items()}
-
-
-def identities(folder: TableFolder) -> dict[PartitionName, tuple[int, int]]:
-    return {name: (path.stat().st_ino, path.stat().st_mtime_ns) for name, path in folder.published().items()}
-
-
 def check(folder: TableFolder, model: Model) -> None:
     assert shown(folder) == model.texts
     entries = state_of(folder).read_all().entries
@@ -165,9 +147,9 @@ def check_that_the_state_follows_from_the_log(folder: TableFolder) -> None:
 
 @given(st.lists(steps, max_size=8), st.sampled_from([(), ("k",)]))
 def test_a_table_is_what_its_commits_say_whatever_was_killed_or_late(
-    history: list[Step], keys: tuple[str, ...]
+    kind: str, history: list[Step], keys: tuple[str, ...]
 ) -> None:
-    with table(keys) as folder:
+    with table(kind, keys) as folder:
         model = Model()
         for place, step in enumerate(history):
             texts = step.texts if keys else {(day, ""): text for (day, _), text in step.texts.items()}
@@ -214,7 +196,7 @@ def check_each_partition_is_old_or_new(
 
 
 def check_that_only_what_was_published_changed(
-    folder: TableFolder, before: dict[PartitionName, tuple[int, int]], model: Model, *, is_done: bool
+    folder: TableFolder, before: dict[PartitionName, tuple[object, ...]], model: Model, *, is_done: bool
 ) -> None:
     after = identities(folder)
     for name, identity in before.items():
@@ -223,7 +205,13 @@ def check_that_only_what_was_published_changed(
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> TableFolder:
+def folder(tmp_path: Path, kind: str) -> TableFolder:
+    return TableFolder(warehouse(tmp_path, kind), "sales", "day")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> TableFolder:
+    """Of a warehouse that is a folder, where anybody can put and remove files."""
     return TableFolder(tmp_path, "sales", "day")
 
 
@@ -247,7 +235,8 @@ def test_days_that_nobody_wants_any_more_are_not_published(folder: TableFolder) 
     assert shown(folder) == {name_of(folder, MONDAY): "old", name_of(folder, TUESDAY): "new"}
 
 
-def test_a_partition_that_the_disk_refuses_is_named_and_the_others_are_published(folder: TableFolder) -> None:
+def test_a_partition_that_the_disk_refuses_is_named_and_the_others_are_published(own_folder: TableFolder) -> None:
+    folder = own_folder
     folder.file(name_of(folder, MONDAY)).mkdir(parents=True)
     result = put(folder, "new", MONDAY, TUESDAY)
     [(name, sentence)] = result.kept.items()
@@ -258,7 +247,8 @@ def test_a_partition_that_the_disk_refuses_is_named_and_the_others_are_published
     assert [*result.commit.after] == [name_of(folder, TUESDAY)]
 
 
-def test_a_file_of_somebody_else_in_a_day_is_refused_before_anything_is_touched(folder: TableFolder) -> None:
+def test_a_file_of_somebody_else_in_a_day_is_refused_before_anything_is_touched(own_folder: TableFolder) -> None:
+    folder = own_folder
     put(folder, "old", MONDAY, TUESDAY)
     (folder.partition(TUESDAY).parent / "part-0.parquet").write_text("of somebody else")
     with pytest.raises(QueryError, match=r"day=2025-02-04 holds part-0.parquet besides data.parquet .*; move it away"):
@@ -267,7 +257,8 @@ def test_a_file_of_somebody_else_in_a_day_is_refused_before_anything_is_touched(
     assert CommitLog(folder.warehouse, "sales").numbers() == [1]
 
 
-def test_a_partition_that_somebody_removed_is_shown_again_once_it_is_confirmed(folder: TableFolder) -> None:
+def test_a_partition_that_somebody_removed_is_shown_again_once_it_is_confirmed(own_folder: TableFolder) -> None:
+    folder = own_folder
     put(folder, "rows", MONDAY)
     folder.partition(MONDAY).unlink()
     put(folder, "rows", MONDAY)
@@ -281,7 +272,8 @@ def replace_by_hand(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def test_a_file_that_somebody_put_there_is_kept_as_a_version_when_it_is_replaced(folder: TableFolder) -> None:
+def test_a_file_that_somebody_put_there_is_kept_as_a_version_when_it_is_replaced(own_folder: TableFolder) -> None:
+    folder = own_folder
     put(folder, "old", MONDAY)
     replace_by_hand(folder.partition(MONDAY), "of somebody")
     put(folder, "new", MONDAY)
@@ -290,14 +282,16 @@ def test_a_file_that_somebody_put_there_is_kept_as_a_version_when_it_is_replaced
     assert shown(folder) == {name_of(folder, MONDAY): "new"}
 
 
-def test_a_file_that_somebody_put_there_is_not_taken_for_what_the_log_says_of_it(folder: TableFolder) -> None:
+def test_a_file_that_somebody_put_there_is_not_taken_for_what_the_log_says_of_it(own_folder: TableFolder) -> None:
+    folder = own_folder
     put(folder, "rows", MONDAY)
     replace_by_hand(folder.partition(MONDAY), "of somebody")
     put(folder, "rows", MONDAY)
     assert shown(folder) == {name_of(folder, MONDAY): "rows"}
 
 
-def test_a_version_that_was_found_equal_by_reading_it_is_confirmed_and_no_other(folder: TableFolder) -> None:
+def test_a_version_that_was_found_equal_by_reading_it_is_confirmed_and_no_other(own_folder: TableFolder) -> None:
+    folder = own_folder
     name = name_of(folder, MONDAY)
     folder.partition(MONDAY).parent.mkdir(parents=True)
     replace_by_hand(folder.partition(MONDAY), "rows")
@@ -318,7 +312,8 @@ def test_a_published_file_that_cannot_be_read_is_replaced_by_an_equal_one(folder
     assert state_of(folder).read([MONDAY]).entries[name].version == 2
 
 
-def test_a_version_whose_file_is_lost_is_replaced_by_an_equal_one(folder: TableFolder) -> None:
+def test_a_version_whose_file_is_lost_is_replaced_by_an_equal_one(own_folder: TableFolder) -> None:
+    folder = own_folder
     put(folder, "rows", MONDAY)
     shutil.rmtree(folder.warehouse / ".versions")
     shutil.rmtree(folder.folder)
@@ -326,16 +321,16 @@ def test_a_version_whose_file_is_lost_is_replaced_by_an_equal_one(folder: TableF
     assert shown(folder) == {name_of(folder, MONDAY): "rows"}
 
 
-def test_of_the_selected_partitions_those_without_a_file_vanish(tmp_path: Path) -> None:
-    folder = TableFolder(tmp_path, "sales", "day", ("k",))
+def test_of_the_selected_partitions_those_without_a_file_vanish(tmp_path: Path, kind: str) -> None:
+    folder = TableFolder(warehouse(tmp_path, kind), "sales", "day", ("k",))
     a, b, c = (name_of(folder, MONDAY, key) for key in "abc")
     publish(folder, publication(folder, {a: "1", b: "1", c: "1"}))
     publish(folder, replace(publication(folder, {a: "2"}), select=lambda names: [name for name in names if name != c]))
     assert shown(folder) == {a: "2", c: "1"}
 
 
-def test_a_partition_that_came_since_the_reading_began_does_not_vanish(tmp_path: Path) -> None:
-    folder = TableFolder(tmp_path, "sales", "day", ("k",))
+def test_a_partition_that_came_since_the_reading_began_does_not_vanish(tmp_path: Path, kind: str) -> None:
+    folder = TableFolder(warehouse(tmp_path, kind), "sales", "day", ("k",))
     a, b = (name_of(folder, MONDAY, key) for key in "ab")
     publish(folder, publication(folder, {a: "1"}))
     begun = state_of(folder).read_head().point
@@ -348,7 +343,8 @@ def test_a_partition_that_came_since_the_reading_began_does_not_vanish(tmp_path:
     assert state_of(folder).read([MONDAY]).entries[folder.day_name(MONDAY)].making is None
 
 
-def test_a_log_that_was_lost_begins_anew_and_its_numbers_are_no_numbers_of_the_old_one(folder: TableFolder) -> None:
+def test_a_log_that_was_lost_begins_anew_and_its_numbers_are_no_numbers_of_the_old_one(own_folder: TableFolder) -> None:
+    folder = own_folder
     put(folder, "old", MONDAY)
     put(folder, "newer", MONDAY)
     seen = state_of(folder).read_head().point
@@ -396,7 +392,7 @@ def test_two_commits_of_one_number_cannot_be(folder: TableFolder) -> None:
     commit = CommitLog(folder.warehouse, "sales").read(1)
     assert commit is not None
     with pytest.raises(OperatorError, match=r"1.json is there already, somebody else published it; try again"):
-        CommitLog(folder.warehouse, "sales").create(commit)
+        CommitLog(folder.warehouse, "sales").create(replace(commit, run="run/2"))
 
 
 def test_an_entry_without_a_making_survives_the_log(folder: TableFolder) -> None:

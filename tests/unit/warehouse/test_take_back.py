@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.warehouse.access import open_table, state_of
-from reloads.warehouse.current_view import version_file
+from reloads.warehouse.current_view import version_path
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from tests.support.commit_history import History, history
@@ -69,9 +69,9 @@ undos = st.tuples(st.just("undo"), st.integers(0, 5), st.none() | st.integers(0,
 
 @given(st.lists(loads | undos, max_size=9), st.sampled_from([(), ("k",)]))
 def test_an_undo_puts_back_what_was_there_before_the_request(
-    acts: list[tuple[str, object, object, object]], keys: tuple[str, ...]
+    kind: str, acts: list[tuple[str, object, object, object]], keys: tuple[str, ...]
 ) -> None:
-    with history(keys) as here:
+    with history(keys, kind) as here:
         model, asked = Model(), ["r", "s", "t"]
         for act, who, what, is_whole in acts:
             if act == "load":
@@ -105,7 +105,7 @@ def here(tmp_path: Path) -> History:
 def test_an_undo_leaves_the_versions_of_before_as_they_were(here: History) -> None:
     monday = here.name((MONDAY, ""))
     here.load({monday: "1"}, "first")
-    version = version_file(here.folder, monday, 1)
+    version = Path(version_path(here.folder, monday, 1))
     time = version.stat().st_mtime_ns
     here.load({monday: "2"}, "second")
     here.undo("second", "u")
@@ -143,7 +143,7 @@ def test_a_version_that_is_not_kept_any_more_is_named(here: History) -> None:
     monday = here.name((MONDAY, ""))
     here.load({monday: "1"}, "first")
     here.load({monday: "2"}, "second")
-    version_file(here.folder, monday, 1).unlink()
+    Path(version_path(here.folder, monday, 1)).unlink()
     assert here.find("second").expired == {monday}
     assert here.find("second").back == {}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reloads.warehouse.access import state_of
-from reloads.warehouse.current_view import PREPARED, version_file
+from reloads.warehouse.current_view import PREPARED, version_path
 from reloads.warehouse.layout import log_folder, state_folder
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.verification import verify_table
@@ -32,7 +32,7 @@ def here(tmp_path: Path) -> History:
 
 
 def monday_file(here: History, number: int) -> Path:
-    return version_file(here.folder, here.name((MONDAY, "a")), number)
+    return Path(version_path(here.folder, here.name((MONDAY, "a")), number))
 
 
 def remove_partition(here: History) -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -44,6 +45,7 @@ from reloads.requests.record import Record
 from reloads.runs import small_run
 from reloads.runs.small_run import BegunRun
 from tests.support.process_kill import SCRATCH, Killed, killed_after
+from tests.support.s3_server import BUCKET
 from tests.unit.whole.definitions import (
     DAYS,
     DEFINITIONS,
@@ -98,10 +100,14 @@ class Whole(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(Path(mkdtemp(dir=SCRATCH)))
+        self.world = World(Path(mkdtemp(dir=SCRATCH)), warehouse=self.warehouse())
         self.model = Model(self.world)
         self.asked: dict[str, dict[str, object]] = {}
         """What was dropped, by the name of its file."""
+
+    def warehouse(self) -> str:
+        """Where the tables are; a folder of the home where it is empty."""
+        return ""
 
     def teardown(self) -> None:
         try:
@@ -177,7 +183,13 @@ class Whole(RuleBasedStateMachine):
         """It follows from the log, so nobody notices."""
         self.world.lose_state(table)
 
-    @precondition(lambda self: not self.world.is_bookkeeping_lost)
+    @precondition(lambda self: self.warehouse())
+    @rule()
+    def lose_mirror(self) -> None:
+        """All that a machine has of an object store is a copy, so nobody notices."""
+        self.world.lose_mirror()
+
+    @precondition(lambda self: not self.warehouse() and not self.world.is_bookkeeping_lost)
     @rule()
     def lose_bookkeeping(self) -> None:
         """Only the partitions are left, as of a warehouse that was made without a log; then all tables are planned."""
@@ -629,7 +641,18 @@ EXAMPLES = int(os.environ.get("WHOLE_EXAMPLES", "12"))
 SECONDS_OF_A_HISTORY = 60
 """More than it takes on a busy machine."""
 
+
+class WholeInStore(Whole):
+    """The same with the tables in an object store."""
+
+    def warehouse(self) -> str:
+        return f"s3://{BUCKET}/{uuid4().hex}"
+
+
 TestWhole = pytest.mark.timeout(900 + SECONDS_OF_A_HISTORY * EXAMPLES)(Whole.TestCase)
+TestWholeInStore = pytest.mark.usefixtures("s3")(
+    pytest.mark.timeout(900 + SECONDS_OF_A_HISTORY * EXAMPLES)(WholeInStore.TestCase)
+)
 TestWhole.settings = hypothesis.settings(
     deadline=None,
     # The same ones every time; WHOLE_EXAMPLES asks for many others.
@@ -640,4 +663,8 @@ TestWhole.settings = hypothesis.settings(
     phases=[p for p in hypothesis.Phase if p.name in ("explicit", "generate") or "WHOLE_SHRINK" in os.environ],
     suppress_health_check=list(HealthCheck),
     print_blob=True,
+)
+# A request to the store takes longer than a file: half as much of it.
+TestWholeInStore.settings = hypothesis.settings(
+    TestWhole.settings, max_examples=max(1, EXAMPLES // 3), stateful_step_count=TestWhole.settings.stateful_step_count
 )

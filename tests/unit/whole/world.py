@@ -32,12 +32,16 @@ from reloads.runs.small_run import BegunRun, begin_run
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.commit import Point
 from reloads.warehouse.current_view import PREPARED
-from reloads.warehouse.layout import cursors_folder, log_folder, state_folder, versions_folder
+from reloads.warehouse.layout import cursors_folder, log_folder, state_folder, store_url, versions_folder
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import State as WarehouseState
+from reloads.warehouse.stored_faults import remove_orphans
 from reloads.warehouse.upgrade import open_catalog
 from reloads.warehouse.verification import verify_table
+from tests.support.warehouses import list_objects, read
 from tests.unit.whole.definitions import DAYS, DEFINITIONS, ORDER, PARTITION_DAYS, SOURCES
 from tests.unit.whole.recompute import Content, Raw, make_content
 
@@ -68,8 +72,13 @@ class Run:
 class World:
     """A home, and the steps that change it."""
 
-    def __init__(self, home: Path) -> None:
-        settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_SOURCE": str(home / "source")})
+    def __init__(self, home: Path, *, warehouse: str = "") -> None:
+        environment = {
+            "RELOADS_HOME": str(home),
+            "RELOADS_SOURCE": str(home / "source"),
+            "RELOADS_WAREHOUSE": warehouse,
+        }
+        settings = Settings.from_environment(environment)
         self.settings = settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1000})
         self.home, self.queue = home, Queue(settings.landing)
         self.now, self._numbers = datetime.now(UTC), count(1)
@@ -79,6 +88,7 @@ class World:
         self.broken: set[str] = set()
         self.is_bookkeeping_lost = False
         self.sources: dict[date, Raw] = {}
+        self._seen: dict[str, tuple[object, object]] = {}
         for folder in (settings.landing, settings.source, settings.tables):
             folder.mkdir(parents=True)
         (settings.tables / "sources.sql").write_text(SOURCES)
@@ -127,6 +137,9 @@ class World:
 
     def lose_state(self, table: str) -> None:
         rmtree(state_folder(self.settings.warehouse, table), ignore_errors=True)
+
+    def lose_mirror(self) -> None:
+        rmtree(self.settings.warehouse, ignore_errors=True)
 
     def lose_bookkeeping(self) -> None:
         self.is_bookkeeping_lost = True
@@ -222,6 +235,7 @@ class World:
         """What the maintenance does a day later; a version that a crash left before its commit is removed on demand."""
         remove_unfinished(self.settings, now=self.later() + timedelta(days=2))
         for folder in self._table_folders():
+            remove_orphans(folder, now=self.now + timedelta(days=2))
             verify_table(folder, is_repairing=True)
 
     # what there is to see
@@ -242,7 +256,11 @@ class World:
         """Whether what readers see of the table lacks a commit, because the process died that made it."""
         keys = ("k",) if DEFINITIONS[table].has_keys else ()
         state = WarehouseState(self.settings.warehouse, table, "day", keys)
-        return next(state.behind(), None) is not None
+        if mirror := mirror_of(self.settings.warehouse):
+            note = mirror.store.read(f".view/{table}.json")
+            shown = note.data.decode() if note else str(Point())
+            return shown != str(state.read_head().point)
+        return bool(state.behind())
 
     def records(self) -> dict[str, Record]:
         """All records by id; a request has one state."""
@@ -269,12 +287,32 @@ class World:
         """The published partitions; any other file below a table's folder is an error."""
         files: dict[Cell, Path] = {}
         for table in ORDER:
-            for path in _files_below(self.settings.warehouse / table):
+            root = self.settings.warehouse / table
+            if store_url(self.settings.warehouse):
+                root = self._look_into_store(table)
+            for path in _files_below(root):
                 if path.name == PREPARED:
                     continue  # readers pass over hidden files
-                parts = path.relative_to(self.settings.warehouse / table).parts
+                parts = path.relative_to(root).parts
                 files[table, *_parse_partition(parts, has_key=DEFINITIONS[table].has_keys)] = path
         return files
+
+    def _look_into_store(self, table: str) -> Path:
+        """A folder with what readers of the store find of the table; what did not change stays as it was."""
+        folder = TableFolder(self.settings.warehouse, table, "day")
+        root = self.home / "seen" / table
+        found = {str(each["path"]): each for each in list_objects(folder, table)}
+        for path in _files_below(root):
+            if f"{table}/{path.relative_to(root)}" not in found:
+                path.unlink()
+        for key, each in found.items():
+            path = self.home / "seen" / key
+            if self._seen.get(key) != (each["e_tag"], each["last_modified"]) or not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+                path.write_bytes(read(folder, key))
+                self._seen[key] = (each["e_tag"], each["last_modified"])
+        return root
 
 
 def _files_below(folder: Path) -> list[Path]:

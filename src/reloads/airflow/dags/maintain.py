@@ -50,14 +50,20 @@ def build_maintenance(settings: Settings) -> DAG:
         def expire(**context):
             """Remove replaced partitions whose time is over, and what killed processes left."""
             from reloads.runs.drop_table import remove_dropped
-            from reloads.runs.retention import remove_expired, remove_old_snapshots, remove_unfinished
+            from reloads.runs.retention import (
+                remove_expired,
+                remove_left_uploads,
+                remove_old_snapshots,
+                remove_unfinished,
+            )
             from reloads.warehouse.upgrade import open_catalog
 
             now = datetime.now(UTC)
             with plain_errors():
                 catalog = open_catalog(settings)
                 expired = sum(remove_expired(settings, catalog, table, now=now) for table in catalog.tables.values())
-                expired += sum(remove_old_snapshots(settings, table) for table in catalog.tables.values())
+                for table in catalog.tables.values():
+                    expired += remove_old_snapshots(settings, table) + remove_left_uploads(settings, table, now=now)
                 return expired + remove_dropped(settings, now=now) + remove_unfinished(settings, now=now)
 
         archive()

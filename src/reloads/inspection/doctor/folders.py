@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from reloads.errors import OperatorError
+from reloads.files import make_folder
 from reloads.inspection.doctor.finding import Finding, good, warning, wrong
 from reloads.inspection.doctor.probe import probe_file
 from reloads.locks import take_lock
 from reloads.settings import PREFIX, Settings
+from reloads.warehouse.layout import store_url
+from reloads.warehouse.object_store import ObjectStore, probe
 
 SPARE_BYTES = 100_000_000
 SPARE_FILES = 1000
@@ -21,6 +25,9 @@ def examine_folders(settings: Settings) -> Iterator[Finding]:
     """What is wrong with the folders themselves; nothing is left in them."""
     if settings.sees_landing:
         yield from _examine_written("landing", settings.landing)
+    if url := store_url(settings.warehouse):
+        yield from _examine_store(url)
+        make_folder(settings.warehouse)
     yield from _examine_written("warehouse", settings.warehouse)
     yield from _examine_source(settings)
 
@@ -45,6 +52,16 @@ def examine_room(settings: Settings) -> Iterator[Finding]:
         yield wrong("disk space", f"{sentence}; make room")
     else:
         yield good("disk space", f"{_megabytes(free)} are free in {settings.warehouse}")
+
+
+def _examine_store(url: str) -> Iterator[Finding]:
+    about = "object store"
+    try:
+        probe(ObjectStore(url))
+    except OperatorError as error:
+        yield wrong(about, str(error))
+    else:
+        yield good(about, f"{url} can be written, and of two that create one object it refuses the second")
 
 
 def _examine_written(name: str, folder: Path) -> Iterator[Finding]:

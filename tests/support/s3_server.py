@@ -1,0 +1,91 @@
+"""An S3 server of one's own on this machine: SeaweedFS, with a bucket ``lake``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+BUCKET = "lake"
+KEY, SECRET = "reloads", "reloads-secret"
+PORTS = [f"{name}.{kind}" for name in ("master", "volume", "filer", "s3", "admin") for kind in ("port", "port.grpc")]
+PORTS += ["s3.port.iceberg", "s3.port.lance"]
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A server that runs."""
+
+    endpoint: str
+
+    def environment(self) -> Mapping[str, str]:
+        """What AWS tools read."""
+        return {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": "us-east-1",
+        }
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """Start one, and end it."""
+    home = Path(tempfile.mkdtemp())
+    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    command = [f"{sysconfig.get_path('scripts')}/weed", "mini", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += [f"-bucket={BUCKET}", "-admin.ui=false", "-webdav=false"]
+    command += [f"-{name}={port}" for name, port in ports.items()]
+    environment = dict(os.environ, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=home)
+    try:
+        endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+        _wait_until_it_answers(process, endpoint, home / "log")
+        yield S3Server(endpoint)
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
+    store = S3Store(
+        BUCKET,
+        endpoint=endpoint,
+        access_key_id=KEY,
+        secret_access_key=SECRET,
+        region="us-east-1",
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0},
+    )
+    for _ in range(600):
+        if process.poll() is not None:
+            break
+        try:
+            # It answers before the bucket is there.
+            list(store.list())
+        except BaseError:
+            Event().wait(0.1)
+        else:
+            return
+    raise RuntimeError(f"the S3 server did not answer: {log.read_text()[-2000:]}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
