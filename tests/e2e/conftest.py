@@ -23,7 +23,8 @@ SETTINGS = {
     "RELOADS_CATCH_UP_DAYS": "3",
     "AIRFLOW_USERS": "ada:user,vera:viewer",
 }
-OWN_STACKS = [Path(__file__).with_name(name) for name in ("test_examples.py", "test_monitoring.py", "test_wheel.py")]
+OWN_MODULES = ("test_examples.py", "test_monitoring.py", "test_object_store.py", "test_wheel.py")
+OWN_STACKS = [Path(__file__).with_name(name) for name in OWN_MODULES]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
