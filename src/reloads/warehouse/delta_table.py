@@ -156,9 +156,8 @@ def verify_snapshot(folder: TableFolder) -> Iterator[str]:
     for name in sorted(entries.keys() | shown.files.keys(), key=str):
         shown_file, entry = shown.files.get(name), entries.get(name)
         if shown_file is None or entry is None or not place.is_of(shown_file, entry):
-            version = entry.version if entry else 0
-            what = shown_file.name if shown_file else "nothing"
-            yield f"the snapshot shows {what} of {name}, and the log version {version}; {cure}"
+            logged, what = entry.file_name if entry else "nothing", shown_file.name if shown_file else "nothing"
+            yield f"the snapshot shows {what} of {name}, and the log says {logged}; {cure}"
 
 
 def _cure(folder: TableFolder) -> str:

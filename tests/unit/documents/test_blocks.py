@@ -16,8 +16,9 @@ README = Page("README.md")
 TABLES = Page("docs/tables.md")
 LIVE = {"docs/tutorial.md"}
 """Nothing of it works without a pipeline: tests/e2e/test_tutorial.py does what it says."""
-OWN = {"docs/snapshots.md"}
-"""Its readers are programs in Python: test_snapshots.py does what it says."""
+OWN = {"docs/snapshots.md", "examples/kubernetes/README.md"}
+"""The readers of one are programs in Python, and test_snapshots.py does what it says. The other needs a cluster, which
+nobody here has, and says so; tests/unit/examples/test_kubernetes.py renders its pods."""
 WITH_BLOCKS = [page for page in pages() if page.name not in LIVE | OWN and any(map(is_for_doing, page.blocks()))]
 EXAMPLES = sorted((CLONE / "landing" / "examples").glob("*.json"))
 

@@ -73,7 +73,7 @@ def test_a_request_behind_one_that_waits_names_that_one(chain: Chain) -> None:
 @pytest.fixture
 def files(chain: Chain) -> Chain:
     """The table a reads a file a day, of which that of the tenth is not there."""
-    chain = Chain(chain.settings.model_copy(update={"stable_seconds": 0.001}), chain.queue)
+    chain = Chain(chain.settings.model_copy(update={"stable_seconds": 1e-9}), chain.queue)
     (chain.settings.tables / "sources.toml").write_text('[day_files]\nfiles = "{day}.csv"\n')
     chain.define("a", FILES)
     (chain.settings.source / "2025-01-10.csv").unlink()

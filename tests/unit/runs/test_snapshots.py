@@ -314,7 +314,7 @@ def test_verify_finds_what_a_snapshot_lost_or_shows_and_should_not(loaded: Chain
     Path(f"{lost}.away").rename(lost)
     table.delete("day = '2025-01-02'")
     [fault] = find_faults(loaded)
-    assert fault.startswith("the snapshot shows version 0 of day=2025-01-02, and the log version ")
+    assert fault.startswith("the snapshot shows nothing of day=2025-01-02, and the log says ")
 
 
 def find_faults(chain: Chain) -> list[str]:

@@ -15,9 +15,11 @@ from reloads.inspection.sql_query import query_views
 from reloads.inspection.sql_views import open_views
 from reloads.inspection.verify import verify
 from reloads.runs.rename_table import rename_table
+from reloads.runs.settle_step import settle_batches
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import NOW, Chain
 from tests.support.clone import CLONE
 from tests.support.s3_proxy import S3Proxy, s3_proxy
@@ -81,12 +83,13 @@ def test_a_snapshot_is_a_delta_table_over_the_versions(s3: S3Server, tmp_path: P
     stored = Chain.at(tmp_path / "home", warehouse=f"s3://{BUCKET}/{uuid4().hex}")
     settings = 'snapshots = "delta"\non_schema_change = "append"'
     stored.define("a", "select day, amount from raw", settings)
-    load(stored, "a")
-    stored.deliver("2025-01-02", 100)
-    load(stored, "a")
+    for number in range(2):
+        stored.deliver("2025-01-02", 100 + number)
+        stored.ask("a", FIRST, LAST, cascade=False)
+        run_whole(stored, f"run {number}")
     stored.define("a", "select day, amount, amount + 1 as more from raw", settings)
     stored.ask("a", FIRST, cascade=False)
-    stored.work_off("a")
+    run_whole(stored, "run 3")
     place = TableFolder(stored.settings.warehouse, "a", "day")
     root = f"s3://{BUCKET}/{prefix_of(stored.settings)}/.versions/a"
     delta = DeltaTable(root, storage_options={"aws_allow_http": "true"})
@@ -94,6 +97,13 @@ def test_a_snapshot_is_a_delta_table_over_the_versions(s3: S3Server, tmp_path: P
     assert {file.name for file in place.published().values()} == names
     assert [field.name for field in delta.schema().fields] == ["day", "amount", "more"]
     assert list(verify(stored.settings)) == []
+
+
+def run_whole(chain: Chain, run: str) -> None:
+    """A run whose steps all know it by that name, so that it has ended once it is settled."""
+    batches = chain.plan("a")
+    outcomes = chain.rewrite("a", batches, run=run)
+    settle_batches(chain.settings, open_catalog(chain.settings), "a", batches, outcomes, run=run, now=NOW)
 
 
 def prefix_of(settings: Settings) -> str:

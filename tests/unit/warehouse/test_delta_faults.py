@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from reloads.warehouse import delta_table
 from reloads.warehouse.access import state_of
 from reloads.warehouse.cursors import Cursor
+from reloads.warehouse.delta_place import FolderPlace
 from reloads.warehouse.delta_table import bring_snapshot, expire_snapshots, read_snapshot, snapshot_point
 from reloads.warehouse.layout import log_folder, state_folder, versions_folder
 from reloads.warehouse.partitions import TableFolder
@@ -93,7 +94,7 @@ TestSnapshots = Snapshots.TestCase
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
 @pytest.mark.parametrize("is_before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("step", ["_link", "_commit", "write"])
+@pytest.mark.parametrize("step", ["bring", "_commit", "write"])
 def test_a_killed_snapshot_is_completed_once(
     table: DeltaHistory, monkeypatch: pytest.MonkeyPatch, *, step: str, is_before: bool, is_first: bool
 ) -> None:
@@ -102,7 +103,7 @@ def test_a_killed_snapshot_is_completed_once(
         table.bring()
     before = table.read() if not is_first else None
     table.publish("run/2", {(day, ""): [2] for day in DAYS[:2]})
-    owner = Cursor if step == "write" else delta_table
+    owner = {"bring": FolderPlace, "_commit": delta_table, "write": Cursor}[step]
     real = getattr(owner, step)
 
     def die(*values: object, **options: object) -> None:

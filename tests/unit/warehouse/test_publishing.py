@@ -400,4 +400,4 @@ def test_an_entry_without_a_making_survives_the_log(folder: TableFolder) -> None
     commit = publish(folder, Publication(**{**vars(act), "makings": {}})).commit
     assert commit is not None
     entry = state_of(folder).read([MONDAY]).entries[name_of(folder, MONDAY)]
-    assert entry == Entry(1, 1, 1, None, 1, 4, 4, "rows", {"v": "INTEGER"}, commit.published_ns)
+    assert entry == Entry(1, 1, 1, None, 1, 4, 4, "rows", {"v": "INTEGER"}, commit.published_ns, entry.file)

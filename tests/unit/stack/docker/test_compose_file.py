@@ -71,8 +71,9 @@ def test_every_setting_reaches_the_containers(name: str) -> None:
 
 
 def test_every_service_of_airflow_has_the_shared_settings_and_none_says_them_again() -> None:
-    assert "env_file: stack/airflow.env" in common()
-    assert re.findall(r"^ +env_file: (.*)$", COMPOSE, re.MULTILINE) == ["stack/airflow.env", "[]"]
+    own = "[stack/airflow.env, {path: .local/store.env, required: false}]"
+    assert f"env_file: {own}" in common()
+    assert re.findall(r"^ +env_file: (.*)$", COMPOSE, re.MULTILINE) == [own, "[]"]
     assert "env_file: []" in service("sample")
     assert [name for name in read_shared_settings() if name in COMPOSE] == []
 
