@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/snapshots.md",
         "docs/growing.md",
         "docs/object-store.md",
+        "docs/deployments.md",
     ),
     "Reference": (
         "docs/reference/request.md",
@@ -46,6 +47,7 @@ TITLES: Mapping[str, str] = {
     "docs/snapshots.md": "Read whole runs",
     "docs/growing.md": "Grow",
     "docs/object-store.md": "Keep it in an object store",
+    "docs/deployments.md": "Choose a deployment",
     "benchmarks/RESULTS.md": "Benchmarks",
 }
 """What a page is called in the navigation, where its own heading would not say what it is good for."""

@@ -103,7 +103,13 @@ class CommitLog:
         return self._path(number).is_file() or (self.mirror is not None and self.read(number) is not None)
 
     def after(self, number: int) -> Iterator[Commit]:
-        """The commits behind that number, oldest first. Looks for one after the other, and lists no folder.
+        """The commits behind that number, oldest first. Looks for one after the other, and lists no folder."""
+        while commit := self.read(number + 1):
+            yield commit
+            number += 1
+
+    def unread_after(self, number: int) -> Iterator[Commit]:
+        """The same for who has read up to that number, and has to read all that follows.
 
         Raises ``TrimmedError`` where the next one was removed from the log in a store.
         """

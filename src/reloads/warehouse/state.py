@@ -300,7 +300,7 @@ class State:
             os.close(handle)
 
     def _commits_behind(self, head: Head) -> Iterator[Commit]:
-        return self.log.after(head.point.number or head.trimmed)
+        return self.log.unread_after(head.point.number or head.trimmed)
 
     def _read_head(self) -> Head:
         fields = _read_json(self.folder / _HEAD)

@@ -213,6 +213,18 @@ def test_a_commit_that_was_trimmed_leaves_its_number_taken() -> None:
         assert len(keys(folder, ".log/sales")) == 4  # three numbers, and the checkpoint
 
 
+def test_who_asks_for_commits_that_were_trimmed_gets_those_that_are_kept(kind: str) -> None:
+    with table(kind) as folder:
+        for number in range(3):
+            put(folder, {DAYS[0]: str(number)})
+        point = state_of(folder).read_head().point
+        expire(folder, now=NOON + timedelta(days=400), days=0, followed=[Point(point.log, 2)])
+        log = state_of(folder).log
+        assert [commit.number for commit in log.after(0)] == []
+        assert [commit.number for commit in log.after(2)] == [3]
+        assert [number in log for number in (1, 2, 3, 4)] == [False, False, True, False]
+
+
 def test_a_store_that_lost_its_log_is_not_published_to() -> None:
     with table("store") as folder:
         put(folder, {DAYS[0]: "1"})
