@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,14 +18,16 @@ from reloads.days import Days
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Making
 from reloads.warehouse.delta_table import bring_snapshot
+from reloads.warehouse.layout import store_url
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication
 from reloads.warehouse.publishing import publish
-from tests.support.process_kill import SCRATCH
+from tests.support.warehouses import read, table
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 1, 6), date(2025, 1, 7), date(2025, 2, 5)
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+OPTIONS = {"aws_allow_http": "true"}
 INTEGERS = {"v": "INTEGER"}
 
 Place = tuple[date, str]
@@ -50,7 +50,14 @@ class DeltaHistory:
 
     @property
     def root(self) -> Path:
+        """The folder of the Delta table, of a warehouse that is a folder."""
         return self.folder.warehouse / ".delta" / self.folder.table
+
+    @property
+    def url(self) -> str:
+        """What readers open."""
+        url = store_url(self.folder.warehouse)
+        return f"{url}/.versions/{self.folder.table}" if url else str(self.root)
 
     def name(self, place: Place) -> PartitionName:
         day, key = place
@@ -112,20 +119,36 @@ class DeltaHistory:
         return rows
 
     def delta(self, version: int | None = None) -> DeltaTable:
-        return DeltaTable(self.root, version=version)
+        return DeltaTable(self.url, version=version, storage_options=OPTIONS)
 
     def version(self) -> int:
         """The last version of the Delta table; -1 where there is none."""
-        return self.delta().version() if DeltaTable.is_deltatable(str(self.root)) else -1
+        return self.delta().version() if DeltaTable.is_deltatable(self.url, OPTIONS) else -1
 
     def read_with_pyarrow(self, version: int | None = None) -> Rows:
         return self._count(self.delta(version).to_pyarrow_table().to_pylist())
 
     def read_with_polars(self, version: int | None = None) -> Rows:
-        return self._count(pl.read_delta(str(self.root), version=version).to_dicts())
+        return self._count(pl.read_delta(self.url, version=version, storage_options=OPTIONS).to_dicts())
+
+    def files(self, version: int | None = None) -> list[str]:
+        """The files of a version, for readers that open files; those in a store are brought here."""
+        uris = self.delta(version).file_uris()
+        if self.url == str(self.root):
+            return uris
+        seen = self.folder.warehouse.parent / "seen"
+        paths: list[str] = []
+        for uri in uris:
+            key = uri.removeprefix(f"{store_url(self.folder.warehouse)}/")
+            path = seen / key
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(read(self.folder, key))
+            paths.append(str(path))
+        return paths
 
     def read_with_duckdb(self, version: int | None = None) -> Rows:
-        uris = self.delta(version).file_uris()
+        uris = self.files(version)
         if not uris:
             return Counter()
         types = "{day: date, k: varchar}" if self.folder.keys else "{day: date}"
@@ -137,7 +160,7 @@ class DeltaHistory:
 
     def read_files_with_pyarrow(self, version: int | None = None) -> Rows:
         """What the files and their folders say, for versions whose files have the same columns."""
-        uris = self.delta(version).file_uris()
+        uris = self.files(version)
         if not uris:
             return Counter()
         rows = pyarrow.dataset.dataset(uris, partitioning="hive").to_table().to_pylist()
@@ -189,9 +212,7 @@ def brute_force_end(runs: list[str], open_runs: Collection[str]) -> int:
 
 
 @contextmanager
-def delta_history(keys: tuple[str, ...] = ()) -> Iterator[DeltaHistory]:
-    home = Path(tempfile.mkdtemp(dir=SCRATCH))
-    try:
-        yield DeltaHistory(TableFolder(home, "sales", "day", keys))
-    finally:
-        shutil.rmtree(home)
+def delta_history(keys: tuple[str, ...] = (), kind: str = "folder") -> Iterator[DeltaHistory]:
+    """A table in a folder or in an object store."""
+    with table(kind, keys) as folder:
+        yield DeltaHistory(folder)

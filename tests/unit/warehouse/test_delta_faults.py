@@ -22,6 +22,7 @@ from reloads.warehouse.layout import log_folder, state_folder, versions_folder
 from reloads.warehouse.partitions import TableFolder
 from tests.support.delta_history import DeltaHistory, Place, Rows
 from tests.support.process_kill import SCRATCH
+from tests.support.warehouses import client, keys, warehouse
 
 DAYS = [date(2025, 1, number) for number in (1, 2, 3)]
 KEYS = ["EWR", "A B", "ü/%+=&\"'", "x%20y"]
@@ -38,10 +39,13 @@ def table(tmp_path: Path) -> DeltaHistory:
 class Snapshots(RuleBasedStateMachine):
     """Random publications of several runs, and random snapshots."""
 
+    kind = "folder"
+
     @initialize(has_keys=st.booleans())
     def begin(self, *, has_keys: bool) -> None:
         self.home = Path(tempfile.mkdtemp(dir=SCRATCH))
-        self.table = DeltaHistory(TableFolder(self.home, "sales", "day", ("k",) if has_keys else ()))
+        place = warehouse(self.home, self.kind)
+        self.table = DeltaHistory(TableFolder(place, "sales", "day", ("k",) if has_keys else ()))
         self.shown = 0
         self.versions: list[Rows] = []
 
@@ -77,7 +81,11 @@ class Snapshots(RuleBasedStateMachine):
 
     @rule()
     def lose_the_cursor(self) -> None:
-        shutil.rmtree(self.home / ".cursors", ignore_errors=True)
+        folder = self.table.folder
+        if folder.stored:
+            for key in keys(folder, ".cursors"):
+                client(folder).delete(key)
+        shutil.rmtree(folder.warehouse / ".cursors", ignore_errors=True)
         if self.versions:
             assert self.table.bring(open_runs=RUNS) == self.shown
 
@@ -88,8 +96,16 @@ class Snapshots(RuleBasedStateMachine):
             assert [self.table.read(number) for number in range(len(self.versions))] == self.versions
 
 
+class SnapshotsInStore(Snapshots):
+    """The same in an object store."""
+
+    kind = "store"
+
+
 Snapshots.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+SnapshotsInStore.TestCase.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)
 TestSnapshots = Snapshots.TestCase
+TestSnapshotsInStore = pytest.mark.usefixtures("s3")(SnapshotsInStore.TestCase)
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])

@@ -52,8 +52,8 @@ steps = st.builds(Step, st.integers(0, 2), values, st.booleans(), st.booleans())
 
 @settings(max_examples=25)
 @given(st.lists(steps, min_size=1, max_size=9), st.sampled_from([(), ("k",)]))
-def test_readers_see_each_run_whole_or_not_at_all(history: list[Step], keys: tuple[str, ...]) -> None:
-    with delta_history(keys) as table:
+def test_readers_see_each_run_whole_or_not_at_all(kind: str, history: list[Step], keys: tuple[str, ...]) -> None:
+    with delta_history(keys, kind) as table:
         lives = [0, 0, 0]
         open_runs: set[str] = set()
         commit_by_version: list[int] = []
