@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.support.s3_server import S3Server
@@ -53,6 +53,8 @@ class S3Proxy:
     endpoint: str = ""
     requests: list[Request] = field(default_factory=list)
     fault: Fault = no_fault
+    pause_seconds: float = 0
+    """So long each request waits before it is looked at."""
     ignored_condition: str = ""
     """A header that the store seems not to know: it says that all is well where its server refused."""
 
@@ -70,6 +72,7 @@ def _handler(proxy: S3Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - it
             request = Request(self.command, unquote(parts.path), parse_qs(parts.query), self.headers)
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             proxy.requests.append(request)
+            Event().wait(proxy.pause_seconds)
             status = proxy.fault(request)
             if status is None or status < 0:
                 answer, content = self._forward(body)

@@ -136,6 +136,14 @@ def test_while_the_store_fails_every_other_request_a_reload_is_done(stored: Chai
     assert list(verify(stored.settings)) == []
 
 
+def test_a_store_that_is_slow_is_waited_for(stored: Chain, proxy: S3Proxy) -> None:
+    proxy.pause_seconds = 0.1
+    load(stored, "a")
+    proxy.pause_seconds = 0
+    assert amounts(stored)[date(2025, 1, 2)] == 2
+    assert list(verify(stored.settings)) == []
+
+
 def test_a_store_that_refuses_fails_the_days_which_keep_their_files(stored: Chain, proxy: S3Proxy) -> None:
     load(stored, "a")
     stored.deliver("2025-01-02", 100)

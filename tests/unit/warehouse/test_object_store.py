@@ -13,7 +13,7 @@ from reloads.errors import OperatorError
 from reloads.warehouse.mirror import Mirror
 from reloads.warehouse.object_store import ObjectStore, probe
 from tests.support.s3_proxy import Request, S3Proxy, s3_proxy
-from tests.support.s3_server import BUCKET, SECRET, S3Server
+from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server
 
 pytestmark = pytest.mark.usefixtures("s3")
 
@@ -136,3 +136,20 @@ def test_who_may_not_is_told_in_a_sentence_without_the_secret(monkeypatch: pytes
 def test_what_is_no_store_is_told_in_a_sentence() -> None:
     with pytest.raises(OperatorError, match=r"^foo://x cannot be opened \(.*\); write one like s3://bucket/prefix$"):
         ObjectStore("foo://x").write("a", b"rows")
+
+
+def test_the_credentials_of_a_profile_are_found_as_aws_tools_find_them(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert s3.endpoint
+    profile = f"[team]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    (tmp_path / "credentials").write_text(profile)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    store = ObjectStore(f"s3://{BUCKET}/{uuid4().hex}")
+    store.write("a", b"rows")
+    content = store.read("a")
+    assert content is not None
+    assert content.data == b"rows"
