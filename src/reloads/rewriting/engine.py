@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reloads.errors import OperatorError, QueryError, one_line
 from reloads.files import cannot_write
+from reloads.rewriting.store_files import let_read_stores
 from reloads.rewriting.time_limit import TimeLimit
 from reloads.sql import quote_name
 from reloads.warehouse.parquet import pattern
@@ -108,6 +109,7 @@ class Engine:
             if statement in self._created:
                 continue
             self._created.add(statement)
+            let_read_stores(self.db, statement.text)
             try:
                 self.db.execute(statement.text)
             except duckdb.Error as error:

@@ -69,14 +69,26 @@ class ObjectStore:
 
     def has(self, key: str) -> bool:
         """Whether there is such an object."""
-        import obstore
-
         try:
-            with self._as_operator_error():
-                obstore.head(self._client, key)
+            self.describe(key)
         except FileNotFoundError:
             return False
         return True
+
+    def describe(self, key: str) -> Found:
+        """How large the object is, and when it was written; raises ``FileNotFoundError`` where there is none."""
+        import obstore
+
+        with self._as_operator_error():
+            found = obstore.head(self._client, key)
+        return Found(key, found["size"], found["last_modified"])
+
+    def read_part(self, key: str, begin: int, count: int) -> bytes:
+        """So many bytes of the object from there on; raises ``FileNotFoundError`` where there is none."""
+        import obstore
+
+        with self._as_operator_error():
+            return bytes(obstore.get_range(self._client, key, start=begin, length=count))
 
     def create(self, key: str, data: bytes) -> None:
         """Write an object that must not be there; of several that do so, all but one raise ``FileExistsError``."""
