@@ -16,9 +16,10 @@ README = Page("README.md")
 TABLES = Page("docs/tables.md")
 LIVE = {"docs/tutorial.md"}
 """Nothing of it works without a pipeline: tests/e2e/test_tutorial.py does what it says."""
-OWN = {"docs/snapshots.md", "examples/kubernetes/README.md"}
-"""The readers of one are programs in Python, and test_snapshots.py does what it says. The other needs a cluster, which
-nobody here has, and says so; tests/unit/examples/test_kubernetes.py renders its pods."""
+OWN = {"docs/snapshots.md", "docs/object-store.md", "examples/kubernetes/README.md"}
+"""The readers of the first are programs in Python, and test_snapshots.py does what it says. The second needs a bucket,
+as test_store_files.py has one. The third needs a cluster, which nobody here has, and says so; test_kubernetes.py
+renders its pods."""
 WITH_BLOCKS = [page for page in pages() if page.name not in LIVE | OWN and any(map(is_for_doing, page.blocks()))]
 EXAMPLES = sorted((CLONE / "landing" / "examples").glob("*.json"))
 
