@@ -58,6 +58,10 @@ def s3_server() -> Iterator[S3Server]:
         process.kill()
         process.wait()
         shutil.rmtree(home, ignore_errors=True)
+        for port in ports.values():
+            # It puts sockets beside its ports, wherever its folder is.
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from reloads.files import printable_name
+from reloads.threaded_file import ThreadedFile
 from reloads.warehouse.mirror import fetch_files, mirror_of
 
 # Each folder on the way is opened from the one above it, so that no link is followed, not even one made meanwhile.
@@ -34,23 +35,15 @@ class Refusal(Exception):  # noqa: N818 - it is what the query gets to hear, and
     """The query may not do that; ``str(refusal)`` says what."""
 
 
-class _File(io.RawIOBase):
+class _File(ThreadedFile):
     """A file that closes itself without a warning: DuckDB lets go of its files and closes none."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, size: int) -> None:
+        super().__init__(size)
         self._handle = handle
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return os.readv(self._handle, [buffer])
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return os.lseek(self._handle, offset, whence)
+    def read_at(self, place: int, count: int) -> bytes:
+        return os.pread(self._handle, count, place)
 
     def close(self) -> None:
         if not self.closed:
@@ -85,7 +78,7 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc] # it comes withou
         handle = self._open(path)
         self._sizes[path] = size = os.fstat(handle).st_size
         if size > SMALL_BYTES:
-            return io.BufferedReader(_File(handle))
+            return _File(handle, size)
         with os.fdopen(handle, "rb") as file:
             return io.BytesIO(file.read(size))
 

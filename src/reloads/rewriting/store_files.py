@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import threading
 from collections.abc import Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
 
+from reloads.threaded_file import ThreadedFile
 from reloads.warehouse.object_store import ObjectStore
 
 if TYPE_CHECKING:
@@ -83,38 +83,15 @@ class StoreFiles(AbstractFileSystem):  # type: ignore[misc] # it comes without t
         return store.describe(key).size
 
 
-class _File(io.RawIOBase):
-    """An object that is read in parts; each thread has its own place in it, as DuckDB reads one file by several."""
+class _File(ThreadedFile):
+    """An object that is read in parts."""
 
     def __init__(self, store: ObjectStore, key: str, size: int) -> None:
-        self._store, self._key, self._size = store, key, size
-        self._thread = threading.local()
+        super().__init__(size)
+        self._store, self._key = store, key
 
-    @property
-    def _place(self) -> int:
-        return getattr(self._thread, "place", 0)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        rest = self._size - self._place
-        count = rest if size is None or size < 0 else min(size, rest)
-        if count <= 0:
-            return b""
-        data = self._store.read_part(self._key, self._place, count)
-        self._thread.place = self._place + len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._thread.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
+    def read_at(self, place: int, count: int) -> bytes:
+        return self._store.read_part(self._key, place, count)
 
 
 def _split(path: str) -> tuple[ObjectStore, str]:

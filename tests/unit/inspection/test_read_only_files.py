@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reloads.inspection.read_only_files import SMALL_BYTES, ReadOnlyFiles, Refusal
+from reloads.threaded_file import ThreadedFile
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_a_file_of_any_size_is_read_and_its_size_is_that_of_the_opened_one(
     content = os.urandom(size)
     (tmp_path / "in/x").write_bytes(content)
     with files.open("in://x") as file:
-        assert isinstance(file, io.BytesIO | io.BufferedReader)
+        assert isinstance(file, io.BytesIO | ThreadedFile)
         (tmp_path / "new").write_bytes(b"another")
         (tmp_path / "new").rename(tmp_path / "in/x")
         assert files.size("in://x") == size
