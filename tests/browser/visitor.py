@@ -24,7 +24,8 @@ class Visitor:
     def open(self, path: str = PAGE, **query: str) -> None:
         """Go to a page, and wait until ours is there."""
         self.page.goto(self.url + path + (f"?{urlencode(query)}" if query else ""))
-        expect(self.page.locator(".rl").get_by_role("heading").first).to_be_visible()
+        # Airflow shows that there is no such page until it has the list of plugins.
+        expect(self.page.locator(".rl").get_by_role("heading").first).to_be_visible(timeout=PATIENCE_MS)
 
     def open_table(self, name: str, year: int = 2024) -> None:
         self.open(table=name, year=str(year))

@@ -17,7 +17,7 @@ from tests.support.tables import ROWS_A_DAY
 
 GOOD = {"table": "door", "start_date": "2024-03-01"}
 EVENTS = 20_000
-EVENTS_SECONDS = 600.0
+EVENTS_SECONDS = 1200.0
 DAYS = 5
 
 
