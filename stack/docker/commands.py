@@ -12,7 +12,7 @@ from stack import sample
 from stack.api import Api
 from stack.credentials import USER
 from stack.docker.compose import PROFILES, WORKING, Compose
-from stack.docker.env_file import complete, refuse_renamed
+from stack.docker.env_file import complete, read_values, refuse_renamed, write_values
 from stack.docker.folders import mounted_folder, prepare
 from stack.docker.workers import SERVICES
 from stack.errors import StackError
@@ -87,6 +87,7 @@ def doctor(clone: Path) -> int:
 def _start(compose: Compose) -> RunningStack:
     began = time.monotonic()
     refuse_renamed(compose.clone / ".env", os.environ)
+    _open_way_to_store(compose.clone / ".env")
     services = compose.configuration()
     prepare(services["scheduler"])
     _remove_workers(compose, but=services)
@@ -100,6 +101,12 @@ def _start(compose: Compose) -> RunningStack:
     await_dags(stack.api, tables=tables, since=LONG_AGO, advice=lambda: f"{LOGS} dag-processor`", say=print)
     print(f"ready after {time.monotonic() - began:.0f} s")
     return stack
+
+
+def _open_way_to_store(path: Path) -> None:
+    """Let the containers reach other machines where the warehouse is in an object store, and only there."""
+    is_stored = bool({**read_values(path), **os.environ}.get("WAREHOUSE_URL"))
+    write_values(path, {"INSIDE_IS_CLOSED": "false" if is_stored else ""})
 
 
 def _remove_workers(compose: Compose, *, but: Collection[str]) -> None:

@@ -16,8 +16,8 @@ from tests.support.pipeline import Pipeline
 from tests.support.tables import ROWS_A_DAY
 
 GOOD = {"table": "door", "start_date": "2024-03-01"}
-EVENTS = 20_000
-EVENTS_SECONDS = 1200.0
+EVENTS = 5_000
+EVENTS_SECONDS = 600.0
 DAYS = 5
 
 
@@ -110,8 +110,8 @@ def test_a_file_is_taken_while_every_slot_of_the_rewrites_is_busy(pipeline: Pipe
     pipeline.wait_for_done("meanwhile.json", *(f"busy-{table}.json" for table in busy))
 
 
-@pytest.mark.timeout(EVENTS_SECONDS + 200)
-def test_twenty_thousand_foreign_events_are_worked_off(stack: NativeStackUnderTest, pipeline: Pipeline) -> None:
+@pytest.mark.timeout(EVENTS_SECONDS + 100)
+def test_five_thousand_foreign_events_are_worked_off(stack: NativeStackUnderTest, pipeline: Pipeline) -> None:
     asset = pipeline.rest.asset_id("requested/crowded")
     with psycopg2.connect(stack.database_url) as connection, connection.cursor() as cursor:
         # As many as a foreign DAG emits in a day, in a moment: the REST API takes 30 ms for each.
@@ -129,11 +129,7 @@ def test_twenty_thousand_foreign_events_are_worked_off(stack: NativeStackUnderTe
 
     done = pipeline.landing / "done"
     with _emptied_afterwards(pipeline, "event-crowded-*"):
-        pipeline.wait_for(
-            "a record of each event",
-            lambda: len(list(done.glob("event-crowded-*.json"))) == EVENTS + 1,
-            seconds=EVENTS_SECONDS,
-        )
+        pipeline.wait_for("a record of each event", lambda: len(list(done.glob("event-crowded-*.json"))) == EVENTS + 1)
         pipeline.wait_for_end_of_work("crowded")
     assert set(pipeline.rows("crowded")) == {*(f"2024-03-0{n}" for n in range(1, DAYS + 1)), "2024-03-09"}
 

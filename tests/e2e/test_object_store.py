@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import duckdb
-import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
@@ -20,6 +19,7 @@ from tests.e2e.native_stack import NativeStackUnderTest, running_stack
 from tests.e2e.tables import GATE, ROUNDS
 from tests.support.clone import CLONE
 from tests.support.pipeline import Pipeline
+from tests.support.polars_reader import count_by
 from tests.support.reader import reading
 from tests.support.s3_proxy import Request, S3Proxy, s3_proxy
 from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server, s3_server
@@ -128,7 +128,7 @@ def _root() -> str:
 
 
 def _rounds(stored: Stored) -> set[int]:
-    return set(pl.read_delta(_root(), storage_options=stored.options)["round"].to_list())
+    return {number for number, _ in count_by(_root(), "round", options=stored.options)}
 
 
 def _look_at_partitions(_connection: duckdb.DuckDBPyConnection, *, stored: Stored) -> list[object]:
@@ -143,7 +143,7 @@ def _look_at_partitions(_connection: duckdb.DuckDBPyConnection, *, stored: Store
 
 
 def _look_by_polars(_connection: duckdb.DuckDBPyConnection, *, stored: Stored) -> list[object]:
-    return _find_mixed(pl.read_delta(_root(), storage_options=stored.options).group_by("round").len().rows())
+    return _find_mixed(count_by(_root(), "round", options=stored.options))
 
 
 def _look_by_arrow(_connection: duckdb.DuckDBPyConnection, *, stored: Stored) -> list[object]:

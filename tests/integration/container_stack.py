@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -130,15 +130,23 @@ class ContainerStack:
 
 @contextmanager
 def running_stack(
-    folder: Path, *, settings: dict[str, str], project: str = PROJECT, make_values: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    settings: Mapping[str, str],
+    project: str = PROJECT,
+    make_values: tuple[str, ...] = (),
+    files: Mapping[str, str] | None = None,
 ) -> Iterator[ContainerStack]:
     """Build and start it below ``folder`` from a fresh clone, and remove every trace of it from Docker in the end.
 
     The clone has the tables of the tests beside its own; the sample source is for the start to lay out.
-    ``make_values`` are what `make stack` is told, as ``WORKERS=2``.
+    ``make_values`` are what `make stack` is told, as ``WORKERS=2``; ``files`` are written into the clone.
     """
     clone = folder / "clone"
     copy_clone(clone)
+    for name, text in (files or {}).items():
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text(text)
     for name, table in TABLES.items():
         write_table(clone / "tables", name, table)
     variables = {"COMPOSE_PROJECT_NAME": project, **settings}

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from reloads.warehouse.commit_log import CommitLog
 from tests.integration.container_stack import PROJECT, ContainerStack
 from tests.integration.docker import docker
 from tests.support.pipeline import Pipeline
 
-COUNT = 2
+COUNT = 4
 SERVICES = {"celery": "worker", "edge": "edge-worker"}
 # Their stacks have names of their own, as they may be there at the same time.
 PROJECTS = {kind: f"{PROJECT}-{kind}" for kind in SERVICES}
@@ -88,11 +85,3 @@ FAULTS = (
     WorkerFault("worker off the network", Workers.cut_off, Workers.connect),
     WorkerFault("worker paused", Workers.pause, Workers.resume),
 )
-
-
-def changes(warehouse: Path, table: str) -> Counter[tuple[str, str]]:
-    """How often each run changed each day, by the log."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for commit in CommitLog(warehouse, table).after(0):
-        counts.update((commit.run, str(name.day)) for name in commit.changed_names())
-    return counts

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 import pyarrow.dataset
 from deltalake import DeltaTable
 
@@ -23,6 +22,7 @@ from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication
 from reloads.warehouse.publishing import publish
+from tests.support.polars_reader import read_delta
 from tests.support.warehouses import read, table
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 1, 6), date(2025, 1, 7), date(2025, 2, 5)
@@ -129,7 +129,7 @@ class DeltaHistory:
         return self._count(self.delta(version).to_pyarrow_table().to_pylist())
 
     def read_with_polars(self, version: int | None = None) -> Rows:
-        return self._count(pl.read_delta(self.url, version=version, storage_options=OPTIONS).to_dicts())
+        return self._count(read_delta(self.url, version=version, options=OPTIONS))
 
     def files(self, version: int | None = None) -> list[str]:
         """The files of a version, for readers that open files; those in a store are brought here."""

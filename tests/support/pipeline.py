@@ -21,6 +21,8 @@ from tests.support.rest import Rest
 T = TypeVar("T")
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 RUN_ENDED = ("success", "failed")
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 0.5
+"""Between two looks at what is waited for."""
 
 
 class Stack(Protocol):
@@ -237,10 +239,13 @@ class Pipeline:
         """The first answer of ``look`` that is true; without one in time the test fails and says how things are."""
         patience_seconds = self._patience_seconds if seconds is None else seconds
         end = time.monotonic() + patience_seconds
+        pause_seconds = FIRST_PAUSE_SECONDS
         while not (answer := look()):
             if time.monotonic() > end:
                 pytest.fail(f"waited {patience_seconds:.0f} s for {what}\n\n{self._describe()}", pytrace=False)
-            time.sleep(0.1)
+            time.sleep(pause_seconds)
+            # Whoever asks Airflow ten times a second keeps it from its work.
+            pause_seconds = min(1.3 * pause_seconds, LAST_PAUSE_SECONDS)
         return answer
 
     def wait_for_all(self, conditions: Mapping[str, Callable[[], object]], *, since: float) -> dict[str, float]:
