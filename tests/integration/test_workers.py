@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -141,6 +142,14 @@ def test_a_worker_shares_with_the_scheduler_what_it_reads_and_the_store(
         mounts = shared(workers.inspect(name)["Mounts"])
         common = {mounts[source] for source in mounts.keys() & with_scheduler.keys()}
         assert common == SHARED | STORE[kind]
+
+
+def test_the_containers_reach_other_machines_only_where_the_warehouse_is_on_one(
+    fleet: ContainerStack, kind: str
+) -> None:
+    [network] = json.loads(docker("network", "inspect", f"{fleet.project}_inside"))
+
+    assert network["Internal"] is (kind == "celery")
 
 
 @pytest.mark.parametrize("secret", ["FERNET_KEY", "ADMIN_PASSWORD"])
