@@ -125,8 +125,10 @@ def files_of_clone(kind: str) -> dict[str, str]:
         ],
         "networks": ["inside"],
     }
-    own_disk = {"type": "tmpfs", "target": "/opt/reloads/warehouse", "tmpfs": {"mode": 0o1777}}
-    services = {"s3": server, "edge-worker": {"volumes": [own_disk]}, **TWO_SCHEDULERS}
+    # In the place of the folder that is shared; and what a worker keeps of the bucket lies in its own memory.
+    nothing = {"type": "tmpfs", "target": "/opt/reloads/warehouse"}
+    worker = {"volumes": [nothing], "environment": {"RELOADS_MIRRORS": "/opt/airflow/mirrors"}}
+    services = {"s3": server, "edge-worker": worker, **TWO_SCHEDULERS}
     variables = aws_variables("s3")
     return {
         "docker-compose.override.yaml": json.dumps({"services": services}),
