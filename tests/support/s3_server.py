@@ -1,7 +1,8 @@
-"""An S3 server of one's own on this machine: SeaweedFS, with a bucket ``lake``."""
+"""An S3 server of one's own on this machine: SeaweedFS, with a bucket ``lake``, and keys as a role gets them."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -19,6 +20,8 @@ from obstore.store import S3Store
 
 BUCKET = "lake"
 KEY, SECRET = "reloads", "reloads-secret"
+ROLE_KEYS = {f"role-{number}": f"role-secret-{number}" for number in range(3)}
+"""The secrets of further keys: what gives a role its credentials hands out one after the other."""
 PORTS = [f"{name}.{kind}" for name in ("master", "volume", "filer", "s3", "admin") for kind in ("port", "port.grpc")]
 PORTS += ["s3.port.iceberg", "s3.port.lance"]
 
@@ -45,7 +48,7 @@ def s3_server() -> Iterator[S3Server]:
     home = Path(tempfile.mkdtemp())
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     command = [f"{sysconfig.get_path('scripts')}/weed", "mini", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [f"-bucket={BUCKET}", "-admin.ui=false", "-webdav=false"]
+    command += [f"-bucket={BUCKET}", "-admin.ui=false", "-webdav=false", f"-s3.config={_write_keys(home)}"]
     command += [f"-{name}={port}" for name, port in ports.items()]
     environment = dict(os.environ, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
     with (home / "log").open("wb") as log:
@@ -62,6 +65,16 @@ def s3_server() -> Iterator[S3Server]:
             # It puts sockets beside its ports, wherever its folder is.
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink(missing_ok=True)
+
+
+def _write_keys(home: Path) -> Path:
+    identities: list[dict[str, object]] = []
+    for key, secret in ROLE_KEYS.items():
+        credentials = [{"accessKey": key, "secretKey": secret}]
+        identities.append({"name": key, "credentials": credentials, "actions": ["Admin"]})
+    path = home / "keys.json"
+    path.write_text(json.dumps({"identities": identities}))
+    return path
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:

@@ -23,6 +23,7 @@ from reloads.warehouse.layout import delta_folder, versions_folder
 from reloads.warehouse.mirror import Mirror, mirror_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.store_credentials import keys_for_now
 
 
 class DeltaPlace(Protocol):
@@ -122,8 +123,11 @@ class StorePlace:
 
     @property
     def options(self) -> dict[str, str]:
-        """Whether TLS is wanted."""
-        return {"aws_allow_http": str(self.mirror.store.is_plain_http).lower()}
+        """Whether TLS is wanted, and the credentials of a profile or a role, which Delta Lake does not always find."""
+        return {
+            "aws_allow_http": str(self.mirror.store.is_plain_http).lower(),
+            **keys_for_now(self.mirror.store.url),
+        }
 
     @property
     def _root(self) -> Path:

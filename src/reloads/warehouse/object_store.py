@@ -1,7 +1,6 @@
 """An object store: whole objects under keys, of which a reader sees all, and one of two that create it wins.
 
-Credentials are found as elsewhere: in the environment, by a profile, or by the role of the machine. They stand in no
-file and no message of ours. A request that fails is tried again for up to three minutes, with longer and longer pauses.
+A request that fails is tried again for up to three minutes, with longer and longer pauses.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reloads.errors import OperatorError, one_line, shorten
+from reloads.warehouse.store_credentials import find_credentials, no_credentials, was_never_asked
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -223,6 +223,8 @@ class ObjectStore:
         except (AlreadyExistsError, PreconditionError, FileNotFoundError):
             raise
         except (PermissionDeniedError, UnauthenticatedError) as error:
+            if was_never_asked(error):
+                raise no_credentials(self.url, error) from error
             cure = "give AWS tools credentials that may read, write, list and delete there"
             raise OperatorError(f"{self.url} refuses access ({_reason(error)}); {cure}") from error
         except BaseError as error:
@@ -240,18 +242,20 @@ def _missing(url: str) -> OperatorError:
 
 
 @lru_cache(maxsize=16)
-def _connect(url: str, process: int) -> Client:  # noqa: ARG001 - a part of the cache's key
+def _connect(url: str, process: int) -> Client:
     try:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
+
+        credentials = find_credentials(url, process)
     except ImportError as error:
         raise _missing(url) from error
     options: dict[str, Any] = {
         "client_options": {"allow_http": _is_plain_http(), "timeout": "60s"},
         "retry_config": {"max_retries": 10, "retry_timeout": timedelta(minutes=3)},
     }
-    if url.startswith("s3://") and "AWS_ACCESS_KEY_ID" not in os.environ:
-        options |= _look_for_credentials()
+    if credentials:
+        options["credential_provider"] = credentials
     try:
         return from_url(url, **options)
     except BaseError as error:
@@ -262,18 +266,6 @@ def _is_plain_http() -> bool:
     """Whether who set the endpoint wants no TLS."""
     endpoints = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
     return any(endpoint.startswith("http://") for endpoint in endpoints)
-
-
-def _look_for_credentials() -> dict[str, Any]:
-    """Profiles and single sign-on by boto3, where it is installed; the role of the machine is found without it."""
-    try:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError:
-        return {}
-    try:
-        return {"credential_provider": Boto3CredentialProvider()}
-    except ValueError:
-        return {}
 
 
 def probe(store: ObjectStore) -> None:

@@ -18,12 +18,13 @@ from reloads.runs.rename_table import rename_table
 from reloads.runs.settle_step import settle_batches
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import NOW, Chain
 from tests.support.clone import CLONE
 from tests.support.s3_proxy import S3Proxy, s3_proxy
-from tests.support.s3_server import BUCKET, S3Server
+from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server
 from tests.support.warehouses import keys
 
 FIRST, LAST = "2025-01-01", "2025-01-04"
@@ -97,6 +98,25 @@ def test_a_snapshot_is_a_delta_table_over_the_versions(s3: S3Server, tmp_path: P
     assert {file.name for file in place.published().values()} == names
     assert [field.name for field in delta.schema().fields] == ["day", "amount", "more"]
     assert list(verify(stored.settings)) == []
+
+
+def test_a_snapshot_is_written_with_the_credentials_of_a_profile(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert s3.endpoint
+    profile = f"[team]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    (tmp_path / "credentials").write_text(profile)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    stored = Chain.at(tmp_path / "home", warehouse=f"s3://{BUCKET}/{uuid4().hex}")
+    stored.define("a", "select day, amount from raw", 'snapshots = "delta"')
+    stored.ask("a", FIRST, LAST, cascade=False)
+    run_whole(stored, "run")
+    mirror = mirror_of(stored.settings.warehouse)
+    assert mirror
+    assert len(list(mirror.store.look(".versions/a/_delta_log"))) == 1
 
 
 def run_whole(chain: Chain, run: str) -> None:
