@@ -3,7 +3,7 @@
 What is published of a day is looked at once, and again when a commit of the table or of one of its inputs may have
 changed it, or the table's definition changed. What requests and raw files say is looked at each time. A file that
 somebody puts into a folder, or takes from it, is noticed after ten minutes at the latest; a calendar of the table
-notices it at once.
+notices it at once. A look asks an object store once for the log of each table, however many tables read it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from reloads.tables.definition import Table
 from reloads.tables.lineage import dependent_days
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
+from reloads.warehouse.commit_log import ask_each_log_once
 from reloads.warehouse.partitions import folder_of
 
 LOOK_AGAIN_AFTER = timedelta(minutes=10)
@@ -90,14 +91,15 @@ class Overview:
         begun = monotonic()
         requests = RequestLook.read(self.settings.landing, now=now, cache=self.records)
         summaries: dict[str, TableSummary | None] = {}
-        for name in catalog.tables if names is None else names:
-            is_late = patience is not None and (monotonic() - begun > patience or self._is_large(catalog[name]))
-            if is_late and not self._is_known(catalog[name]):
-                summaries[name] = None
-                continue
-            oldest = now - LOOK_AGAIN_AFTER if patience is None else None
-            with suppress(TableError):  # what it reads is broken
-                summaries[name] = self._summarize(catalog, name, requests, now=now, oldest=oldest)
+        with ask_each_log_once():
+            for name in catalog.tables if names is None else names:
+                is_late = patience is not None and (monotonic() - begun > patience or self._is_large(catalog[name]))
+                if is_late and not self._is_known(catalog[name]):
+                    summaries[name] = None
+                    continue
+                oldest = now - LOOK_AGAIN_AFTER if patience is None else None
+                with suppress(TableError):  # what it reads is broken
+                    summaries[name] = self._summarize(catalog, name, requests, now=now, oldest=oldest)
         return summaries
 
     def to_json(self) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +34,23 @@ def tables_with_log(warehouse: Path) -> list[str]:
 
 TRIMMED = b""
 """What the store holds in the place of a commit that was removed."""
+
+
+_missing: ContextVar[set[Path] | None] = ContextVar("missing", default=None)
+"""The commits that the store did not have, for who asks for each log once."""
+
+
+@contextmanager
+def ask_each_log_once() -> Iterator[None]:
+    """Ask a store only once for what follows in a log, for who looks at tables that read one another.
+
+    What another machine publishes after that is seen by the next one who looks.
+    """
+    token = _missing.set(set())
+    try:
+        yield
+    finally:
+        _missing.reset(token)
 
 
 class ConflictError(OperatorError):
@@ -160,9 +179,13 @@ class CommitLog:
         """Read a commit from the store and keep it here."""
         if self.mirror is None or number <= 0 or self.is_read:
             return None
-        path = self._path(number)
+        path, missing = self._path(number), _missing.get()
+        if missing is not None and path in missing:
+            return None
         content = self.mirror.store.read(self.mirror.key_of(path))
         if content is None:
+            if missing is not None:
+                missing.add(path)
             return None
         if content.data == TRIMMED:
             raise TrimmedError(str(path))

@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from reloads.errors import OperatorError
+from reloads.inspection.overview import Overview
 from reloads.inspection.sql_query import query_views
 from reloads.inspection.sql_views import open_views
 from reloads.inspection.verify import verify
@@ -143,6 +144,32 @@ def test_what_a_day_costs_is_what_the_page_says(stored: Chain, proxy: S3Proxy) -
         told.append(" | ".join(str(counts[act]) for act in ("GET", "PUT", "COPY", "LIST")))
     assert f"| one day | {told[0]} |" in PAGE
     assert f"| four days | {told[1]} |" in PAGE
+
+
+def test_a_look_at_all_tables_asks_for_the_log_of_each_once(stored: Chain, proxy: S3Proxy, tmp_path: Path) -> None:
+    load(stored, *"abcd")
+    url = stored.settings.warehouse.name
+    settings = stored.settings.model_copy(update={"warehouse": tmp_path / "other" / url, "mirrors": tmp_path / "other"})
+    overview = Overview(settings)
+
+    def look() -> dict[str, object]:
+        # What was asked for is looked at each time.
+        stored.ask("d", FIRST)
+        proxy.requests.clear()
+        summaries = overview.summarize(open_catalog(settings), now=NOW)
+        return {name: summary and summary.rows for name, summary in summaries.items()}
+
+    assert look() == dict.fromkeys("abcd", 4)
+    assert look() == dict.fromkeys("abcd", 4)
+    assert proxy.counts() == {"GET": 4}
+    stored.ask("a", "2025-01-05", cascade=False)
+    stored.work_off("a")
+    assert look() == {**dict.fromkeys("bcd", 4), "a": 5}
+    # The commits that it has not read come on top.
+    asked = [request.key.rpartition(".log/")[2] for request in proxy.requests]
+    assert {"a/2.json", "a/3.json"} <= set(asked)
+    assert len(asked) == len(set(asked))
+    assert "| all tables, as the Warehouse page looks at them every few seconds | one for each | | | |" in PAGE
 
 
 @pytest.mark.parametrize("status", [500, 503, 0, -500])
