@@ -91,7 +91,7 @@ class _Messages(logging.Handler):
 
 def look_at(home: Path) -> None:
     """Look whenever a line says so, until there is none."""
-    from reloads.planning.selection import leave_out_waiting  # noqa: PLC0415 - as below
+    from reloads.planning.runnable_requests import leave_out_waiting  # noqa: PLC0415 - as below
     from reloads.requests.intake import collect_requests  # noqa: PLC0415 - the process that fuzzes shares no code
     from reloads.settings import Settings  # noqa: PLC0415
     from reloads.tables.catalog import Catalog  # noqa: PLC0415

@@ -13,7 +13,7 @@ from reloads.cli.completion import complete_table
 from reloads.cli.console import current_settings, current_time
 from reloads.inspection.calendar_json import summary_values
 from reloads.inspection.overview import Overview, TableSummary
-from reloads.rewriting.data_checks import list_checks
+from reloads.rewriting.check_statements import list_checks
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table, TableSettings

@@ -213,7 +213,7 @@ def _show_day(state: TableState, claims: Claims, day: date, *, is_expected: bool
         return max(times, default=None)
 
     cell = _show(published, claims.find(state.folder.day_name(day), made_at=day_made_at))
-    if cell.state == "missing" and is_expected and (why_waiting := state.why_waiting(day)):
+    if cell.state == "missing" and is_expected and (why_waiting := state.raw_files.why_waiting(day)):
         cell = Cell("waiting", why_waiting, published)
     partitions: dict[PartitionName, Cell] = {}
     for name, part in parts.items() if state.folder.keys else ():

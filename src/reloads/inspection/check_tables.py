@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reloads.errors import OperatorError, QueryError, TableError
-from reloads.rewriting.data_checks import bind_checks, list_checks
+from reloads.rewriting.check_statements import list_checks
+from reloads.rewriting.data_checks import bind_checks
 from reloads.rewriting.engine import Share, connect
 from reloads.rewriting.inputs import create_inputs, set_parameters
 from reloads.rewriting.linked_inputs import LinkedInput

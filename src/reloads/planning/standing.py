@@ -9,7 +9,8 @@ from typing import Literal
 from reloads.days import Days
 from reloads.errors import one_line
 from reloads.names import Names
-from reloads.planning.selection import Hold, Holds, find_waiting
+from reloads.planning.runnable_requests import Hold, Holds
+from reloads.planning.selection import find_waiting
 from reloads.requests.record import Progress, Record
 from reloads.tables.catalog import Catalog
 from reloads.tables.raw_files import RawFiles

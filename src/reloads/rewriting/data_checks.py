@@ -15,7 +15,6 @@ views of sources.sql, and somebody would have to drop it again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,37 +22,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reloads.days import Days
-from reloads.errors import QueryError, TableError, one_line, shorten
+from reloads.errors import QueryError, one_line, shorten
 from reloads.outcome import CheckResult
+from reloads.rewriting.check_statements import parse_checks
+from reloads.rewriting.checked_rows import SIDES, asked_days, no_rows, read_rows
 from reloads.rewriting.engine import message
-from reloads.rewriting.schema import describe_columns, null_columns
 from reloads.sql import quote_name
 from reloads.tables.definition import Table
-from reloads.tables.parser import open_parser
-from reloads.tables.statements import split_words, strip_end
-from reloads.warehouse.parquet import relation
 
 if TYPE_CHECKING:
     import duckdb
 
-_HEAD = re.compile(r"create (or replace )?(temp(orary)? )?view (?P<name>\S+) as ", re.IGNORECASE)
-_HEAD_WORDS = 8
-"""The longest head, ``create or replace temporary view name as``, has seven words; the next one is the query's."""
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SIDES = ("new", "old")
-_GIVEN = (*_SIDES, "asked")
 DAYS_WITH_OWN_RESULT = 50
 """The other days of a check share one result, so that a record stays small."""
 MAX_TEXT_LENGTH = 100
 """Of found and expected."""
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What ``new`` or ``old`` reads: a SELECT, and its columns with their SQL types."""
-
-    select: str
-    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -65,20 +48,11 @@ class _Violations:
     texts: Mapping[str, str | None]
 
 
-def list_checks(table: Table) -> list[str]:
-    """The names of the checks, in order.
-
-    Raises ``TableError`` for a statement that is not a check, a name that a check cannot have, and a severity for a
-    check that does not exist.
-    """
-    return list(_parse_checks(table))
-
-
 def bind_checks(db: duckdb.DuckDBPyConnection, table: Table, *, columns: Mapping[str, str]) -> None:
     """Raise ``QueryError`` unless each check could run on rows of these columns (name to SQL type), as new and old."""
-    views = dict.fromkeys(_SIDES, _no_rows(columns).select)
-    views["asked"] = _asked_days(table, Days())
-    for name, select in _parse_checks(table).items():
+    views = dict.fromkeys(SIDES, no_rows(columns).select)
+    views["asked"] = asked_days(table, Days())
+    for name, select in parse_checks(table).items():
         views[name] = select
         _bind(db, table, name, views)
 
@@ -97,17 +71,17 @@ def run_checks(
     ``days`` are those of the batch, ``columns`` those of the query with their SQL types. A violation without a day, or
     on another day, counts against all days of the batch. Raises ``QueryError`` where a check cannot run.
     """
-    checks = _parse_checks(table)
+    checks = parse_checks(table)
     if not checks or not days:
         return ()
-    rows = _read_rows(db, table, new=new, old=old, columns=columns)
+    rows = read_rows(db, table, new=new, old=old, columns=columns)
     # The columns of a check are looked up on no rows, which opens no files.
     views_without_rows: dict[str, str] = {}
     views: dict[str, str] = {}
-    views_without_rows["asked"] = _asked_days(table, Days())
-    views["asked"] = _asked_days(table, days)
+    views_without_rows["asked"] = asked_days(table, Days())
+    views["asked"] = asked_days(table, days)
     for side, side_rows in rows.items():
-        views_without_rows[side] = _no_rows(side_rows.columns).select
+        views_without_rows[side] = no_rows(side_rows.columns).select
         views[side] = side_rows.select
     results: list[CheckResult] = []
     for name, select in checks.items():
@@ -117,113 +91,6 @@ def run_checks(
         violations = _find_violations(db, table, name, views, check_columns)
         results += _results(table, name, violations, {str(day): day for day in days})
     return tuple(results)
-
-
-def _parse_checks(table: Table) -> dict[str, str]:
-    """The SELECT of each check by its name."""
-    import duckdb
-
-    file = f"tables/{table.name}/checks.sql"
-    try:
-        with open_parser() as db:
-            statements = db.extract_statements(table.checks)
-    except duckdb.Error as error:
-        raise TableError(f"{file} does not parse: {message(error)}; mend that statement") from error
-    selects: dict[str, str] = {}
-    for statement in statements:
-        name, select = _parse_check(statement.query, file)
-        if not _NAME.fullmatch(name) or name in _GIVEN or name in selects:
-            rule = "not new, old or asked, and each of its own"
-            raise TableError(f"{file}: '{name}': names are lower case letters, digits and _, {rule}; rename that check")
-        selects[name] = select
-    for name in sorted(table.settings.checks):
-        if name not in selects:
-            names = ", ".join(selects) or "none"
-            raise TableError(
-                f"tables/{table.name}/table.toml: checks names '{name}' but checks.sql makes {names}; mend either"
-            )
-    return selects
-
-
-def _parse_check(statement: str, file: str) -> tuple[str, str]:
-    """The name and the SELECT of a statement that creates a view."""
-    text = statement.encode()
-    words = split_words(strip_end(statement))
-    head = _HEAD.match(" ".join(word.text for word in words[:_HEAD_WORDS]))
-    if not head:
-        shown = shorten(one_line(statement))
-        raise TableError(f"{file}: a check is `create view name as select ...`, not `{shown}`; write it so")
-    body = words[len(head[0].split())]
-    return head["name"], text[body.begin : words[-1].end].decode()
-
-
-def _read_rows(
-    db: duckdb.DuckDBPyConnection,
-    table: Table,
-    *,
-    new: Sequence[Path],
-    old: Sequence[Path],
-    columns: Mapping[str, str],
-) -> dict[str, _Rows]:
-    """The rows of new and old; old has all columns of new, NULL where it had none.
-
-    Published files that no check asks for are not opened: a reload is how a damaged one is mended.
-    """
-    settings = table.settings
-    partition_columns = {settings.day_column: "date", **{key: columns[key] for key in settings.keys}}
-    if not new and not old:
-        return dict.fromkeys(_SIDES, _no_rows(columns))
-    if not new:
-        old_rows = _rows_of(db, table, old, partition_columns)
-        return {"new": _no_rows(old_rows.columns), "old": old_rows}
-    new_rows = _rows_of(db, table, new, partition_columns)
-    if not old or not reads_old(table):
-        return {"new": new_rows, "old": _no_rows(new_rows.columns)}
-    old_rows = _rows_of(db, table, old, partition_columns)
-    return {"new": new_rows, "old": _add_columns(old_rows, new_rows.columns)}
-
-
-def reads_old(table: Table) -> bool:
-    """Whether a check may read the rows that are published."""
-    texts = [table.checks, *(statement.text for statement in table.check_sources)]
-    return "old" in " ".join(texts).lower()
-
-
-def _rows_of(
-    db: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path], partition_columns: Mapping[str, str]
-) -> _Rows:
-    import duckdb
-
-    select = f"select * from {relation(files, columns=partition_columns)}"
-    try:
-        return _Rows(select, describe_columns(db, select))
-    except duckdb.Error as error:
-        raise QueryError(
-            f"the rows of {table.name} cannot be checked: {message(error)}; mend or remove that file"
-        ) from error
-
-
-def _asked_days(table: Table, days: Days) -> str:
-    """A SELECT of the days of the batch, one row each."""
-    column = quote_name(table.settings.day_column)
-    selects = [f"select cast(null as date) as {column} where false"]
-    for each in days.ranges:
-        series = f"generate_series(date '{each.first}', date '{each.last}', interval 1 day)"
-        selects.append(f"select cast(unnest({series}) as date) as {column}")
-    return " union all ".join(selects)
-
-
-def _no_rows(columns: Mapping[str, str]) -> _Rows:
-    return _Rows(f"select {null_columns(columns)} where false", columns)
-
-
-def _add_columns(rows: _Rows, columns: Mapping[str, str]) -> _Rows:
-    """The rows with those of the columns that they lack, as NULL."""
-    present = {name.lower() for name in rows.columns}
-    added = {name: sql_type for name, sql_type in columns.items() if name.lower() not in present}
-    if not added:
-        return rows
-    return _Rows(f"select *, {null_columns(added)} from ({rows.select})", {**rows.columns, **added})
 
 
 def _bind(db: duckdb.DuckDBPyConnection, table: Table, name: str, views: Mapping[str, str]) -> set[str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from reloads.days import Days
 from reloads.files import cannot_write
 from reloads.outcome import CheckResult, Failure
+from reloads.rewriting.checked_rows import reads_old
 from reloads.rewriting.context import BatchContext
-from reloads.rewriting.data_checks import reads_old, run_checks
+from reloads.rewriting.data_checks import run_checks
 from reloads.rewriting.schema import columns_of, merge_columns, published_columns
 from reloads.rewriting.stage import Staged
 from reloads.warehouse.layout import DATA_FILE, failed_folder

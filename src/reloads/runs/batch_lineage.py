@@ -8,7 +8,7 @@ from typing import Literal
 
 from reloads.batch import Batch
 from reloads.outcome import CheckResult, Outcome
-from reloads.rewriting.data_checks import list_checks
+from reloads.rewriting.check_statements import list_checks
 from reloads.rewriting.report import commits_of
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog

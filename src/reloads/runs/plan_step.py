@@ -16,14 +16,8 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import printable, shorten
 from reloads.planning.batching import Limits, Plan, cut_batches
-from reloads.planning.selection import (
-    Selection,
-    find_waiting,
-    read_state,
-    runnable_records,
-    select_days,
-    written_parameters,
-)
+from reloads.planning.runnable_requests import runnable_records
+from reloads.planning.selection import Selection, find_waiting, read_state, select_days, written_parameters
 from reloads.requests.batch_notes import forget_batches
 from reloads.requests.neglect import attend, note_begun_run
 from reloads.requests.queue import Queue

@@ -11,7 +11,8 @@ from typing import Any
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
-from reloads.planning.selection import find_waiting, runnable_records
+from reloads.planning.runnable_requests import runnable_records
+from reloads.planning.selection import find_waiting
 from reloads.requests.announcement import Announcement, announce
 from reloads.requests.batch_notes import forget_batches
 from reloads.requests.neglect import attend

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.intake import collect_requests
 from reloads.requests.queue import Queue
 from reloads.runs.plan_step import plan_batches

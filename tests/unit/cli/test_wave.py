@@ -16,7 +16,7 @@ import pytest
 
 from reloads.cli import wait
 from reloads.cli.exit_codes import Exit
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.control import cancel_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.paused_tables import note_paused

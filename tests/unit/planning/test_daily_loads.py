@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
-from reloads.planning.selection import leave_out_waiting, runnable_records
+from reloads.planning.runnable_requests import leave_out_waiting, runnable_records
 from reloads.requests.intake import collect_requests
 from reloads.requests.record import Mode, Record
 from reloads.settings import Settings

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.planning.parts import WrittenParameters
-from reloads.planning.selection import read_state, runnable_records, select_days, written_parameters
+from reloads.planning.runnable_requests import runnable_records
+from reloads.planning.selection import read_state, select_days, written_parameters
 from reloads.requests.record import Mode, Record
 from reloads.tables.catalog import Catalog
 from reloads.tables.lineage import Lineage

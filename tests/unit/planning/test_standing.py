@@ -12,7 +12,8 @@ from reloads.days import Days
 from reloads.inspection.open_requests import list_open_requests
 from reloads.names import Names
 from reloads.outcome import Failure, Outcome
-from reloads.planning.selection import find_waiting, runnable_records
+from reloads.planning.runnable_requests import runnable_records
+from reloads.planning.selection import find_waiting
 from reloads.planning.standing import Standing, describe_ended, find_standings
 from reloads.requests.paused_tables import note_paused
 from reloads.requests.record import Mode, Progress, Record

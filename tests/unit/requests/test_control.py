@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from reloads.errors import RequestError
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.judgement import read_requests

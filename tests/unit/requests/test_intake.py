@@ -21,7 +21,7 @@ from reloads.days import Days
 from reloads.errors import RequestError
 from reloads.locks import file_lock
 from reloads.outcome import Outcome
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.announcement import announce
 from reloads.requests.intake import (
     Ask,

@@ -14,7 +14,7 @@ import pytest
 from reloads.cli.wait import Wave, follow_wave
 from reloads.days import Days
 from reloads.outcome import Failure, Outcome
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.control import cancel_request, find_records, retry_request
 from reloads.requests.conversion import new_record
 from reloads.requests.intake import collect_requests

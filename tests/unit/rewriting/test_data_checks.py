@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.errors import QueryError, TableError
 from reloads.outcome import CheckResult
-from reloads.rewriting.data_checks import bind_checks, list_checks, run_checks
+from reloads.rewriting.check_statements import list_checks
+from reloads.rewriting.data_checks import bind_checks, run_checks
 from reloads.tables.definition import CheckSettings, Table, TableSettings
 
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reloads.days import Days
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.announcement import Announcement
 from reloads.requests.intake import collect_requests
 from reloads.requests.neglect import neglect

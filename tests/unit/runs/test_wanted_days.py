@@ -19,7 +19,7 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.errors import OperatorError
 from reloads.outcome import Outcome
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.control import retry_request
 from reloads.requests.intake import collect_requests
 from reloads.requests.record import Record

@@ -25,7 +25,7 @@ from reloads.outcome import Failure, Outcome
 from reloads.partition_filter import KeyFilter, PartitionFilter
 from reloads.planning.batching import Limits, cut_batches
 from reloads.planning.parts import WrittenParameters
-from reloads.planning.selection import runnable_records
+from reloads.planning.runnable_requests import runnable_records
 from reloads.requests.record import Record
 from reloads.runs.credit import complete_outcomes, credit_requests
 from reloads.tables.lineage import Lineage

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.announcement import Announcement
 from reloads.requests.intake import collect_requests, request_daily
 from reloads.requests.record import Record

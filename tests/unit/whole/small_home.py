@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import duckdb
 
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.control import retry_request
 from reloads.requests.intake import Intake, collect_requests
 from reloads.requests.queue import Queue, State

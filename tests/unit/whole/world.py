@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet
 
 from reloads.errors import ReloadsError
-from reloads.planning.selection import leave_out_waiting
+from reloads.planning.runnable_requests import leave_out_waiting
 from reloads.requests.batch_notes import read_begun_batches
 from reloads.requests.control import cancel_request, retry_request
 from reloads.requests.intake import collect_requests

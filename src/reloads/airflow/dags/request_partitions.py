@@ -63,7 +63,7 @@ def build_intake(settings: Settings, *, landing: Asset) -> DAG:
         @task(outlets=[requested], priority_weight=1000)
         def request(*, dag_run=None, params=None, outlet_events=None, **context):
             """Accept what is asked for and announce it."""
-            from reloads.planning.selection import leave_out_waiting
+            from reloads.planning.runnable_requests import leave_out_waiting
             from reloads.runs.arrivals import answer_arrivals
 
             origin, ask = origin_of(dag_run), None
