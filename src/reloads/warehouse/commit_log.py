@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from reloads.errors import OperatorError, RequestError, one_line
-from reloads.files import create_atomically, write_atomically
+from reloads.files import cannot_write, create_atomically, make_folder, write_atomically
 from reloads.warehouse.commit import Commit, dump_commit, parse_commit
 from reloads.warehouse.layout import log_folder
 from reloads.warehouse.mirror import Mirror, mirror_of
@@ -194,8 +194,11 @@ class CommitLog:
         return commit
 
     def _keep(self, commit: Commit, text: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._path(commit.number), text)
+        make_folder(self.folder)
+        try:
+            write_atomically(self._path(commit.number), text)
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
         os.utime(self._path(commit.number), ns=(commit.published_ns, commit.published_ns))
 
     def _parse(self, path: Path, data: bytes) -> Commit:

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("s3")
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 DAYS = [date(2025, 1, 6), date(2025, 1, 7), date(2025, 2, 4)]
 MACHINES = ["a", "b", "c"]
+SENTENCE = r"cannot be written \(.*\); make room or grant access$"
 
 
 def name_of(day: date) -> PartitionName:
@@ -277,6 +278,18 @@ def test_what_is_not_as_the_log_says_is_found_and_what_loses_nothing_is_mended()
         store.delete(version)
         [fault] = verify_table(folder)
         assert fault.sentence.endswith(f"{version} is gone; reload day={DAYS[2]}")
+
+
+def test_a_mirror_that_cannot_be_made_is_said_in_a_sentence() -> None:
+    with table("store") as folder:
+        put(folder, {DAYS[0]: "a"})
+        other = on_machine(folder, "b")
+        other.warehouse.parent.symlink_to("a disk that is not there")
+
+        with pytest.raises(OperatorError, match=SENTENCE):
+            state_of(other).read_head()
+        with pytest.raises(OperatorError, match=SENTENCE), open_table(other):
+            pytest.fail("it cannot be held")
 
 
 def test_nothing_but_what_somebody_needs_comes_to_a_machine() -> None:
