@@ -67,9 +67,18 @@ def name_of_key(folder: TableFolder, key: str) -> PartitionName:
 
 def client(folder: TableFolder) -> S3Store:
     """Another client than the one that is tested."""
-    prefix = str(store_url(folder.warehouse)).removeprefix(f"s3://{BUCKET}/")
     is_plain = os.environ["AWS_ENDPOINT_URL"].startswith("http:")
-    return S3Store(BUCKET, prefix=prefix, client_options={"allow_http": is_plain})
+    return S3Store(BUCKET, prefix=prefix_of(folder), client_options={"allow_http": is_plain})
+
+
+def prefix_of(folder: TableFolder) -> str:
+    """Below which key of the bucket the warehouse lies."""
+    return str(store_url(folder.warehouse)).removeprefix(f"s3://{BUCKET}/")
+
+
+def read_all(folder: TableFolder) -> dict[str, bytes]:
+    """All objects of the warehouse."""
+    return {key: read(folder, key) for key in all_keys(folder)}
 
 
 def read(folder: TableFolder, key: str) -> bytes:
@@ -78,6 +87,13 @@ def read(folder: TableFolder, key: str) -> bytes:
 
 def list_objects(folder: TableFolder, prefix: str) -> list[dict[str, object]]:
     return [dict(each) for page in client(folder).list(prefix) for each in page]
+
+
+def all_keys(folder: TableFolder) -> list[str]:
+    """The keys of all objects of the warehouse."""
+    tables = {key.split("/")[1] for key in keys(folder, ".log")}
+    # The server that is tested with lists nothing below ``.versions`` but by the names below that.
+    return sorted({*keys(folder, ""), *(key for table in tables for key in keys(folder, f".versions/{table}"))})
 
 
 def keys(folder: TableFolder, prefix: str) -> list[str]:

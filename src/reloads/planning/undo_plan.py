@@ -35,7 +35,8 @@ def why_nothing(take_back: TakeBack, table: Table, request: str) -> str:
     if take_back.back:
         return ""
     if take_back.later:
-        name, later_request = next(iter(take_back.later.items()))
+        name = min(take_back.later, key=str)
+        later_request = take_back.later[name]
         rest = f" and {len(take_back.later) - 1} more" if len(take_back.later) > 1 else ""
         return f"{name}{rest} was rewritten later, by {later_request}; undo that first, or write --force"
     if take_back.undone_by:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from reloads.batch import Batch
 from reloads.days import Days
-from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError, TimeLimitError
+from reloads.errors import FitError, InputError, OperatorError, QueryError, ReloadsError, RequestError, TimeLimitError
 from reloads.halving import attempt_by_halves
 from reloads.outcome import Failure, Outcome, Postponement
 from reloads.raw_file import describe_change
@@ -35,7 +35,8 @@ from reloads.rewriting.time_limit import TimeLimit
 from reloads.rewriting.validation import check_schema, validate_rows
 from reloads.tables.definition import Table
 from reloads.tables.raw_files import RawFiles
-from reloads.warehouse.access import state_of
+from reloads.warehouse.access import refuse_moved, state_of
+from reloads.warehouse.commit import Point
 from reloads.warehouse.parquet import row_counts
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import folder_of
@@ -179,7 +180,10 @@ def _open_context(
     """The batch with its inputs linked, its parameters set and its columns looked at."""
     _check_keys(batch, table)
     target = folder_of(place.warehouse, table)
-    head = state_of(target).read_head()
+    state = state_of(target)
+    head = state.read_head()
+    if batch.planned_at:
+        refuse_moved(state, head, Point.parse(batch.planned_at))
     if (head.day_column, head.keys) != (target.day_column, target.keys):
         # To look for what lies there by other columns lists all days. While the columns stay, none of ours does.
         target.refuse_other_layout()
@@ -251,7 +255,7 @@ def _rewrite_days(context: BatchContext, days: Days) -> Outcome:
         done = valid_days - cancelled - Days.union(failure.days for failure in failed)
         context.stage.meter.keep(done)
         return Outcome(unchanged=done, failed=failed, cancelled=cancelled, checks=check_results)
-    except (OperatorError, FitError, TimeLimitError) as error:
+    except (OperatorError, RequestError, FitError, TimeLimitError) as error:
         context.stage.meter.keep(Days())
         return _fail(days, error)
     except QueryError:

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from reloads.errors import OperatorError, RequestError, one_line
+from reloads.errors import OperatorError, ReloadsError, RequestError, one_line
 from reloads.files import cannot_write, make_folder, read_json, write_atomically
 from reloads.runs.idle_table import refuse_bad_name, refuse_busy, refuse_read
 from reloads.runs.table_move import (
@@ -18,6 +19,7 @@ from reloads.runs.table_move import (
     carry_out,
     end_move,
     find_interrupted,
+    find_places,
     hold_tables,
     refuse_interrupted,
     refuse_taken,
@@ -25,7 +27,8 @@ from reloads.runs.table_move import (
 from reloads.runs.table_places import named_places
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
-from reloads.warehouse.layout import DATA_FILE, dropped_folder
+from reloads.warehouse.layout import DATA_FILE, dropped_folder, versions_folder
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.move_notes import TableMove
 from reloads.warehouse.upgrade import open_catalog
 
@@ -58,8 +61,13 @@ class TableSize:
 def size_of(settings: Settings, table: str) -> TableSize:
     """What dropping the table takes away; raises ``RequestError`` if it cannot be dropped now."""
     refuse_bad_name(table, "reloads tables lists them")
-    if not find_interrupted(settings, table):
-        _refuse(settings, table)
+    with hold_tables(settings, table):
+        if not find_interrupted(settings, table):
+            _refuse(settings, table)
+    if mirror := mirror_of(settings.warehouse):
+        versions = mirror.store.look(mirror.key_of(versions_folder(settings.warehouse, table)))
+        published = [found for found in mirror.store.look(table) if found.key.endswith(f"/{DATA_FILE}")]
+        return TableSize(len(published), sum(found.size for found in versions if found.key.endswith(".parquet")))
     files = named_places(settings, table).files
     sizes: dict[int, int] = {}
     for path in (*files["data"].rglob("*.parquet"), *files["versions"].rglob("*.parquet")):
@@ -85,16 +93,15 @@ def drop_table(settings: Settings, table: str, *, now: datetime, by: str | None 
             days = catalog.tables[table].settings.history_days if table in catalog.tables else 0
             keep_until = now + timedelta(days=max(days, LEAST_DAYS))
             dropped = DroppedTable(table, name, keep_until, by)
-            move = TableMove("drop", table, dropped.name)
             _write_note(settings, dropped)
             try:
-                begin_move(settings, move)
-            except OperatorError:
+                move = begin_move(settings, TableMove("drop", table, dropped.name))
+            except ReloadsError:
                 remove_dropped_table(settings, dropped)
                 raise
         carry_out(settings, move)
         end_move(settings, move)
-        return _read_note(_note(settings, move.other))
+        return _find_dropped(settings, move.other)
 
 
 def restore_table(settings: Settings, table: str) -> DroppedTable:
@@ -110,10 +117,9 @@ def restore_table(settings: Settings, table: str) -> DroppedTable:
             if not dropped:
                 raise RequestError(f"no dropped table {table[:80]!r} is kept; load it anew")
             cure = "rename that table, or drop it"
-            refuse_taken(named_places(settings, table), table, cure)
-            move = TableMove("restore", table, dropped[-1].name)
-            begin_move(settings, move)
-        restored = _read_note(_note(settings, move.other))
+            refuse_taken(settings, table, cure)
+            move = begin_move(settings, TableMove("restore", table, dropped[-1].name))
+        restored = _find_dropped(settings, move.other)
         carry_out(settings, move)
         end_move(settings, move)
         remove_dropped_table(settings, restored)
@@ -122,7 +128,13 @@ def restore_table(settings: Settings, table: str) -> DroppedTable:
 
 def dropped_tables(settings: Settings) -> list[DroppedTable]:
     """The dropped tables that are kept, by name and time."""
-    return [_read_note(path) for path in sorted(dropped_folder(settings.warehouse).glob(f"*/{NOTE}"))]
+    folder = dropped_folder(settings.warehouse)
+    if mirror := mirror_of(settings.warehouse):
+        keys = [Path(found.key) for found in mirror.store.look(mirror.key_of(folder))]
+        names = [key.parent.name for key in keys if key.name == NOTE and len(key.parts) == len((folder.name, "", ""))]
+    else:
+        names = [path.parent.name for path in folder.glob(f"*/{NOTE}")]
+    return [_find_dropped(settings, name) for name in sorted(names)]
 
 
 def remove_dropped(settings: Settings, *, now: datetime) -> int:
@@ -136,19 +148,25 @@ def remove_dropped(settings: Settings, *, now: datetime) -> int:
 
 
 def remove_dropped_table(settings: Settings, dropped: DroppedTable) -> None:
-    """Remove all that is kept of it; raises ``OperatorError`` where the disk refuses that."""
+    """Remove all that is kept of it; raises ``OperatorError`` where the disk or the store refuses that."""
+    if mirror := mirror_of(settings.warehouse):
+        note = mirror.key_of(_note(settings, dropped.name))
+        keys = [found.key for found in mirror.store.look(str(Path(note).parent))]
+        mirror.store.remove([key for key in keys if key != note])
     for folder in _folders(settings, dropped.name):
         try:
             if folder.exists():
                 shutil.rmtree(folder)
         except OSError as error:
             raise cannot_write(folder, error) from error
+    if mirror:
+        mirror.store.remove([note])
 
 
 def _refuse(settings: Settings, table: str) -> Catalog:
     """Raise ``RequestError`` where the table cannot be dropped now."""
     catalog = open_catalog(settings)
-    if not catalog.has(table) and not named_places(settings, table).all():
+    if not catalog.has(table) and not find_places(settings, table):
         catalog[table]  # raises with the names that there are
     refuse_read(catalog, table, f"drop that first, or take {table} out of its query")
     refuse_busy(settings, table)
@@ -167,15 +185,32 @@ def _note(settings: Settings, dropped: str) -> Path:
 
 def _write_note(settings: Settings, dropped: DroppedTable) -> None:
     path = _note(settings, dropped.name)
-    make_folder(path.parent)
     fields = {"table": dropped.table, "keep_until": dropped.keep_until.isoformat(), "by": dropped.by}
-    write_atomically(path, json.dumps(fields) + "\n")
+    text = json.dumps(fields) + "\n"
+    if mirror := mirror_of(settings.warehouse):
+        mirror.store.write(mirror.key_of(path), text.encode())
+        return
+    make_folder(path.parent)
+    write_atomically(path, text)
 
 
-def _read_note(path: Path) -> DroppedTable:
-    fields = read_json(path)
+def _read_note(settings: Settings, path: Path) -> Any:
+    """The fields of the note; raises ``ValueError`` in a store and ``OperatorError`` in a folder if it is damaged."""
+    mirror = mirror_of(settings.warehouse)
+    if mirror is None:
+        return read_json(path)
+    content = mirror.store.read(mirror.key_of(path))
+    if content is None:
+        raise ValueError("it is not there")
+    return json.loads(content.data)
+
+
+def _find_dropped(settings: Settings, name: str) -> DroppedTable:
+    """The dropped table of that name; raises ``OperatorError`` where its note is lost or damaged."""
+    path = _note(settings, name)
     try:
+        fields = _read_note(settings, path)
         keep_until = datetime.fromisoformat(fields["keep_until"])
-        return DroppedTable(fields["table"], path.parent.name, keep_until, fields["by"])
+        return DroppedTable(fields["table"], name, keep_until, fields["by"])
     except (LookupError, TypeError, ValueError) as error:
         raise OperatorError(f"{path} is not the note of a dropped table ({one_line(error)}); restore it") from error

@@ -25,6 +25,7 @@ from reloads.requests.record import Record
 from reloads.runs.arrivals import ask_for_arrivals
 from reloads.runs.awaited_files import give_up_waiting, note_awaited_files
 from reloads.runs.following import begin_to_follow, follow
+from reloads.runs.left_definition import refuse_left
 from reloads.runs.pace import read_pace
 from reloads.runs.retention import remove_expired
 from reloads.settings import Settings
@@ -58,6 +59,7 @@ def plan_batches(settings: Settings, catalog: Catalog, table: str, *, now: datet
     definition = catalog.definition(table)
     queue = Queue(settings.landing)
     remove_expired(settings, catalog, definition, now=now)
+    refuse_left(settings, table)
     # What the inputs published while this table could not be asked, and what a crash kept others from asking.
     for name in (*definition.inputs, table):
         begin_to_follow(settings, catalog, name)

@@ -12,7 +12,6 @@ from reloads.runs.table_move import (
     refuse_interrupted,
     refuse_taken,
 )
-from reloads.runs.table_places import named_places
 from reloads.settings import Settings
 from reloads.warehouse.move_notes import TableMove
 from reloads.warehouse.upgrade import open_catalog
@@ -23,15 +22,17 @@ def rename_table(settings: Settings, old: str, new: str) -> None:
 
     Undo, history and records know it by its new name; requests that were archived keep the old one. It is done whole
     or, if it was killed, by the same command once more. Raises ``RequestError`` where it is in use, is read by another
-    table, or the new name is not free, and ``OperatorError`` where the disk refuses a step.
+    table, or the new name is not free, and ``OperatorError`` where the disk or the store refuses a step.
     """
     refuse_bad_name(old, "reloads tables lists them")
     refuse_bad_name(new, "choose such a name")
     move = TableMove("rename", old, new)
     with hold_tables(settings, old, new):
-        if not refuse_interrupted(settings, move):
+        begun = refuse_interrupted(settings, move)
+        if begun is None:
             _refuse(settings, old, new)
-            begin_move(settings, move)
+            begun = begin_move(settings, move)
+        move = begun
         carry_out(settings, move)
         Queue(settings.landing).rename_table(old, new)
         end_move(settings, move)
@@ -42,6 +43,6 @@ def _refuse(settings: Settings, old: str, new: str) -> None:
     catalog = open_catalog(settings)
     if not catalog.has(old):
         catalog[old]  # raises with the names that there are
-    refuse_taken(named_places(settings, new), new, f"choose another name, or put it away with reloads drop {new}")
+    refuse_taken(settings, new, f"choose another name, or put it away with reloads drop {new}")
     refuse_read(catalog, old, f"write {new} into its query first; it cannot be loaded until {old} has that name")
     refuse_busy(settings, old)

@@ -25,6 +25,10 @@ from reloads.runs.worker import rewrite_here
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
+from reloads.warehouse.access import refuse_moved, state_of
+from reloads.warehouse.commit import Point
+from reloads.warehouse.mirror import mirror_of
+from reloads.warehouse.partitions import folder_of
 from reloads.warehouse.staging import remove_abandoned_folders
 from reloads.warehouse.upgrade import open_catalog
 
@@ -86,9 +90,10 @@ def _try_to_rewrite(
     """
     try:
         catalog = catalog or open_catalog(settings)
+        definition = catalog.definition(table)
+        _refuse_moved(settings, definition, batch)
         # Nobody who reads the table misses what is published, whatever became of the cursors since the plan.
         begin_to_follow(settings, catalog, table)
-        definition = catalog.definition(table)
         if definition.settings.requirements:
             return _rewrite_elsewhere(settings, definition, batch, note, run=run, now=now)
         report = note.write if note else report_nothing
@@ -97,6 +102,13 @@ def _try_to_rewrite(
         return Outcome(postponed=(Postponement(days=batch.days, why=str(error)),))
     except ReloadsError as error:
         return _fail(batch, error)
+
+
+def _refuse_moved(settings: Settings, table: Table, batch: Batch) -> None:
+    """Raise ``RequestError`` if the table was moved since the plan, as a worker may have its tables as of before."""
+    if mirror_of(settings.warehouse) and batch.planned_at:
+        state = state_of(folder_of(settings.warehouse, table))
+        refuse_moved(state, state.read_head(), Point.parse(batch.planned_at))
 
 
 def _fail(batch: Batch, error: ReloadsError) -> Outcome:

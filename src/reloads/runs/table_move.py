@@ -3,6 +3,8 @@
 A move notes what it is about to do, takes the definition away, renames one place after the other, and brings the
 definition last. Until then there is no such table, so nobody loads half of it. A move that was interrupted is carried
 on by the same command, and until then refuses any other of its tables.
+
+What lies in an object store is copied there and then removed, see ``warehouse.stored_move``.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from reloads.locks import file_lock
 from reloads.requests.batch_notes import forget_batches
 from reloads.runs.table_places import Places, dropped_places, named_places
 from reloads.settings import Settings
-from reloads.warehouse.layout import lock_file, store_url
+from reloads.warehouse.layout import lock_file
+from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.move_notes import TableMove, forget, list_begun, moves_folder, note_begin
+from reloads.warehouse.stored_move import StoredMove, list_stored, plan_stored_move
 
 
 def find_interrupted(settings: Settings, *tables: str) -> TableMove | None:
@@ -50,15 +54,14 @@ def hold_tables(settings: Settings, *tables: str) -> Iterator[None]:
         yield
 
 
-def begin_move(settings: Settings, move: TableMove) -> None:
-    """Note the move and take the definition away; from then on it is to be carried to its end.
+def begin_move(settings: Settings, move: TableMove) -> TableMove:
+    """Note the move and take the definition away; from then on it is to be carried to its end. Returns what was noted.
 
-    Only who holds its tables may. Raises ``OperatorError`` where the disk refuses that; then nothing was begun. So it
-    does for a warehouse in an object store, where nothing can be renamed.
+    Only who holds its tables may. Raises ``OperatorError`` where the disk refuses that; then nothing was begun.
     """
-    if url := store_url(settings.warehouse):
-        cure = "give a table of the new name the same query, and load it"
-        raise OperatorError(f"{url} is an object store, in which no table can be renamed or put away; {cure}")
+    if mirror := mirror_of(settings.warehouse):
+        mirror.probe_once()
+        move = plan_stored_move(mirror, move)
     note_begin(settings.warehouse, move)
     source, _ = _ends(settings, move)
     try:
@@ -66,22 +69,33 @@ def begin_move(settings: Settings, move: TableMove) -> None:
     except OperatorError:
         forget(settings.warehouse, move)
         raise
+    return move
 
 
 def carry_out(settings: Settings, move: TableMove) -> None:
     """Move all but the definition, which is away after it. A second time it changes nothing more.
 
-    Raises ``OperatorError`` where the disk refuses a rename, or where something is in the way.
+    Raises ``OperatorError`` where the disk or the store refuses a step, or where something is in the way, and
+    ``RequestError`` where another machine was faster to publish a table of the new name; then nothing was begun.
     """
     source, target = _ends(settings, move)
-    forget_batches(settings.landing, move.table)
+    mirror = mirror_of(settings.warehouse)
     # Again, as it may have been killed before.
     _rename(source.definition, _away(settings, move))
+    if mirror:
+        try:
+            StoredMove(mirror, move).claim()
+        except RequestError:
+            _rename(_away(settings, move), source.definition)
+            forget(settings.warehouse, move)
+            raise
+        StoredMove(mirror, move).carry_out()
+    forget_batches(settings.landing, move.table)
     for name, path in source.files.items():
         _rename(path, target.files[name])
     for other, path in source.cursors():
         _rename(path, target.cursor(other))
-    if move.act == "rename":
+    if move.act == "rename" and mirror is None:
         own = target.files["cursors"]
         _rename(own / f"{move.table}.json", own / f"{move.other}.json")
 
@@ -93,9 +107,17 @@ def end_move(settings: Settings, move: TableMove) -> None:
     forget(settings.warehouse, move)
 
 
-def refuse_taken(places: Places, name: str, cure: str) -> None:
+def find_places(settings: Settings, table: str) -> list[Path | str]:
+    """What there is of a table of that name: paths, and URLs in an object store. Only who holds it may."""
+    places: list[Path | str] = [*named_places(settings, table).all()]
+    if mirror := mirror_of(settings.warehouse):
+        places += list_stored(mirror, table)
+    return places
+
+
+def refuse_taken(settings: Settings, name: str, cure: str) -> None:
     """Raise ``RequestError`` if anything lies where a table of that name belongs."""
-    taken = places.all()
+    taken = find_places(settings, name)
     if taken:
         raise RequestError(f"{name!r} is taken, {taken[0]} is there; {cure}")
 

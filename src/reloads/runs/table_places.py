@@ -7,7 +7,8 @@
 
     tables/.dropped/<table>@<time>/, warehouse/.dropped/…, landing/.dropped/…    the same of a dropped table
 
-Each place of one has its place of the other on the same file system, so a rename takes it there.
+Each place of one has its place of the other on the same file system, so a rename takes it there. What a warehouse in an
+object store has of a table is no place here: ``warehouse.stored_move`` moves that.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from reloads.warehouse.layout import (
     failed_folder,
     log_folder,
     state_folder,
+    store_url,
     versions_folder,
 )
 
@@ -37,11 +39,13 @@ class Places:
     definition: Path
     files: dict[str, Path]
     """The other ones that only this table has, by what they hold."""
-    follows: Path
-    """The pattern of its cursors in the logs of other tables: ``*`` stands for the other table."""
+    follows: Path | None
+    """The pattern of its cursors in the logs of other tables: ``*`` stands for the other table. None in a store."""
 
     def cursors(self) -> Iterator[tuple[str, Path]]:
         """The cursors that it has in the logs of other tables, each with what stands for the ``*``."""
+        if self.follows is None:
+            return
         parts = self.follows.parts
         star = next(place for place, part in enumerate(parts) if "*" in part)
         before, _, after = parts[star].partition("*")
@@ -49,7 +53,7 @@ class Places:
             yield path.parts[star].removeprefix(before).removesuffix(after), path
 
     def cursor(self, other: str) -> Path:
-        """Where its cursor in the log of that table belongs."""
+        """Where its cursor in the log of that table belongs, if it is a file."""
         return Path(str(self.follows).replace("*", other))
 
     def all(self) -> list[Path]:
@@ -61,7 +65,12 @@ class Places:
 def named_places(settings: Settings, table: str) -> Places:
     """The places of the table of that name."""
     warehouse = settings.warehouse
-    files: dict[str, Path] = {
+    files: dict[str, Path] = {"untold": settings.landing / UNTOLD / table}
+    for kind in KINDS:
+        files[kind] = watermark_file(settings.landing, kind, table)
+    if store_url(warehouse):
+        return Places(settings.tables / table, files, None)
+    files |= {
         "data": warehouse / table,
         "log": log_folder(warehouse, table),
         "versions": versions_folder(warehouse, table),
@@ -69,10 +78,7 @@ def named_places(settings: Settings, table: str) -> Places:
         "cursors": cursors_folder(warehouse, table),
         "failed": failed_folder(warehouse, table),
         "delta": delta_folder(warehouse, table),
-        "untold": settings.landing / UNTOLD / table,
     }
-    for kind in KINDS:
-        files[kind] = watermark_file(settings.landing, kind, table)
     return Places(settings.tables / table, files, cursors_folder(warehouse, "*") / f"{table}.json")
 
 
@@ -80,6 +86,9 @@ def dropped_places(settings: Settings, dropped: str) -> Places:
     """The places of the dropped table ``<table>@<time>``."""
     warehouse = dropped_folder(settings.warehouse) / dropped
     landing = dropped_folder(settings.landing) / dropped
-    files = {name: warehouse / name for name in ("data", "log", "versions", "state", "cursors", "failed", "delta")}
-    files |= {name: landing / name for name in ("untold", *KINDS)}
-    return Places(dropped_folder(settings.tables) / dropped, files, warehouse / "follows" / "*.json")
+    definition = dropped_folder(settings.tables) / dropped
+    files = {name: landing / name for name in ("untold", *KINDS)}
+    if store_url(settings.warehouse):
+        return Places(definition, files, None)
+    files |= {name: warehouse / name for name in ("data", "log", "versions", "state", "cursors", "failed", "delta")}
+    return Places(definition, files, warehouse / "follows" / "*.json")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
+from reloads.errors import RequestError
 from reloads.files import sync_all
 from reloads.locks import file_lock
 from reloads.warehouse.commit import Commit, Entry, Point
@@ -35,8 +36,9 @@ def open_table(folder: TableFolder) -> Iterator[State]:
     if mirror:
         mirror.probe_once()
     with file_lock(lock_file(folder.warehouse, folder.table)):
-        state = state_of(folder)
+        state = replace(state_of(folder), is_locked=True)
         commits = state.behind()
+        state = state.pinned()
         if commits and mirror is None:
             sync_all(complete(folder, _merge(commits)))
         for commit in commits:
@@ -54,6 +56,17 @@ def _merge(commits: Sequence[Commit]) -> Commit:
     for commit in commits:
         after |= commit.after
     return replace(commits[-1], after=after)
+
+
+def refuse_moved(state: State, head: Head, begun: Point) -> None:
+    """Raise ``RequestError`` if the table was moved away since the place in its log from which some work began.
+
+    What lies under its name now, if anything, is another table. ``head`` is what ``state`` says now. Only in an object
+    store: elsewhere nobody can move a table that somebody is at work on.
+    """
+    if state.pinned().place and begun.log != head.point.log:
+        what = f"{state.table} was renamed or dropped since this was begun"
+        raise RequestError(f"{what}, and nothing of it is published; ask again if there is a table of that name")
 
 
 def begin_log(folder: TableFolder, head: Head) -> Head:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reloads.errors import OperatorError
-from reloads.warehouse.layout import log_folder
 from reloads.warehouse.mirror import Mirror
+
+CHECKPOINTS = "checkpoints"
+"""The name of their folder in that of a log."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +26,23 @@ class Checkpoint:
     pieces: Mapping[str, str]
 
 
-def write_checkpoint(mirror: Mirror, table: str, number: int, checkpoint: Checkpoint) -> None:
-    """Write the state as of the commit of that number, and remove the earlier ones."""
-    folder = _folder(mirror, table)
+def write_checkpoint(mirror: Mirror, log: Path, number: int, checkpoint: Checkpoint) -> None:
+    """Write the state as of the commit of that number of the log in that folder, and remove the earlier ones."""
+    folder = _folder(mirror, log)
     text = json.dumps({"head": checkpoint.head, "pieces": checkpoint.pieces}, separators=(",", ":"))
-    earlier = _find_keys(mirror, table)
+    earlier = _find_keys(mirror, log)
     mirror.store.write(f"{folder}/{number}.json", text.encode())
     mirror.store.remove([key for key, found in earlier.items() if found < number])
 
 
-def read_checkpoint(mirror: Mirror, table: str) -> Checkpoint:
+def read_checkpoint(mirror: Mirror, log: Path) -> Checkpoint:
     """The newest one. Raises ``OperatorError`` where there is none, though commits were trimmed."""
-    keys = _find_keys(mirror, table)
+    keys = _find_keys(mirror, log)
     newest = max(keys, key=lambda key: keys[key], default=None)
     content = mirror.store.read(newest) if newest else None
     if content is None:
-        place = f"{mirror.store.url}/{_folder(mirror, table)}"
-        raise OperatorError(f"{place} has no checkpoint and the log of {table} was trimmed; restore that folder")
+        place = f"{mirror.store.url}/{_folder(mirror, log)}"
+        raise OperatorError(f"{place} has no checkpoint and the log beside it was trimmed; restore that folder")
     try:
         fields = json.loads(content.data)
         return Checkpoint(fields["head"], fields["pieces"])
@@ -48,14 +50,14 @@ def read_checkpoint(mirror: Mirror, table: str) -> Checkpoint:
         raise OperatorError(f"{mirror.store.url}/{newest} is not a checkpoint; restore that object") from error
 
 
-def _find_keys(mirror: Mirror, table: str) -> dict[str, int]:
+def _find_keys(mirror: Mirror, log: Path) -> dict[str, int]:
     keys: dict[str, int] = {}
-    for found in mirror.store.look(_folder(mirror, table)):
+    for found in mirror.store.look(_folder(mirror, log)):
         stem = PurePosixPath(found.key).stem
         if stem.isdecimal():
             keys[found.key] = int(stem)
     return keys
 
 
-def _folder(mirror: Mirror, table: str) -> str:
-    return mirror.key_of(log_folder(mirror.folder, table) / "checkpoints")
+def _folder(mirror: Mirror, log: Path) -> str:
+    return mirror.key_of(log / CHECKPOINTS)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from reloads.errors import OperatorError, RequestError, one_line
 from reloads.files import cannot_write, create_atomically, make_folder, write_atomically
 from reloads.warehouse.commit import Commit, dump_commit, parse_commit
 from reloads.warehouse.layout import log_folder
+from reloads.warehouse.log_ends import LogEnd, end_file, find_place, refuse_held
 from reloads.warehouse.mirror import Mirror, mirror_of
 
 
@@ -61,6 +62,14 @@ class TrimmedError(Exception):
     """The next commit was removed from the log in the store before this mirror read it."""
 
 
+class EndedError(TrimmedError):
+    """The log ends here."""
+
+    def __init__(self, end: LogEnd) -> None:
+        super().__init__(end.command)
+        self.end = end
+
+
 @dataclass(frozen=True)
 class CommitLog:
     """The commits of one table. The oldest may have been removed; there is no gap behind the first."""
@@ -69,11 +78,14 @@ class CommitLog:
     table: str
     is_read: bool = False
     """Whether the mirror is known to have all commits of the store, so that it is not asked for more."""
+    place: str | None = None
+    """Which of the logs of that name it is, as ``log_ends`` says; None for the last one that is known here."""
 
     @property
     def folder(self) -> Path:
         """Where it lies."""
-        return log_folder(self.warehouse, self.table)
+        place = find_place(self.warehouse, self.table) if self.place is None else self.place
+        return log_folder(self.warehouse, self.table) / place
 
     @property
     def mirror(self) -> Mirror | None:
@@ -100,9 +112,20 @@ class CommitLog:
     def read(self, number: int) -> Commit | None:
         """The commit of that number; None where there is none. Raises ``OperatorError`` if it cannot be understood."""
         try:
-            return self._read(number)
+            return self.try_to_read(number)
         except TrimmedError:
             return None
+
+    def try_to_read(self, number: int) -> Commit | None:
+        """The same; raises ``TrimmedError`` where the store says that it was removed, or that the log ends there."""
+        path = self._path(number)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return self._pull(number) if self.mirror else None
+        except OSError as error:
+            raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
+        return self._parse(path, data)
 
     def is_older(self, number: int, limit: datetime) -> bool:
         """Whether the commit of that number may have been published by then; its file's time says so, unread.
@@ -123,7 +146,8 @@ class CommitLog:
 
     def after(self, number: int) -> Iterator[Commit]:
         """The commits behind that number, oldest first. Looks for one after the other, and lists no folder."""
-        while commit := self.read(number + 1):
+        log = self._pinned()
+        while commit := log.read(number + 1):
             yield commit
             number += 1
 
@@ -132,7 +156,8 @@ class CommitLog:
 
         Raises ``TrimmedError`` where the next one was removed from the log in a store.
         """
-        while commit := self._read(number + 1):
+        log = self._pinned()
+        while commit := log.try_to_read(number + 1):
             yield commit
             number += 1
 
@@ -140,7 +165,7 @@ class CommitLog:
         """The numbers of all commits that are kept, ascending."""
         if self.mirror:
             paths = [Path(each.key) for each in self.mirror.store.look(self.mirror.key_of(self.folder)) if each.size]
-            own = [path for path in paths if path.parent.name == self.table]
+            own = [path for path in paths if path.parent == Path(self.mirror.key_of(self.folder))]
         else:
             own = list(self.folder.glob("*.json"))
         return sorted(int(path.stem) for path in own if path.stem.isdecimal())
@@ -150,6 +175,14 @@ class CommitLog:
         if self.mirror:
             self.mirror.store.write(self.mirror.key_of(self._path(number)), TRIMMED)
         self._path(number).unlink(missing_ok=True)
+
+    def find_end(self) -> LogEnd | None:
+        """The end of the log in a store, noted there before its commits are removed; None where there is none."""
+        if self.mirror is None:
+            return None
+        place = self._pinned().place or ""
+        content = self.mirror.store.read(self.mirror.key_of(end_file(self.warehouse, self.table, place)))
+        return LogEnd.parse(content.data) if content else None
 
     def refuse_lost(self, number: int) -> None:
         """Raise ``OperatorError`` if the store lost the last commit that was read from it, as if somebody cleared it.
@@ -165,15 +198,9 @@ class CommitLog:
             cure = f"restore that object or, if the table was to begin anew, move {self.warehouse} away"
             raise OperatorError(f"{self.mirror.store.url}/{key} is not what {path} read there; {cure}")
 
-    def _read(self, number: int) -> Commit | None:
-        path = self._path(number)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return self._pull(number) if self.mirror else None
-        except OSError as error:
-            raise OperatorError(f"{path} cannot be read ({error.strerror}); grant access to it") from error
-        return self._parse(path, data)
+    def _pinned(self) -> CommitLog:
+        """The same log, also once this machine knows of a later one of that name."""
+        return self if self.place is not None else replace(self, place=find_place(self.warehouse, self.table))
 
     def _pull(self, number: int) -> Commit | None:
         """Read a commit from the store and keep it here."""
@@ -189,6 +216,9 @@ class CommitLog:
             return None
         if content.data == TRIMMED:
             raise TrimmedError(str(path))
+        if end := LogEnd.parse(content.data):
+            raise EndedError(end)
+        refuse_held(self.table, content.data)
         commit = self._parse(path, content.data)
         self._keep(commit, content.data.decode())
         return commit

@@ -84,9 +84,9 @@ def bring_snapshot(
     it cannot be written.
     """
     cursor = Cursor(folder.warehouse, folder.table, FOLLOWER)
-    head = state_of(folder).read_head().point
-    position = cursor.read()
-    if not head.log or (delta_place(folder).has_log() and position and position.followed == head):
+    state_head = state_of(folder).read_head()
+    head, position = state_head.point, cursor.read()
+    if not state_head.day_column or (delta_place(folder).has_log() and position and position.followed == head):
         return head
     with cursor.held(), _as_operator_error(folder):
         delta = _open(folder)

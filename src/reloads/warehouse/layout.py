@@ -12,7 +12,8 @@
 
 All of it lies on one file system, so that a rename or a link takes a file from one place to another.
 
-A warehouse in an object store has the same names, as far as it has these things; ``mirror`` says which those are.
+A warehouse in an object store has the same names, as far as it has these things; ``mirror`` says which those are, and
+``log_ends`` where the logs lie of a name that several tables had.
 """
 
 from __future__ import annotations

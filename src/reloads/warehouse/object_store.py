@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -138,6 +138,14 @@ class ObjectStore:
         copied: list[bool] = self._all(self._copy, keys.items())
         return [key for key, is_there in zip(keys, copied, strict=True) if not is_there]
 
+    def copy_new(self, keys: Mapping[str, str]) -> None:
+        """Copy small objects to other keys, by the key of the copy; what is there already stays as it is."""
+        self._all(self._copy_new, keys.items())
+
+    def write_all(self, keys: Collection[str], data: bytes) -> None:
+        """Write these objects, all with that content, whatever is there."""
+        self._all(lambda key: self.write(key, data), keys)
+
     def remove(self, keys: Collection[str]) -> None:
         """Remove these objects, as far as they are there."""
         import obstore
@@ -189,6 +197,13 @@ class ObjectStore:
         except FileNotFoundError:
             return False
         return True
+
+    def _copy_new(self, item: tuple[str, str]) -> None:
+        target, source = item
+        content = self.read(source)
+        if content is not None:
+            with suppress(FileExistsError):
+                self.create(target, content.data)
 
     def _all(self, act: Callable[[Any], Any], items: Collection[Any]) -> list[Any]:
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as threads:

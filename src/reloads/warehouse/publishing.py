@@ -18,9 +18,9 @@ from datetime import date
 from pathlib import Path
 
 from reloads.days import Days
-from reloads.errors import OperatorError
+from reloads.errors import OperatorError, RequestError
 from reloads.files import cannot_write, sync_all
-from reloads.warehouse.access import begin_log, next_time, open_table
+from reloads.warehouse.access import begin_log, next_time, open_table, refuse_moved
 from reloads.warehouse.adoption import Facts, adopt, find_strangers
 from reloads.warehouse.commit import Commit, Point
 from reloads.warehouse.commit_log import ConflictError
@@ -47,8 +47,8 @@ def publish(
     ``base`` keeps what they published. ``wanted`` says, once nobody else can publish, which of the days are still
     asked for; of the others nothing is published.
 
-    Raises ``QueryError`` before anything is touched if a day holds files of somebody else, and ``OperatorError`` if the
-    disk does not take what all partitions need.
+    Raises ``QueryError`` before anything is touched if a day holds files of somebody else, ``OperatorError`` if the
+    disk does not take what all partitions need, and ``RequestError`` if the table was moved away since ``base``.
     """
     if mirror := mirror_of(folder.warehouse):
         return _publish_to_store(folder, Uploads(folder, mirror), publication, wanted)
@@ -79,6 +79,9 @@ def _publish_to_store(
         except ConflictError:
             if last_try:
                 raise
+        except RequestError:
+            uploads.remove_unused(())
+            raise
     after = published.commit.after.values() if published.commit else ()
     uploads.remove_unused({entry.file for entry in after})
     return published
@@ -103,6 +106,7 @@ def _publish_locked(
     folder: TableFolder, state: State, publication: Publication, uploads: Uploads | None = None
 ) -> Published:
     snapshot = _read_with_strangers(folder, state, publication)
+    refuse_moved(state, snapshot.head, publication.base)
     publication = _with_vanished(folder, snapshot, publication)
     head = begin_log(folder, snapshot.head)
     number = head.point.number + 1

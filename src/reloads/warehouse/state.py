@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -27,8 +27,10 @@ from reloads.files import write_all_atomically, write_atomically
 from reloads.locks import file_lock, take_lock
 from reloads.warehouse.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from reloads.warehouse.commit import Commit, Entry, Point
-from reloads.warehouse.commit_log import CommitLog, TrimmedError
+from reloads.warehouse.commit_log import CommitLog, EndedError, TrimmedError
 from reloads.warehouse.layout import lock_file, state_folder, versions_folder
+from reloads.warehouse.log_ends import find_place, note_end
+from reloads.warehouse.mirror import Mirror
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.piece import FAULTS, Entries, Facts, PartitionForm, Piece, dump_piece
 
@@ -160,16 +162,25 @@ class State:
     is_held: bool = False
     """Whether this process holds the table and has read its log: of what another machine publishes meanwhile, the
     commit that is created next tells."""
+    is_locked: bool = False
+    """Whether this process has the table's lock."""
+    place: str | None = None
+    """Which of the logs of that name it follows from; None for the last one that is known here."""
 
     @property
     def log(self) -> CommitLog:
         """What it follows from."""
-        return CommitLog(self.warehouse, self.table, is_read=self.is_held)
+        return CommitLog(self.warehouse, self.table, is_read=self.is_held, place=self.pinned().place)
 
     @property
     def folder(self) -> Path:
         """Where its files lie."""
-        return state_folder(self.warehouse, self.table)
+        place = find_place(self.warehouse, self.table) if self.place is None else self.place
+        return state_folder(self.warehouse, self.table) / place
+
+    def pinned(self) -> State:
+        """The same of the log that is the last one known here, and of no later one."""
+        return self if self.place is not None else replace(self, place=find_place(self.warehouse, self.table))
 
     @property
     def form(self) -> PartitionForm:
@@ -199,25 +210,34 @@ class State:
         return file.is_file() or (mirror is not None and mirror.store.has(mirror.key_of(file)))
 
     def behind(self) -> list[Commit]:
-        """The commits that the files lack, oldest first. Only under the table's lock."""
-        try:
+        """The commits that the files lack, oldest first. Only under the table's lock.
+
+        Of a pinned state it raises ``TrimmedError`` where they are not there any more.
+        """
+        if self.place is not None:
             return list(self._commits_behind(self._read_head()))
-        except TrimmedError:
-            self._restore()
-            return list(self._commits_behind(self._read_head()))
+        while True:
+            pinned = self.pinned()
+            try:
+                return pinned.behind()
+            except TrimmedError as error:
+                pinned.restore(error)
 
     def checkpoint(self) -> None:
         """Write the state to the store before commits are trimmed there. Only under the table's lock."""
         if mirror := self.log.mirror:
-            head, pieces = self._read_once(None)
+            head, pieces = self.read_pieces(None)
             texts = {name: (piece.text or b"").decode() for name, piece in pieces.items()}
-            write_checkpoint(mirror, self.table, head.point.number, Checkpoint(_dump_head(head), texts))
+            write_checkpoint(mirror, self.log.folder, head.point.number, Checkpoint(_dump_head(head), texts))
 
-    def _restore(self) -> None:
-        """Take the state of a mirror from the last checkpoint."""
+    def restore(self, error: TrimmedError) -> None:
+        """Take the state of a mirror from the last checkpoint, or note that the log has ended."""
         mirror = self.log.mirror
-        if mirror is not None:
-            checkpoint = read_checkpoint(mirror, self.table)
+        end = error.end if isinstance(error, EndedError) else self.log.find_end()
+        if end and self.place is not None:
+            note_end(self.warehouse, self.table, self.place, end)
+        elif mirror is not None:
+            checkpoint = read_checkpoint(mirror, self.log.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             write_all_atomically({self._file_of(name): text for name, text in checkpoint.pieces.items()})
             write_atomically(self.folder / _HEAD, json.dumps(checkpoint.head) + "\n")
@@ -259,15 +279,22 @@ class State:
         write_atomically(self.folder / _HEAD, json.dumps(_dump_head(head)) + "\n")
 
     def _read(self, wanted: Collection[str] | None) -> tuple[Head, dict[str, Piece]]:
-        """The head and these pieces, or all of them, with the commits behind the head applied in memory."""
-        try:
-            return self._read_once(wanted)
-        except TrimmedError:
-            with file_lock(lock_file(self.warehouse, self.table)):
-                self._restore()
-            return self._read_once(wanted)
+        """As ``read_pieces``, of the log that is the last one of the table's name."""
+        state = self
+        while True:
+            state = state.pinned()
+            try:
+                return state.read_pieces(wanted)
+            except TrimmedError as error:
+                with nullcontext() if self.is_locked else file_lock(lock_file(self.warehouse, self.table)):
+                    state.restore(error)
+            state = replace(state, place=None)
 
-    def _read_once(self, wanted: Collection[str] | None) -> tuple[Head, dict[str, Piece]]:
+    def read_pieces(self, wanted: Collection[str] | None) -> tuple[Head, dict[str, Piece]]:
+        """The head and these pieces, or all of them, with the commits behind the head applied in memory.
+
+        Raises ``TrimmedError`` where those are not there any more.
+        """
         head = self._read_head()
         names = self._piece_names() if wanted is None else wanted
         folder = str(self.folder)
@@ -294,8 +321,10 @@ class State:
         except BlockingIOError:
             return
         try:
-            for commit in self.behind():
+            for commit in self.pinned().behind():
                 self.apply(commit)
+        except TrimmedError:
+            return
         finally:
             os.close(handle)
 
@@ -345,6 +374,12 @@ class State:
             piece = pieces.get(self.form.piece_of(name.day))
             if piece is not None:
                 piece[name] = entry
+
+
+def write_empty_checkpoint(mirror: Mirror, folder: Path, *, log: str) -> None:
+    """Write the checkpoint of an empty log in that folder, whose first object has no content; its name is ``log``."""
+    head = Head(Point(log, 1), expired=1, trimmed=1)
+    write_checkpoint(mirror, folder, 1, Checkpoint(_dump_head(head), {}))
 
 
 def _dump_head(head: Head) -> dict[str, Any]:

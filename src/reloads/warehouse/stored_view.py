@@ -4,7 +4,8 @@
 
 It follows from the log. A note says up to which commit it was brought, so that whoever comes next completes it after a
 crash. Two that bring it at once both look at the log once more when they are done, so the later commit is shown in the
-end; one that dies between its copy and that look can leave an earlier version there, which ``verify`` finds.
+end; one that dies between its copy and that look can leave an earlier version there, which ``verify`` finds. Who finds
+then that the table was moved away takes back what it has shown.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from reloads.warehouse.commit import Entry, Point
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.layout import view_note
+from reloads.warehouse.log_ends import HeldError
 from reloads.warehouse.mirror import Mirror
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
@@ -29,10 +31,33 @@ def bring_stored_view(folder: TableFolder, mirror: Mirror, state: State) -> None
     note = mirror.key_of(view_note(folder.warehouse, folder.table))
     content = mirror.store.read(note)
     shown = _parse(content.data) if content else Point()
-    while (head := state.read_head().point) != shown:
-        show_stored(folder, mirror, _find_changes(folder, state, shown, head))
+    log, changes = state.read_head().point.log, dict[PartitionName, Entry]()
+    while (head := _look(state)) != shown:
+        if head is None or head.log != log:
+            _withdraw(folder, mirror, changes)
+            return
+        changes = _find_changes(folder, state, shown, head)
+        show_stored(folder, mirror, changes)
         mirror.store.write(note, str(head).encode())
         shown, state = head, replace(state, is_held=False)
+
+
+def _look(state: State) -> Point | None:
+    """The last commit of the table; None while it is being moved away."""
+    try:
+        return state.read_head().point
+    except HeldError:
+        return None
+
+
+def _withdraw(folder: TableFolder, mirror: Mirror, changes: Mapping[PartitionName, Entry]) -> None:
+    """Take away what was shown of a table that was moved away meanwhile; another one of its name may be there."""
+    try:
+        current = State(folder.warehouse, folder.table, folder.day_column, folder.keys, is_locked=True).read_all()
+        entries = current.entries
+    except HeldError:
+        entries = {}
+    show_stored(folder, mirror, {name: entries.get(name, replace(entry, version=0)) for name, entry in changes.items()})
 
 
 def show_stored(folder: TableFolder, mirror: Mirror, entries: Mapping[PartitionName, Entry]) -> None:

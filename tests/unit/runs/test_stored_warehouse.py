@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,11 +11,11 @@ from uuid import uuid4
 import pytest
 from deltalake import DeltaTable
 
-from reloads.errors import OperatorError
 from reloads.inspection.overview import Overview
 from reloads.inspection.sql_query import query_views
 from reloads.inspection.sql_views import open_views
 from reloads.inspection.verify import verify
+from reloads.runs.drop_table import drop_table, restore_table
 from reloads.runs.rename_table import rename_table
 from reloads.runs.settle_step import settle_batches
 from reloads.runs.undo import undo_request
@@ -183,6 +184,28 @@ def test_while_the_store_fails_every_other_request_a_reload_is_done(stored: Chai
     assert list(verify(stored.settings)) == []
 
 
+def test_while_every_other_answer_is_lost_a_table_is_renamed_dropped_and_brought_back(
+    stored: Chain, proxy: S3Proxy
+) -> None:
+    for reader in "bcd":
+        shutil.rmtree(stored.settings.tables / reader)
+    load(stored, "a")
+    before = amounts(stored)
+    proxy.fault = lambda _: -500 if len(proxy.requests) % 2 else None
+    rename_table(stored.settings, "a", "e")
+    drop_table(stored.settings, "e", now=NOW)
+    restore_table(stored.settings, "e")
+    proxy.fault = lambda _: None
+    assert amounts(stored, "e") == before
+    assert list(verify(stored.settings)) == []
+    assert {key.partition("/")[0] for key in keys(TableFolder(stored.settings.warehouse, "e", "day"), "")} == {
+        ".cursors",
+        ".log",
+        ".view",
+        "e",
+    }
+
+
 def test_a_store_that_is_slow_is_waited_for(stored: Chain, proxy: S3Proxy) -> None:
     proxy.pause_seconds = 0.1
     load(stored, "a")
@@ -218,12 +241,3 @@ def test_what_a_check_refused_is_kept_in_the_store(stored: Chain) -> None:
     assert all(f"its rows are kept in {url}/.failed/a" in failure.error for failure in record.failed)
     place = TableFolder(stored.settings.warehouse, "a", "day")
     assert keys(place, ".failed/a") == [f".failed/a/day=2025-01-0{day}/data.parquet" for day in (3, 4)]
-
-
-def test_a_table_in_a_store_is_not_renamed_and_stays_as_it_is(stored: Chain) -> None:
-    load(stored, "a")
-    for reader in "bcd":
-        (stored.settings.tables / reader / "query.sql").write_text("select day, amount from raw")
-    with pytest.raises(OperatorError, match=r"is an object store, in which no table can be renamed or put away; give"):
-        rename_table(stored.settings, "a", "e")
-    assert amounts(stored)

@@ -1,4 +1,7 @@
-"""Renaming, dropping and restoring a table: all of it moves, nothing else does, and a kill at any step is mended."""
+"""Renaming, dropping and restoring a table: all of it moves, nothing else does, and a kill at any step is mended.
+
+All of it holds in a folder and in an object store.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import errno
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 
@@ -22,12 +27,18 @@ from reloads.inspection.versions import Version, versions
 from reloads.requests.watermark import read_watermark, write_watermark
 from reloads.runs.drop_table import drop_table, dropped_tables, remove_dropped, restore_table, size_of
 from reloads.runs.rename_table import rename_table
+from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
+from reloads.warehouse.layout import store_url
 from reloads.warehouse.move_notes import list_begun
+from reloads.warehouse.object_store import ObjectStore
+from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.staging import staging_folder
 from tests.support.chain import NOW, Chain
 from tests.support.process_kill import SCRATCH, Killed, killed_after
+from tests.support.s3_server import BUCKET
 from tests.support.undo_history import deliver, reload, the_table, undone
+from tests.support.warehouses import all_keys, keys, prefix_of, read_all
 
 Act = Callable[[Chain], object]
 
@@ -37,10 +48,16 @@ LAST = "d"
 
 
 @pytest.fixture
-def loaded(chain: Chain) -> Chain:
+def loaded(kind: str, tmp_path: Path) -> Chain:
     """The chain with a history: each table was loaded, and one day of each was loaded again."""
+    chain = chain_of(kind, tmp_path)
     make_history(chain)
     return chain
+
+
+def chain_of(kind: str, home: Path) -> Chain:
+    """The chain in a folder, or in an object store with a mirror in its home."""
+    return Chain.at(home, warehouse=f"s3://{BUCKET}/{uuid4().hex}" if kind == "store" else "")
 
 
 def make_history(chain: Chain) -> None:
@@ -59,7 +76,7 @@ def look(chain: Chain, table: str) -> dict[str, object]:
         read_calendar(chain.settings, Catalog.load(chain.settings.tables), table, days, now=NOW), now=NOW
     )
     kept: list[Version] = versions(chain.settings, the_table(chain, table))
-    files = {name.partition(" ")[2]: file for name, file in chain.files().items() if name.startswith(f"{table} ")}
+    files = {name.partition(" ")[2]: file for name, file in files_of(chain).items() if name.startswith(f"{table} ")}
     requests = sorted(
         record.id for state in ("done", "failed") for record in chain.queue.records(state) if record.table == table
     )
@@ -73,15 +90,38 @@ def look(chain: Chain, table: str) -> dict[str, object]:
     }
 
 
+def files_of(chain: Chain) -> dict[str, tuple[bytes, int]]:
+    """Content and time of each published partition; an object store gives each copy a time of its own."""
+    place = stored(chain)
+    if place is None:
+        return chain.files()
+    contents = read_all(place)
+    shown = {PurePosixPath(key): data for key, data in contents.items() if key.endswith("/data.parquet")}
+    return {f"{key.parts[0]} {key.parts[1].removeprefix('day=')}": (data, 0) for key, data in shown.items()}
+
+
+def stored(chain: Chain) -> TableFolder | None:
+    """For the helpers that look into a store; None in a folder."""
+    return TableFolder(chain.settings.warehouse, LAST, "day") if store_url(chain.settings.warehouse) else None
+
+
 def everything(chain: Chain, *, but: str) -> dict[str, bytes]:
-    """Each file of the home that has nothing to do with the table."""
+    """Each file of the home, and each object of the store, that has nothing to do with the table."""
     files: dict[str, bytes] = {}
     for path in sorted(chain.settings.home.rglob("*")):
-        name = str(path.relative_to(chain.settings.home))
-        is_of_table = any(part in (but, f"{but}.json") or part.startswith(f"{but}@") for part in path.parts)
-        if path.is_file() and not is_of_table and not path.name.endswith(".lock") and not path.name.endswith(f"-{but}"):
-            files[name] = path.read_bytes()
+        # The mirror follows from the store.
+        if path.is_file() and not path.is_relative_to(chain.settings.mirrors) and not is_of(path, but):
+            files[str(path.relative_to(chain.settings.home))] = path.read_bytes()
+    if place := stored(chain):
+        files |= {key: data for key, data in read_all(place).items() if not is_of(PurePosixPath(key), but)}
     return files
+
+
+def is_of(path: PurePath, table: str) -> bool:
+    """Whether the file has to do with the table, is a lock, or the log of a name that nobody has in these tests."""
+    is_of_table = any(part in (table, f"{table}.json") or part.startswith(f"{table}@") for part in path.parts)
+    is_left = path.parts[:2] == (".log", "last")
+    return is_of_table or is_left or path.name.endswith(".lock") or path.name.endswith(f"-{table}")
 
 
 def agrees(chain: Chain) -> bool:
@@ -98,6 +138,11 @@ def test_a_renamed_table_is_the_same_table_under_its_new_name(loaded: Chain) -> 
     assert agrees(loaded)
     with pytest.raises(RequestError, match="table 'd' is unknown"):
         Catalog.load(loaded.settings.tables)[LAST]
+    if place := stored(loaded):
+        left = {key: data for key, data in read_all(place).items() if LAST in PurePosixPath(key).parts}
+        assert {key.partition("/")[0] for key in left} == {".log"}
+        assert not [key for key, data in left.items() if b'"act"' in data]
+        return
     named = [path for path in loaded.settings.home.rglob("*") if path.name in (LAST, f"{LAST}.json")]
     assert not [path for path in named if path.is_file() or any(path.iterdir())]
 
@@ -161,7 +206,7 @@ def test_a_dropped_table_is_gone_and_comes_back_as_it_was(loaded: Chain) -> None
     drop_table(loaded.settings, LAST, now=NOW)
     with pytest.raises(RequestError, match="table 'd' is unknown"):
         Catalog.load(loaded.settings.tables)[LAST]
-    assert not (loaded.settings.warehouse / LAST).exists()
+    assert not [name for name in files_of(loaded) if name.startswith(f"{LAST} ")]
     assert agrees(loaded)
     restore_table(loaded.settings, LAST)
     assert look(loaded, LAST) == before
@@ -199,6 +244,8 @@ def test_a_dropped_table_is_kept_for_its_history_and_a_week_at_least(loaded: Cha
         assert [each.table for each in dropped_tables(loaded.settings)] == [LAST]
         assert remove_dropped(loaded.settings, now=dropped.keep_until + timedelta(seconds=1)) == 1
         assert not list(loaded.settings.home.rglob(f"{LAST}@*"))
+        place = stored(loaded)
+        assert place is None or keys(place, ".dropped") == []
         with pytest.raises(RequestError, match="no dropped table 'd' is kept; load it anew"):
             restore_table(loaded.settings, LAST)
 
@@ -209,14 +256,17 @@ def test_what_is_left_of_a_table_whose_folder_was_removed_can_be_dropped(loaded:
     (loaded.settings.tables / LAST).rmdir()
     assert size_of(loaded.settings, LAST).partitions == 3
     drop_table(loaded.settings, LAST, now=NOW)
-    assert not (loaded.settings.warehouse / LAST).exists()
+    assert not [name for name in files_of(loaded) if name.startswith(f"{LAST} ")]
 
 
 def test_the_size_counts_each_file_once_with_what_is_kept_for_an_undo(loaded: Chain) -> None:
     size = size_of(loaded.settings, LAST)
-    kept = list((loaded.settings.warehouse / ".versions" / LAST).rglob("*.parquet"))
-    assert (size.partitions, len(kept)) == (3, 4)
-    assert size.bytes == sum(path.stat().st_size for path in kept)
+    if place := stored(loaded):
+        sizes = [len(data) for key, data in read_all(place).items() if key.startswith(f".versions/{LAST}/")]
+    else:
+        sizes = [path.stat().st_size for path in (loaded.settings.warehouse / ".versions" / LAST).rglob("*.parquet")]
+    assert (size.partitions, len(sizes)) == (3, 4)
+    assert size.bytes == sum(sizes)
 
 
 def test_a_table_that_another_one_reads_is_not_dropped(loaded: Chain) -> None:
@@ -241,7 +291,9 @@ def test_a_table_in_use_stays_as_it_is(loaded: Chain, act: Callable[[Chain], obj
     act(loaded)
 
 
-def test_what_is_in_the_way_is_never_overwritten(loaded: Chain) -> None:
+def test_what_is_in_the_way_in_a_folder_is_never_overwritten(chain: Chain) -> None:
+    make_history(chain)
+    loaded = chain
     in_the_way = loaded.settings.warehouse / ".versions" / "last"
 
     def put_in_the_way() -> None:
@@ -273,10 +325,10 @@ def restore(chain: Chain) -> None:
 
 @pytest.mark.parametrize(("prepare", "act", "table"), [((), rename, "last"), ((), drop, ""), ((drop,), restore, LAST)])
 def test_a_kill_at_any_step_leaves_the_table_whole_or_away_and_the_same_command_completes_it(
-    prepare: Sequence[Act], act: Act, table: str
+    prepare: Sequence[Act], act: Act, table: str, kind: str
 ) -> None:
     with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch:
-        original = Chain.at(Path(scratch) / "original")
+        original = chain_of(kind, Path(scratch) / "original")
         make_history(original)
         before = look(original, LAST)
         for step in prepare:
@@ -298,13 +350,29 @@ def test_a_kill_at_any_step_leaves_the_table_whole_or_away_and_the_same_command_
                 restore(chain)
             assert look(chain, table or LAST) == before
             assert agrees(chain)
-            assert not list((chain.settings.warehouse / ".moving").glob("*.json"))
+            assert list_begun(chain.settings.warehouse) == []
         assert kills > 10
 
 
 def copies(original: Chain, scratch: Path) -> Iterator[tuple[Chain, int]]:
     for steps in count():
-        yield original.copied(scratch / str(steps)), steps
+        yield copied(original, scratch / str(steps)), steps
+
+
+def copied(original: Chain, home: Path) -> Chain:
+    """The same home elsewhere and, if it has one, the same store under another prefix."""
+    chain = original.copied(home)
+    place = stored(original)
+    if place is None:
+        return chain
+    prefix, new_prefix = prefix_of(place), uuid4().hex
+    bucket = ObjectStore(f"s3://{BUCKET}")
+    bucket.copy({f"{new_prefix}/{key}": f"{prefix}/{key}" for key in all_keys(place)})
+    settings = Settings.from_environment(
+        {"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC", "RELOADS_WAREHOUSE": f"s3://{BUCKET}/{new_prefix}"}
+    )
+    (settings.mirrors / original.settings.warehouse.name).rename(settings.warehouse)
+    return replace(chain, settings=settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1024}))
 
 
 def test_where_the_definition_cannot_be_taken_away_nothing_was_begun(loaded: Chain) -> None:
