@@ -173,5 +173,7 @@ def _no_thread_is_left_behind() -> Iterator[None]:
     # Threads of native pools that called Python once, as those of Delta Lake; nobody can join them.
     new_threads = [thread for thread in new_threads if not isinstance(thread, threading._DummyThread)]
     for thread in new_threads:
+        # One that is only about to begin cannot be joined.
+        thread._started.wait(timeout=2)  # type: ignore[attr-defined]
         thread.join(timeout=2)
     assert not [thread.name for thread in new_threads if thread.is_alive()], "the test left threads behind"
