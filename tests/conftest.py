@@ -38,8 +38,11 @@ THREE_ROWS_A_DAY = """
 
 DefineTable = Callable[..., Path]
 
-STACKS = ("integration", "e2e", "browser")
+STACKS = ("browser", "integration", "e2e")
 """The folders whose tests share a stack. They come first, because they take longest."""
+
+ONE_AFTER_THE_OTHER = {"browser": "integration"}
+"""Containers that come and go change the networks of this machine, and a browser then gives up what it is loading."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,7 +54,8 @@ class TogetherScheduling(LoadScopeScheduling):
     """Gives the tests that share a stack to one process, and those of one module."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _stack_of(nodeid) or nodeid.partition("::")[0]
+        stack = _stack_of(nodeid)
+        return ONE_AFTER_THE_OTHER.get(stack, stack) or nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
