@@ -6,6 +6,7 @@ no file and no message of ours. Where there are none, that is known within secon
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ def find_credentials(url: str, process: int) -> Boto3CredentialProvider | None: 
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
 
+    # What it has to say of credentials, with a traceback, is said in one sentence where it matters.
+    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)
     with _as_operator_error(url):
         session = boto3.Session()
         if session.get_credentials() is None:
