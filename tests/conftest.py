@@ -21,6 +21,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from tests.support.chain import Chain
 from tests.support.recoveries import summary
+from tests.support.s3_proxy import S3Proxy, s3_proxy
 from tests.support.s3_server import S3Server, s3_server
 
 # Airflow makes folders in its home as soon as it is imported.
@@ -111,6 +112,14 @@ def s3() -> Iterator[S3Server]:
         for name, value in server.environment().items():
             patches.setenv(name, value)
         yield server
+
+
+@pytest.fixture
+def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
+    """What stands before that server, notes what it is asked, and may refuse; the environment names it."""
+    with s3_proxy(s3) as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", running.endpoint)
+        yield running
 
 
 @pytest.fixture(scope="session", params=["folder", "store"])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -75,6 +76,16 @@ def _write_keys(home: Path) -> Path:
     path = home / "keys.json"
     path.write_text(json.dumps({"identities": identities}))
     return path
+
+
+def use_profile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the environment name a profile, written into that folder, in the place of its keys."""
+    keys = f"aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    (folder / "credentials").write_text(f"[team]\n{keys}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "team")
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -25,19 +24,12 @@ from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.upgrade import open_catalog
 from tests.support.chain import NOW, Chain
 from tests.support.clone import CLONE
-from tests.support.s3_proxy import S3Proxy, s3_proxy
-from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server
+from tests.support.s3_proxy import S3Proxy
+from tests.support.s3_server import BUCKET, S3Server, use_profile
 from tests.support.warehouses import keys
 
 FIRST, LAST = "2025-01-01", "2025-01-04"
 PAGE = (CLONE / "docs" / "object-store.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    with s3_proxy(s3) as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", running.endpoint)
-        yield running
 
 
 @pytest.fixture
@@ -106,12 +98,7 @@ def test_a_snapshot_is_written_with_the_credentials_of_a_profile(
     s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert s3.endpoint
-    profile = f"[team]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
-    (tmp_path / "credentials").write_text(profile)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_PROFILE", "team")
+    use_profile(tmp_path, monkeypatch)
     stored = Chain.at(tmp_path / "home", warehouse=f"s3://{BUCKET}/{uuid4().hex}")
     stored.define("a", "select day, amount from raw", 'snapshots = "delta"')
     stored.ask("a", FIRST, LAST, cascade=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -12,8 +12,8 @@ import pytest
 from reloads.errors import OperatorError
 from reloads.warehouse.mirror import Mirror
 from reloads.warehouse.object_store import ObjectStore, probe
-from tests.support.s3_proxy import Request, S3Proxy, s3_proxy
-from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server
+from tests.support.s3_proxy import Request, S3Proxy
+from tests.support.s3_server import BUCKET, SECRET, S3Server, use_profile
 
 pytestmark = pytest.mark.usefixtures("s3")
 
@@ -21,13 +21,6 @@ pytestmark = pytest.mark.usefixtures("s3")
 @pytest.fixture
 def store() -> ObjectStore:
     return ObjectStore(f"s3://{BUCKET}/{uuid4().hex}")
-
-
-@pytest.fixture
-def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    with s3_proxy(s3) as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", running.endpoint)
-        yield running
 
 
 def first_of(method: str, status: int) -> Callable[[Request], int | None]:
@@ -142,12 +135,7 @@ def test_the_credentials_of_a_profile_are_found_as_aws_tools_find_them(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert s3.endpoint
-    profile = f"[team]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
-    (tmp_path / "credentials").write_text(profile)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_PROFILE", "team")
+    use_profile(tmp_path, monkeypatch)
     store = ObjectStore(f"s3://{BUCKET}/{uuid4().hex}")
     store.write("a", b"rows")
     content = store.read("a")

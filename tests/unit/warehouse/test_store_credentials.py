@@ -13,8 +13,8 @@ from reloads.errors import OperatorError
 from reloads.warehouse.object_store import ObjectStore
 from reloads.warehouse.store_credentials import keys_for_now
 from tests.support.role_service import CONTAINER, INSTANCE, TOKEN, RoleService, role_service
-from tests.support.s3_proxy import Request, S3Proxy, s3_proxy
-from tests.support.s3_server import BUCKET, KEY, ROLE_KEYS, S3Server
+from tests.support.s3_proxy import Request, S3Proxy
+from tests.support.s3_server import BUCKET, KEY, ROLE_KEYS
 
 CURE = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
 NOWHERE = "the environment has none, and neither a profile nor a role gives any"
@@ -25,13 +25,6 @@ ABOUT_TO_EXPIRE = timedelta(minutes=1)
 @pytest.fixture
 def store() -> ObjectStore:
     return ObjectStore(f"s3://{BUCKET}/{uuid4().hex}")
-
-
-@pytest.fixture
-def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    with s3_proxy(s3) as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", running.endpoint)
-        yield running
 
 
 @pytest.fixture
