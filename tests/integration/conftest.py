@@ -30,7 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
-@pytest.fixture(scope="session")
+# Of the package and not of the session: a stack that idles takes a tenth of a processor from all other tests.
+
+
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerStack]:
     require_docker()
     with pytest.MonkeyPatch.context() as patch:
@@ -40,7 +43,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerStack]:
             yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pipeline(stack: ContainerStack) -> Pipeline:
     return Pipeline(stack)
 

@@ -8,9 +8,8 @@ from tests.support.tables import BIG, ScenarioTable
 
 YEAR_ROWS = 100
 
-# Some tens of milliseconds of work for each day, so that a year of it lasts long enough for something to happen; and
-# a time, because what comes out as it was is not published.
-YEAR = f"""\
+# A time, because what comes out as it was is not published.
+ROWS_OF_DAYS = f"""\
 select day, number, sum(cast('0x' || md5(day || '/' || number || '/' || step)[1:4] as bigint))::bigint as value,
     now() as rewritten_at
 from (
@@ -18,12 +17,16 @@ from (
     from generate_series(date '2023-01-01', date '2025-12-31', interval 1 day) as days(midnight)
 )
 cross join generate_series(1, {YEAR_ROWS}) as numbers(number)
-cross join generate_series(1, 600) as steps(step)
+cross join generate_series(1, {{steps}}) as steps(step)
 group by day, number
 """
 
-# What it gives is another thing for each request, and the same for each try of a batch of it.
-YEAR_OF_WORKERS = YEAR.replace("now() as rewritten_at", "getvariable('round') as round")
+# Some milliseconds of work for each day, so that a year of it lasts long enough for something to happen.
+YEAR = ROWS_OF_DAYS.format(steps=200)
+
+# What it gives is another thing for each request, and the same for each try of a batch of it. Its batches last longer,
+# so that all workers are at one at the same time.
+YEAR_OF_WORKERS = ROWS_OF_DAYS.format(steps=600).replace("now() as rewritten_at", "getvariable('round') as round")
 
 TABLES: Mapping[str, ScenarioTable] = {
     "dropped": ScenarioTable(),

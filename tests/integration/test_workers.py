@@ -106,10 +106,10 @@ def test_a_dropped_year_is_rewritten_by_all_workers_and_the_record_says_which_da
 
     days_by_worker = _look_at_year(pipe, warehouse, "calm.json")
 
-    assert days_by_worker.keys() == workers.names()
+    assert days_by_worker.keys() == workers.names
     [record] = pipe.records("done", "calm.json")
     shown = fleet.execute("scheduler", "reloads", "status", record.id)
-    assert all(name in shown for name in workers.names())
+    assert all(name in shown for name in workers.names)
 
 
 def test_what_touches_the_drop_folder_stays_with_the_schedulers(pipe: Pipeline, workers: Workers) -> None:
@@ -120,7 +120,7 @@ def test_what_touches_the_drop_folder_stays_with_the_schedulers(pipe: Pipeline, 
         if task["state"] == "success":
             hosts[task["task_id"]].add(task["hostname"])
 
-    assert hosts["rewrite"] == workers.names()
+    assert hosts["rewrite"] == workers.names
     assert hosts.keys() == {"plan", "rewrite", "settle"}
     assert hosts["plan"] | hosts["settle"] <= SCHEDULERS
 
@@ -140,7 +140,7 @@ def test_a_worker_shares_with_the_scheduler_what_it_reads_and_the_store(
         return {mount["Source"]: mount["Destination"] for mount in mounts}
 
     with_scheduler = shared(fleet.inspect("scheduler")["Mounts"])
-    for name in workers.names():
+    for name in workers.names:
         mounts = shared(workers.inspect(name)["Mounts"])
         common = {mounts[source] for source in mounts.keys() & with_scheduler.keys()}
         assert common == SHARED | STORE[kind]
@@ -161,13 +161,13 @@ def test_a_worker_knows_no_secret_that_it_does_not_need(
     # A batch runs SQL that people write. One who asks by HTTP signs that, and one who takes tasks from Redis tells
     # the database how they ended.
     unneeded = {secret, *({"JWT_SECRET"} if kind == "celery" else {"POSTGRES_PASSWORD", "REDIS_PASSWORD"})}
-    for name in workers.names():
+    for name in workers.names:
         environment = " ".join(workers.inspect(name)["Config"]["Env"])
         assert [name for name in unneeded if fleet.secrets[name] in environment] == []
 
 
 def test_a_worker_has_no_rights_and_runs_as_nobody_special(workers: Workers) -> None:
-    for name in workers.names():
+    for name in workers.names:
         host = workers.inspect(name)["HostConfig"]
         uids = {line.split()[1] for line in docker("top", name, "-eo", "pid,uid").splitlines()[1:]}
         assert (host["CapDrop"], host["ReadonlyRootfs"], "0" in uids) == (["ALL"], True, False)
@@ -179,9 +179,9 @@ def test_batches_are_done_by_another_if_a_worker_is_killed_one_is_off_the_networ
 ) -> None:
     pipe.wait_for("all workers", workers.are_healthy)
     _drop_year(pipe, "faults.json")
-    pipe.wait_for("all workers at work", lambda: workers.at_work(pipe, "fleet") == workers.names())
-    victims = dict(zip(sorted(workers.names()), FAULTS, strict=False))
-    [survivor] = workers.names() - victims.keys()
+    pipe.wait_for("all workers at work", lambda: workers.at_work(pipe, "fleet") == workers.names)
+    victims = dict(zip(sorted(workers.names), FAULTS, strict=False))
+    [survivor] = workers.names - victims.keys()
     since = time.monotonic()
 
     for name, fault in victims.items():
@@ -235,7 +235,7 @@ def test_a_year_comes_through_the_end_of(
 def test_all_of_it_ends_with_make_stack_down_and_leaves_no_log_of_a_worker(
     fleet: ContainerStack, workers: Workers
 ) -> None:
-    mounts = [mount for name in workers.names() for mount in workers.inspect(name)["Mounts"]]
+    mounts = [mount for name in workers.names for mount in workers.inspect(name)["Mounts"]]
     volumes = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
 
     fleet.stop()

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tests.integration.container_stack import PROJECT, ContainerStack
@@ -26,19 +27,19 @@ class Workers:
         self.service = SERVICES[kind]
         self._stack = stack
 
-    def names(self) -> set[str]:
+    @cached_property
+    def names(self) -> frozenset[str]:
         """Their host names; that of a container stays when it starts again."""
         ids = self._stack.compose("ps", "--all", "--quiet", self.service).split()
-        return {docker("inspect", "--format", "{{.Config.Hostname}}", each).strip() for each in ids}
+        return frozenset(container["Config"]["Hostname"] for container in _inspect(*ids))
 
     def inspect(self, name: str) -> dict[str, Any]:
         """What Docker knows of the container."""
-        container: dict[str, Any] = json.loads(docker("inspect", name))[0]
-        return container
+        return _inspect(name)[0]
 
     def are_healthy(self) -> bool:
         """Whether all of them work."""
-        states = [self.inspect(name)["State"] for name in self.names()]
+        states = [container["State"] for container in _inspect(*self.names)]
         return len(states) == COUNT and all(state.get("Health", {}).get("Status") == "healthy" for state in states)
 
     def at_work(self, pipeline: Pipeline, table: str) -> set[str]:
@@ -47,7 +48,7 @@ class Workers:
         runs = [run for run in pipeline.rest.runs(dag) if run["state"] == "running"]
         tasks = [task for run in runs for task in pipeline.rest.tasks(dag, run["dag_run_id"])]
         busy = [task for task in tasks if (task["task_id"], task["state"]) == ("rewrite", "running")]
-        return {task["hostname"] for task in busy} & self.names()
+        return {task["hostname"] for task in busy} & self.names
 
     def kill(self, name: str) -> None:
         """End all of its processes as the kernel does when memory is short."""
@@ -69,6 +70,11 @@ class Workers:
 
     def connect(self, name: str) -> None:
         docker("network", "connect", f"{self._stack.project}_inside", name)
+
+
+def _inspect(*names: str) -> list[dict[str, Any]]:
+    containers: list[dict[str, Any]] = json.loads(docker("inspect", *names))
+    return containers
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from tests.support.chain import Chain
 TABLE = "visits"
 QUERY = """
 select day, visitors::int as visitors
-from read_csv(getvariable('visit_files'), columns = {'day': 'date', 'visitors': 'varchar'})
+from read_csv(getvariable('visit_files'), header = true, columns = {'day': 'date', 'visitors': 'varchar'},
+    auto_detect = false)
 """
 CHECKS = "create view visitors_are_counted as select day from new where visitors < 0;\n"
 STATE_OF_DAY = {

@@ -11,25 +11,25 @@ import duckdb
 Look = Callable[[duckdb.DuckDBPyConnection], Iterable[object]]
 """Reads published files and gives what is not as it should be."""
 Config = dict[str, str | bool | int | float | list[str]]
-PAUSE_SECONDS = 0.005
 
 
 class Reader(threading.Thread):
     """Takes one look after the other, in turn, until it is stopped. A file that cannot be read is an oddity too."""
 
-    def __init__(self, looks: list[Look], *, config: Config) -> None:
+    def __init__(self, looks: list[Look], *, config: Config, pause_seconds: float) -> None:
         super().__init__(name="reader")
         self.looks_taken = 0
         self.oddities: list[object] = []
         self._looks = looks
         self._config = config
+        self._pause_seconds = pause_seconds
         self._is_stopped = threading.Event()
 
     def run(self) -> None:
         with duckdb.connect(config={"threads": 1, **self._config}) as connection:
             while True:
                 for look in self._looks:
-                    if self._is_stopped.wait(PAUSE_SECONDS):
+                    if self._is_stopped.wait(self._pause_seconds):
                         return
                     try:
                         self.oddities += look(connection)
@@ -43,9 +43,9 @@ class Reader(threading.Thread):
 
 
 @contextmanager
-def reading(*looks: Look, config: Config | None = None) -> Iterator[Reader]:
+def reading(*looks: Look, config: Config | None = None, pause_seconds: float = 0.005) -> Iterator[Reader]:
     """A reader who takes these looks as long as the block lasts, with these options of DuckDB."""
-    reader = Reader(list(looks), config=config or {})
+    reader = Reader(list(looks), config=config or {}, pause_seconds=pause_seconds)
     reader.start()
     try:
         yield reader

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -67,8 +68,14 @@ def name_of_key(folder: TableFolder, key: str) -> PartitionName:
 
 def client(folder: TableFolder) -> S3Store:
     """Another client than the one that is tested."""
-    is_plain = os.environ["AWS_ENDPOINT_URL"].startswith("http:")
-    return S3Store(BUCKET, prefix=prefix_of(folder), client_options={"allow_http": is_plain})
+    return _client_of(prefix_of(folder), os.environ["AWS_ENDPOINT_URL"])
+
+
+# Each takes longer to make than a file takes to read.
+@lru_cache(maxsize=100)
+def _client_of(prefix: str, endpoint: str) -> S3Store:
+    is_plain = endpoint.startswith("http:")
+    return S3Store(BUCKET, prefix=prefix, endpoint=endpoint, client_options={"allow_http": is_plain})
 
 
 def prefix_of(folder: TableFolder) -> str:

@@ -26,12 +26,19 @@ ITS_WEEK = [f"2025-01-{day}" for day in range(10, 17)]
 AFFECTED = ["a 2025-01-10", "b 2025-01-10", *(f"{table} {day}" for table in "cd" for day in ITS_WEEK)]
 
 
-@pytest.fixture
-def loaded(chain: Chain) -> Chain:
+@pytest.fixture(scope="module")
+def january(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """All of January in all four tables, and the tenth corrected at the source since."""
+    chain = Chain.at(tmp_path_factory.mktemp("january"))
     chain.load()
     chain.deliver("2025-01-10", 1000)
     return chain
+
+
+@pytest.fixture
+def loaded(january: Chain, tmp_path: Path) -> Chain:
+    """A copy of it."""
+    return january.copied(tmp_path / "home")
 
 
 # the whole chain

@@ -16,7 +16,7 @@ LIMIT = 30
 
 SOURCES = """
 create or replace view raw as from read_csv(getvariable('source') || '/*.csv', header = true,
-    columns = {'day': 'date', 'k': 'varchar', 'v': 'varchar'})
+    columns = {'day': 'date', 'k': 'varchar', 'v': 'varchar'}, auto_detect = false)
 """
 CHECKS = f"create view totals_are_small as select day, total as found from new where total > {LIMIT}"
 

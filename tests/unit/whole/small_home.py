@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -34,7 +36,7 @@ from tests.support.process_kill import STEPS, Killed, killed_after
 
 STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
 RAW = """create view raw as from read_csv(getvariable('source') || '/raw.csv', header = true,
-         columns = {'day': 'date', 'k': 'varchar', 'v': 'int'})"""
+         columns = {'day': 'date', 'k': 'varchar', 'v': 'int'}, auto_detect = false)"""
 DAY = "2024-01-01"
 WAIT_SECONDS = 0.5
 """After which a process that waits for a lock of the paused one is left to wait."""
@@ -46,11 +48,7 @@ class SmallHome:
     """Sources, tables and requests below one folder."""
 
     def __init__(self, home: Path, sources: str = RAW) -> None:
-        settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_SOURCE": str(home / "source")})
-        self.settings = settings.model_copy(
-            update={"threads": 1, "tasks_at_once": 1, "memory_mb": 500, "stable_seconds": 0.001}
-        )
-        self.home, self.queue = home, Queue(settings.landing)
+        settings = self._move_to(home)
         self._now, self._numbers = datetime.now(UTC), count(1)
         self.planned: list[Json] = []
         """The batches of the last plan."""
@@ -60,6 +58,23 @@ class SmallHome:
         for folder in (settings.landing, settings.source, settings.tables):
             folder.mkdir(parents=True)
         (settings.tables / "sources.sql").write_text(sources)
+
+    def _move_to(self, home: Path) -> Settings:
+        settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_SOURCE": str(home / "source")})
+        self.settings = settings.model_copy(
+            update={"threads": 1, "tasks_at_once": 1, "memory_mb": 500, "stable_seconds": 0.001}
+        )
+        self.home, self.queue = home, Queue(settings.landing)
+        return self.settings
+
+    def copied(self, home: Path) -> SmallHome:
+        """The same home elsewhere."""
+        # With its hard links: a version and what readers see of it are one file.
+        subprocess.run(["cp", "--archive", self.home, home], check=True)
+        other = copy(self)
+        other._numbers = copy(self._numbers)
+        other._move_to(home)
+        return other
 
     def now(self) -> datetime:
         self._now += timedelta(seconds=1)
@@ -192,12 +207,13 @@ class SmallHome:
 def killed_everywhere(
     tmp_path: Path, build: Callable[[Path], SmallHome], act: Callable[[SmallHome], object]
 ) -> Iterator[SmallHome]:
-    """Homes that are all built alike, in each of which the act was killed one change of a folder later.
+    """Copies of one home, in each of which the act was killed one change of a folder later.
 
     In the last one it was not killed any more.
     """
+    original = build(tmp_path / "original")
     for steps in count():
-        home = build(tmp_path / f"killed-after-{steps}")
+        home = original.copied(tmp_path / f"killed-after-{steps}")
         is_killed = home.is_killed(partial(act, home), after=steps)
         yield home
         if not is_killed:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +28,7 @@ from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.staging import remove_abandoned_folders
 from reloads.warehouse.verification import verify_table
 from tests.conftest import define_table
-from tests.support.process_kill import Killed, killed_after
+from tests.support.process_kill import SCRATCH, Killed, killed_after
 from tests.support.sales_home import WRITTEN_AT, SalesHome, days, of_each_day
 
 WEEK, ASKED = days("2025-01-03..2025-01-07"), days("2025-01-04..2025-01-06")
@@ -206,9 +207,12 @@ def try_twice(home: SalesHome, case: Case, steps: int) -> Crash | None:
 
 
 @pytest.fixture(scope="module", params=list(CASES.values()), ids=list(CASES))
-def crashes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Crashes:
-    case: Case = request.param
-    folder = tmp_path_factory.mktemp("crash")
+def crashes(request: pytest.FixtureRequest) -> Crashes:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
+        return crash_everywhere(Path(folder), request.param)
+
+
+def crash_everywhere(folder: Path, case: Case) -> Crashes:
     home, saved = new_home(folder / "home"), folder / "saved"
     prepare(home, case)
     shutil.copytree(home.warehouse, saved, copy_function=os.link)

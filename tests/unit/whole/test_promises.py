@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -633,15 +634,15 @@ def test_a_file_of_two_requests_is_accepted_or_rejected_as_a_whole(tmp_path: Pat
 
 
 def test_a_task_that_was_taken_for_dead_does_not_replace_what_its_retry_published(tmp_path: Path) -> None:
-    steps = 0
-    while True:
-        home = SmallHome(tmp_path / f"paused-after-{steps}")
-        home.define("base", BASE)
-        home.deliver(f"{DAY},a,1")
-        home.load("base")
-        home.deliver(f"{DAY},a,2")
-        home.ask("base")
-        home.plan("base")
+    original = SmallHome(tmp_path / "original")
+    original.define("base", BASE)
+    original.deliver(f"{DAY},a,1")
+    original.load("base")
+    original.deliver(f"{DAY},a,2")
+    original.ask("base")
+    original.plan("base")
+    for steps in count():
+        home = original.copied(tmp_path / f"paused-after-{steps}")
         outcomes: list[dict[str, object]] = []
         with paused_after(steps, partial(correct_and_retry, home, outcomes)) as was_paused:
             home.rewrite("base", home.planned[0])
@@ -650,7 +651,6 @@ def test_a_task_that_was_taken_for_dead_does_not_replace_what_its_retry_publishe
         home.settle("base", home.planned, outcomes)
         home.drain()
         assert home.rows("base", "v") == [(3,)], f"paused after {steps}"
-        steps += 1
 
 
 def correct_and_retry(home: SmallHome, outcomes: list[dict[str, object]]) -> None:
@@ -659,14 +659,14 @@ def correct_and_retry(home: SmallHome, outcomes: list[dict[str, object]]) -> Non
 
 
 def test_a_command_and_a_run_that_settles_beside_it_ask_for_each_cascade_once(tmp_path: Path) -> None:
-    steps = 0
-    while True:
-        home = SmallHome(tmp_path / f"paused-after-{steps}")
-        home.define("base", BASE)
-        home.define("sums", SUMS)
-        home.deliver(f"{DAY},a,1")
-        home.ask("base")
-        outcomes = [home.rewrite("base", batch) for batch in home.plan("base")]
+    original = SmallHome(tmp_path / "original")
+    original.define("base", BASE)
+    original.define("sums", SUMS)
+    original.deliver(f"{DAY},a,1")
+    original.ask("base")
+    outcomes = [original.rewrite("base", batch) for batch in original.plan("base")]
+    for steps in count():
+        home = original.copied(tmp_path / f"paused-after-{steps}")
         with paused_after(steps, partial(home.settle, "base", home.planned, outcomes)) as was_paused:
             home.run("base")
         home.records()
@@ -675,4 +675,3 @@ def test_a_command_and_a_run_that_settles_beside_it_ask_for_each_cascade_once(tm
         assert home.rows("sums", "total") == [(1,)]
         if not was_paused:
             return
-        steps += 1

@@ -40,6 +40,16 @@ def test_no_service_of_airflow_starts_without_a_look_at_its_clock() -> None:
     assert others == ["migrate", "sample"]
 
 
+def test_every_service_of_airflow_gives_up_a_connection_that_was_cut_within_half_a_minute() -> None:
+    own = {name: int(value) for name, value in re.findall(r"^    net\.ipv4\.tcp_(\w+): (\d+)$", common(), re.MULTILINE)}
+
+    silent = own["keepalive_time"] + own["keepalive_probes"] * own["keepalive_intvl"]
+    # Linux waits 0.2 s for an answer, and each time twice as long.
+    unanswered = sum(0.2 * 2**number for number in range(own["retries2"] + 1))
+    assert max(silent, unanswered) <= 30
+    assert "sysctls" not in COMPOSE.replace(common(), "")
+
+
 @pytest.mark.parametrize("name", ["worker", "edge-worker"])
 def test_a_worker_is_like_any_service_of_airflow(name: str) -> None:
     [worker] = re.findall(r"^x-worker: .*\n(?:  .*\n)+", COMPOSE, re.MULTILINE)

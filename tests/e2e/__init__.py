@@ -1,0 +1,1 @@
+"""The stack without containers: a package, because only then fixtures of its scope end with its last test."""
