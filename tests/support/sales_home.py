@@ -13,9 +13,9 @@ import duckdb
 from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
-from reloads.rewriting.context import Locations, Provenance
+from reloads.rewriting.context import Locations, Provenance, Wishes
 from reloads.rewriting.engine import Share
-from reloads.rewriting.rewrite import Wishes, rewrite_batch
+from reloads.rewriting.rewrite import rewrite_batch
 from reloads.rewriting.time_limit import TimeLimit
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reloads.batch import Batch
 from reloads.days import Days
+from reloads.rewriting.meter import Meter
 from reloads.rewriting.stage import Stage
 from reloads.rewriting.strangers import KEY_TYPES
 from reloads.tables.definition import Table
@@ -49,6 +50,18 @@ class Locations:
     """How long a raw file has rested before it is read."""
     snapshots: str = "none"
     """Which snapshots a table has that does not say so itself."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Who still waits for the days of a batch, asked anew each time, as people change their minds; they are told."""
+
+    find_wanted_days: Callable[[], Days]
+    """Those that nobody has given up."""
+    find_open_days: Callable[[], Days]
+    """Those that no run has ended."""
+    meter: Meter = field(default_factory=Meter)
+    """Tells them how far it has come."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Any
 from reloads.batch import Batch
 from reloads.outcome import Outcome
 from reloads.requests.batch_notes import BatchNote
-from reloads.rewriting.context import Locations, Provenance
+from reloads.rewriting.context import Locations, Provenance, Wishes
 from reloads.rewriting.engine import Share
 from reloads.rewriting.meter import Meter, Report, report_nothing
-from reloads.rewriting.rewrite import Wishes, rewrite_batch
+from reloads.rewriting.rewrite import rewrite_batch
 from reloads.rewriting.subprocess_call import answer_call
 from reloads.rewriting.time_limit import TimeLimit
 from reloads.runs.wanted_days import whom_to_ask

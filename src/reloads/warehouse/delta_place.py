@@ -23,6 +23,7 @@ from reloads.warehouse.layout import delta_folder, versions_folder
 from reloads.warehouse.mirror import Mirror, mirror_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
+from reloads.warehouse.store_client import is_plain_http
 from reloads.warehouse.store_credentials import keys_for_now
 
 
@@ -125,7 +126,7 @@ class StorePlace:
     def options(self) -> dict[str, str]:
         """Whether TLS is wanted, and the credentials of a profile or a role, which Delta Lake does not always find."""
         return {
-            "aws_allow_http": str(self.mirror.store.is_plain_http).lower(),
+            "aws_allow_http": str(is_plain_http()).lower(),
             **keys_for_now(self.mirror.store.url),
         }
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reloads.errors import OperatorError, one_line, shorten
-from reloads.warehouse.store_credentials import find_credentials, no_credentials, was_never_asked
+from reloads.warehouse.store_client import as_operator_error, connect
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -61,7 +59,7 @@ class ObjectStore:
         import obstore
 
         try:
-            with self._as_operator_error():
+            with as_operator_error(self.url):
                 found = obstore.get(self._client, key)
                 return Content(bytes(found.bytes()), str(found.meta["e_tag"]))
         except FileNotFoundError:
@@ -79,7 +77,7 @@ class ObjectStore:
         """How large the object is, and when it was written; raises ``FileNotFoundError`` where there is none."""
         import obstore
 
-        with self._as_operator_error():
+        with as_operator_error(self.url):
             found = obstore.head(self._client, key)
         return Found(key, found["size"], found["last_modified"])
 
@@ -87,7 +85,7 @@ class ObjectStore:
         """So many bytes of the object from there on; raises ``FileNotFoundError`` where there is none."""
         import obstore
 
-        with self._as_operator_error():
+        with as_operator_error(self.url):
             return bytes(obstore.get_range(self._client, key, start=begin, length=count))
 
     def create(self, key: str, data: bytes) -> None:
@@ -96,7 +94,7 @@ class ObjectStore:
         from obstore.exceptions import AlreadyExistsError
 
         try:
-            with self._as_operator_error():
+            with as_operator_error(self.url):
                 obstore.put(self._client, key, data, mode="create", use_multipart=False)
         except AlreadyExistsError as error:
             # It is our own where the answer to the first try was lost and the request was sent again.
@@ -108,7 +106,7 @@ class ObjectStore:
         """Write the object, whatever is there."""
         import obstore
 
-        with self._as_operator_error():
+        with as_operator_error(self.url):
             obstore.put(self._client, key, data, use_multipart=False)
 
     def replace(self, key: str, data: bytes, *, tag: str) -> None:
@@ -117,7 +115,7 @@ class ObjectStore:
         from obstore.exceptions import PreconditionError
 
         try:
-            with self._as_operator_error():
+            with as_operator_error(self.url):
                 obstore.put(self._client, key, data, mode={"e_tag": tag}, use_multipart=False)
         except (PreconditionError, FileNotFoundError) as error:
             content = self.read(key)
@@ -151,14 +149,14 @@ class ObjectStore:
         import obstore
 
         if keys:
-            with self._as_operator_error():
+            with as_operator_error(self.url):
                 obstore.delete(self._client, list(keys))
 
     def look(self, prefix: str) -> Iterator[Found]:
         """The objects whose keys begin with the folder ``prefix``."""
         import obstore
 
-        with self._as_operator_error():
+        with as_operator_error(self.url):
             for page in obstore.list(self._client, prefix, chunk_size=1000):
                 for each in page:
                     yield Found(each["path"], each["size"], each["last_modified"])
@@ -167,7 +165,7 @@ class ObjectStore:
         import obstore
 
         key, path = item
-        with self._as_operator_error():
+        with as_operator_error(self.url):
             is_large = path.stat().st_size > ONE_REQUEST_BYTES
             obstore.put(self._client, key, path, use_multipart=is_large)
 
@@ -177,7 +175,7 @@ class ObjectStore:
         key, path = item
         beside = path.with_name(f".{uuid4().hex}.tmp")
         try:
-            with self._as_operator_error(), beside.open("xb") as file:
+            with as_operator_error(self.url), beside.open("xb") as file:
                 for chunk in obstore.get(self._client, key).stream():
                     file.write(chunk)
             beside.replace(path)
@@ -192,7 +190,7 @@ class ObjectStore:
 
         target, source = item
         try:
-            with self._as_operator_error():
+            with as_operator_error(self.url):
                 obstore.copy(self._client, source, target)
         except FileNotFoundError:
             return False
@@ -211,107 +209,6 @@ class ObjectStore:
             return list(threads.map(act, items))
 
     @property
-    def is_plain_http(self) -> bool:
-        """Whether who set the endpoint wants no TLS."""
-        return _is_plain_http()
-
-    @property
     def _client(self) -> Client:
         # By process, as what a fork leaves of a client's threads hangs.
-        return _connect(self.url, os.getpid())
-
-    @contextmanager
-    def _as_operator_error(self) -> Iterator[None]:
-        """Turn what the client raises into a sentence, but for an object that is not there, or there already."""
-        try:
-            from obstore.exceptions import (
-                AlreadyExistsError,
-                BaseError,
-                PermissionDeniedError,
-                PreconditionError,
-                UnauthenticatedError,
-            )
-        except ImportError as error:
-            raise _missing(self.url) from error
-        try:
-            yield
-        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
-            raise
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            if was_never_asked(error):
-                raise no_credentials(self.url, error) from error
-            cure = "give AWS tools credentials that may read, write, list and delete there"
-            raise OperatorError(f"{self.url} refuses access ({_reason(error)}); {cure}") from error
-        except BaseError as error:
-            raise OperatorError(f"{self.url} does not answer ({_reason(error)}); see that it can be reached") from error
-
-
-def _reason(error: Exception) -> str:
-    """What the client says went wrong, without the request and the advice for programmers."""
-    text = one_line(str(error).partition("Debug source:")[0])
-    return shorten(text.rpartition(" - ")[2] or text, 160)
-
-
-def _missing(url: str) -> OperatorError:
-    return OperatorError(f"{url} is an object store and the package for that is missing; install reloads[store]")
-
-
-@lru_cache(maxsize=16)
-def _connect(url: str, process: int) -> Client:
-    try:
-        from obstore.exceptions import BaseError
-        from obstore.store import from_url
-
-        credentials = find_credentials(url, process)
-    except ImportError as error:
-        raise _missing(url) from error
-    options: dict[str, Any] = {
-        "client_options": {"allow_http": _is_plain_http(), "timeout": "60s"},
-        "retry_config": {"max_retries": 10, "retry_timeout": timedelta(minutes=3)},
-    }
-    if credentials:
-        options["credential_provider"] = credentials
-    try:
-        return from_url(url, **options)
-    except BaseError as error:
-        raise OperatorError(f"{url} cannot be opened ({_reason(error)}); write one like s3://bucket/prefix") from error
-
-
-def _is_plain_http() -> bool:
-    """Whether who set the endpoint wants no TLS."""
-    endpoints = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
-    return any(endpoint.startswith("http://") for endpoint in endpoints)
-
-
-def probe(store: ObjectStore) -> None:
-    """Raise ``OperatorError`` unless the store does what a log needs.
-
-    It creates an object once, replaces what was read and nothing newer, gives back what was written, and lists it.
-    """
-    key, first, second = f".probe/{uuid4().hex}", uuid4().hex.encode(), uuid4().hex.encode()
-    try:
-        store.create(key, first)
-        content = store.read(key)
-        if content is None or content.data != first:
-            raise _refuse(store, "does not give back what was just written")
-        if not _raises(FileExistsError, lambda: store.create(key, second)):
-            raise _refuse(store, "lets an object be created twice (If-None-Match)")
-        store.replace(key, second, tag=content.tag)
-        if not _raises(FileExistsError, lambda: store.replace(key, first, tag=content.tag)):
-            raise _refuse(store, "replaces an object that somebody else has replaced (If-Match)")
-        if key not in {found.key for found in store.look(".probe")}:
-            raise _refuse(store, "does not list what was just written")
-    finally:
-        store.remove([key])
-
-
-def _refuse(store: ObjectStore, what: str) -> OperatorError:
-    return OperatorError(f"{store.url} {what}, so two could publish the same commit; take another store")
-
-
-def _raises(kind: type[Exception], act: Callable[[], None]) -> bool:
-    try:
-        act()
-    except kind:
-        return True
-    return False
+        return connect(self.url, os.getpid())

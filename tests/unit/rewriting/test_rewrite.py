@@ -24,8 +24,9 @@ from reloads.batch import Batch
 from reloads.days import Days
 from reloads.outcome import Outcome
 from reloads.partition_filter import PartitionFilter
+from reloads.rewriting.context import Wishes
 from reloads.rewriting.engine import Share
-from reloads.rewriting.rewrite import ROUNDS, Wishes
+from reloads.rewriting.rewrite import ROUNDS
 from reloads.rewriting.stage import Stage, Staged
 from reloads.settings import Settings
 from reloads.tables.definition import load_table

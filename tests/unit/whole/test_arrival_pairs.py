@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -17,7 +18,7 @@ import pytest
 from reloads.days import Days
 from reloads.planning.staleness import TableState
 from reloads.requests.control import cancel_request
-from reloads.rewriting import rewrite
+from reloads.rewriting import opening, rewrite
 from reloads.rewriting.stage import Stage
 from reloads.tables.catalog import Catalog
 from reloads.tables.raw_files import RawFiles
@@ -370,18 +371,20 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_and_never_published_
     assert len(list(CommitLog(home.settings.warehouse, "sales").numbers())) == 1
 
 
-@pytest.mark.parametrize("step", ["link_inputs", "validate_rows", "compare"])
+@pytest.mark.parametrize(
+    ("module", "step"), [(opening, "link_inputs"), (rewrite, "validate_rows"), (rewrite, "compare")]
+)
 def test_a_file_that_changes_at_any_time_while_a_batch_is_at_work_is_loaded_in_the_end(
-    home: FileHome, step: str
+    home: FileHome, module: ModuleType, step: str
 ) -> None:
-    original, changes = getattr(rewrite, step), [2]
+    original, changes = getattr(module, step), [2]
 
     def change_and_go_on(*arguments: Any, **options: Any) -> Any:
         while changes:
             home.sell(DAY, ("a", changes.pop()))
         return original(*arguments, **options)
 
-    with patch.object(rewrite, step, change_and_go_on):
+    with patch.object(module, step, change_and_go_on):
         home.look_and_work()
     assert home.rows("sales", "v") == [(2,)]
     assert not home.look()

@@ -36,6 +36,7 @@ from reloads.errors import ReloadsError
 from reloads.outcome import Outcome
 from reloads.requests.control import cancel_request
 from reloads.requests.record import Record
+from reloads.rewriting import opening
 from reloads.rewriting import rewrite as rewrite_module
 from reloads.rewriting.stage import Stage
 from tests.support.process_kill import SCRATCH, STEPS, Killed, killed_after
@@ -608,7 +609,7 @@ def _changing_files(world: ArrivalsHome, change: Delivery | None, at: str) -> It
         yield
         return
     place, name = {
-        "begin": (rewrite_module, "link_inputs"),
+        "begin": (opening, "link_inputs"),
         "slice": (Stage, "_copy"),
         "check": (rewrite_module, "validate_rows"),
         "end": (rewrite_module, "compare"),

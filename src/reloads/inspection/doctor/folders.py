@@ -15,7 +15,8 @@ from reloads.inspection.doctor.probe import probe_file
 from reloads.locks import take_lock
 from reloads.settings import PREFIX, Settings
 from reloads.warehouse.layout import store_url
-from reloads.warehouse.object_store import ObjectStore, probe
+from reloads.warehouse.object_store import ObjectStore
+from reloads.warehouse.store_probe import probe
 
 SPARE_BYTES = 100_000_000
 SPARE_FILES = 1000
