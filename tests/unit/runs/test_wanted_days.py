@@ -99,12 +99,13 @@ SITUATIONS = [
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_records_are_the_same_with_and_without_a_drop_folder(
-    chain: Chain, tmp_path: Path, situation: Callable[[Chain], None]
+    chain: Chain, tmp_path_factory: pytest.TempPathFactory, situation: Callable[[Chain], None]
 ) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     # Raw files that were written a moment ago are taken for complete.
     rested = [
         replace(home, settings=home.settings.model_copy(update={"stable_seconds": 0.0}))
-        for home in (chain, chain.copied(tmp_path / "copy"))
+        for home in (chain, chain.copied(elsewhere / "home"))
     ]
     records: list[list[dict[str, Any]]] = []
     for home, worker in zip(rested, (rested[0], rested[1].away()), strict=True):
