@@ -129,7 +129,11 @@ def test_five_thousand_foreign_events_are_worked_off(stack: NativeStackUnderTest
 
     done = pipeline.landing / "done"
     with _emptied_afterwards(pipeline, "event-crowded-*"):
-        pipeline.wait_for("a record of each event", lambda: len(list(done.glob("event-crowded-*.json"))) == EVENTS + 1)
+        pipeline.wait_for(
+            "a record of each event",
+            lambda: len(list(done.glob("event-crowded-*.json"))) == EVENTS + 1,
+            seconds=EVENTS_SECONDS,
+        )
         pipeline.wait_for_end_of_work("crowded")
     assert set(pipeline.rows("crowded")) == {*(f"2024-03-0{n}" for n in range(1, DAYS + 1)), "2024-03-09"}
 
