@@ -51,9 +51,9 @@ stack: env ## build and start everything in containers, and wait until it works;
 stack-down: ## stop the containers; all data stays
 	@$(PYTHON) -m stack down --docker
 
-# Three on two cores, because those that share a stack wait for much of their time.
-test: .venv/dev ## all tests, three at once
-	@$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder --cov
+# Three took longer on two cores: all that runs in containers then waits for a processor.
+test: .venv/dev ## all tests, two at once
+	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --cov
 
 lint: .venv/dev ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
