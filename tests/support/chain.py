@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import count
@@ -21,6 +20,7 @@ from reloads.runs.settle_step import Settled, settle_batches
 from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.upgrade import open_catalog
+from tests.support.scratch import copy_home
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 JANUARY = Days.between(date(2025, 1, 1), date(2025, 1, 31))
@@ -68,8 +68,7 @@ class Chain:
 
     def copied(self, home: Path) -> Chain:
         """The same home elsewhere."""
-        # With its hard links: a version and what readers see of it are one file.
-        subprocess.run(["cp", "--archive", self.settings.home, home], check=True)
+        copy_home(self.settings.home, home)
         settings = Settings.from_environment({"RELOADS_HOME": str(home), "RELOADS_TIME_ZONE": "UTC"})
         settings = settings.model_copy(update={"threads": 2, "tasks_at_once": 2, "memory_mb": 1024})
         return Chain(settings, Queue(settings.landing))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,6 +32,7 @@ from reloads.settings import Settings
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.upgrade import open_catalog
 from tests.support.process_kill import STEPS, Killed, killed_after
+from tests.support.scratch import copy_home
 
 STATES: tuple[State, ...] = ("accepted", "done", "failed", "cancelled")
 RAW = """create view raw as from read_csv(getvariable('source') || '/raw.csv', header = true,
@@ -69,8 +69,7 @@ class SmallHome:
 
     def copied(self, home: Path) -> SmallHome:
         """The same home elsewhere."""
-        # With its hard links: a version and what readers see of it are one file.
-        subprocess.run(["cp", "--archive", self.home, home], check=True)
+        copy_home(self.home, home)
         other = copy(self)
         other._numbers = copy(self._numbers)
         other._move_to(home)
