@@ -32,6 +32,8 @@ RENAMED = {"settle_seconds": "stable_seconds"}
 """Old names of settings that somebody may still set, and what they are called now."""
 
 FOLDERS = ("landing", "warehouse", "tables", "source", "environments", "mirrors")
+IN_STORES = ("warehouse", "source")
+"""Those that may be URLs of object stores, for which folders of the same names stand."""
 
 Event = Literal["failed", "refused", "rejected", "late", "done"]
 """What a message can be about."""
@@ -115,7 +117,11 @@ class Settings(BaseModel):
         Path(".local/mirrors"), description="folder of what this machine has of a warehouse in an object store"
     )
     tables: Path = Field(Path("tables"), description="folder of the table definitions")
-    source: Path = Field(Path(".local/source"), description="folder of the raw files, `getvariable('source')` in SQL")
+    source: Path = Field(
+        Path(".local/source"),
+        description="folder of the raw files, or the URL of an object store: `s3://bucket/raw`; "
+        "`getvariable('source')` in SQL",
+    )
     environments: Path = Field(
         Path(".local/environments"), description="folder of the Python environments of tables with `requirements`"
     )
@@ -194,9 +200,10 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise OperatorError(_describe_fault(error.errors()[0], texts)) from error
         folders = {name: home / getattr(settings, name) for name in FOLDERS}
-        if "://" in texts.get("warehouse", ""):
-            # By its name a mirror knows what it is a mirror of, and those of two stores never mix.
-            folders["warehouse"] = folders["mirrors"] / quote(texts["warehouse"].rstrip("/"), safe="")
+        for name in IN_STORES:
+            if "://" in texts.get(name, ""):
+                # By its name a mirror knows what it is a mirror of, and those of two stores never mix.
+                folders[name] = folders["mirrors"] / quote(texts[name].rstrip("/"), safe="")
         return settings.model_copy(update=folders | _machine_defaults(settings))
 
     @classmethod

@@ -104,8 +104,9 @@ def _start(compose: Compose) -> RunningStack:
 
 
 def _open_way_to_store(path: Path) -> None:
-    """Let the containers reach other machines where the warehouse is in an object store, and only there."""
-    is_stored = bool({**read_values(path), **os.environ}.get("WAREHOUSE_URL"))
+    """Let the containers reach other machines where something of theirs is in an object store, and only there."""
+    values = {**read_values(path), **os.environ}
+    is_stored = bool(values.get("WAREHOUSE_URL") or values.get("SOURCE_URL"))
     write_values(path, {"INSIDE_IS_CLOSED": "false" if is_stored else ""})
 
 

@@ -14,10 +14,10 @@ import pyarrow.dataset
 from deltalake import DeltaTable
 
 from reloads.days import Days
+from reloads.stores.address import store_url
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Making
 from reloads.warehouse.delta_table import bring_snapshot
-from reloads.warehouse.layout import store_url
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from reloads.warehouse.object_store import ObjectStore
+from reloads.stores.object_store import ObjectStore
 
 STEPS = ("rename", "replace", "link", "unlink", "mkdir", "rmdir", "utime")
 REQUESTS = ("create", "write", "replace", "_upload", "_copy", "remove")

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from obstore.store import S3Store
 
-from reloads.warehouse.layout import store_url
+from reloads.stores.address import store_url
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from tests.support.process_kill import SCRATCH

@@ -19,6 +19,8 @@ class FileSignature(NamedTuple):
     size: int
     modified_ns: int
     changed_ns: int
+    tag: str = ""
+    """Of an object in a store."""
 
 
 class Group(NamedTuple):

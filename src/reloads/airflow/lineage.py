@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from reloads.runs.batch_lineage import BatchLineage, Dimensions
 
-NAMESPACE = "file"
-"""Of datasets that are folders, as the naming of OpenLineage has it."""
-
 PATIENCE_SECONDS = 10.0
 """So long a task waits for whoever takes the event."""
 
@@ -83,11 +80,13 @@ def make_inputs(lineage: BatchLineage) -> list[InputDataset]:
     datasets: list[InputDataset] = []
     for folder, partitions in lineage.read.items():
         facet = subset.InputSubsetInputDatasetFacet(inputCondition=_partitions(partitions))
-        datasets.append(InputDataset(namespace=NAMESPACE, name=folder, inputFacets={"subset": facet}))
+        namespace, name = _name(folder)
+        datasets.append(InputDataset(namespace=namespace, name=name, inputFacets={"subset": facet}))
     if lineage.raw_files:
         condition = subset.LocationSubsetCondition(locations=list(lineage.raw_files))
         facet = subset.InputSubsetInputDatasetFacet(inputCondition=condition)
-        datasets.append(InputDataset(namespace=NAMESPACE, name=lineage.source, inputFacets={"subset": facet}))
+        namespace, name = _name(lineage.source)
+        datasets.append(InputDataset(namespace=namespace, name=name, inputFacets={"subset": facet}))
     return datasets
 
 
@@ -105,12 +104,22 @@ def make_output(lineage: BatchLineage) -> OutputDataset:
     counts = statistics.OutputStatisticsOutputDatasetFacet(
         rowCount=lineage.rows, size=lineage.bytes, fileCount=lineage.files
     )
+    namespace, name = _name(lineage.output)
     return OutputDataset(
-        namespace=NAMESPACE,
-        name=lineage.output,
+        namespace=namespace,
+        name=name,
         facets=_describe_table(lineage),
         outputFacets={"subset": written, "outputStatistics": counts},
     )
+
+
+def _name(place: str) -> tuple[str, str]:
+    """The namespace and the name that the naming of OpenLineage gives a folder, or what lies in a bucket."""
+    scheme, is_url, below = place.partition("://")
+    if not is_url:
+        return "file", place
+    bucket, _, key = below.partition("/")
+    return f"{scheme}://{bucket}", key or "/"
 
 
 def _describe_table(lineage: BatchLineage) -> dict[str, DatasetFacet]:

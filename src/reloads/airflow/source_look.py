@@ -12,7 +12,7 @@ import re
 import stat
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,9 +23,12 @@ from reloads.days import Days
 from reloads.errors import ReloadsError, one_line
 from reloads.files import printable_name
 from reloads.requests.watermark import list_watermarks, read_watermark
+from reloads.stores.address import store_url
 from reloads.tables.file_sources import FileSource, FileSources
 from reloads.tables.lineage import LONGEST_WINDOW
 from reloads.tables.source_folder import find_folder_fault
+from reloads.tables.source_store import SourceStore
+from reloads.tables.source_tree import UnusableError
 
 MAX_DAYS = 10_000
 """So many days of a source are watched, the newest."""
@@ -59,7 +62,8 @@ def look_at_sources(*, source: Path, tables: Path, landing: Path, today: date) -
         return SourceView(troubles=troubles)
     awaited = _read_awaited_days(landing, troubles)
     recent = find_recent_days(tables, today=today)
-    walk = _Walk(source)
+    url = store_url(source)
+    walk = _StoreWalk(url) if url else _Walk(source)
     groups: dict[Group, GroupSight | None] = {}
     for name, file_source in file_sources.sources.items():
         days = (recent | awaited.get(name, Days())).newest(MAX_DAYS)
@@ -118,26 +122,55 @@ def _parse_awaited_days(text: str) -> dict[str, Days]:
 
 
 def _look_at_source(
-    name: str, source: FileSource, days: Days, walk: _Walk, troubles: dict[str, str]
+    name: str, source: FileSource, days: Days, walk: _Walk | _StoreWalk, troubles: dict[str, str]
 ) -> dict[Group, GroupSight | None]:
     patterns = {source.files.pattern(day): source.marker.pattern(day) if source.marker else "" for day in days}
-    fault = find_folder_fault(walk.source / source.files.folder)
+    fault = walk.find_fault(source.files.folder)
     if fault:
-        troubles[str(walk.source / source.files.folder)] = fault
-        with suppress(OSError):
-            walk.go_to(source.files.folder)
+        troubles[walk.name_of(source.files.folder)] = fault
         return {Group(name, pattern): None for pattern in patterns}
     groups: dict[Group, GroupSight | None] = {}
     for pattern, marker in patterns.items():
         try:
-            markers = walk.find(marker) if marker else {}
-            files = {path: file for path, file in walk.find(pattern).items() if path not in markers}
+            markers = walk.find(marker, within=source.marker.folder) if source.marker else {}
+            found = walk.find(pattern, within=source.files.folder)
+            files = {path: file for path, file in found.items() if path not in markers}
             groups[Group(name, pattern)] = GroupSight(files, markers)
         except OSError as error:
             path = printable_name(str(error.filename))
             troubles[path] = f"{path} cannot be looked at ({error.strerror}); grant access or mend it"
             groups[Group(name, pattern)] = None
+        except UnusableError as error:
+            troubles[walk.name_of(source.files.folder)] = str(error)
+            groups[Group(name, pattern)] = None
     return groups
+
+
+class _StoreWalk:
+    """Finds the objects of patterns; there are no folders to listen to."""
+
+    folders: Collection[Path] = ()
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._tree = SourceStore(url)
+
+    def name_of(self, folder: str) -> str:
+        """How people know the folder."""
+        return f"{self._url}/{folder}".rstrip("/")
+
+    def find_fault(self, within: str) -> str:
+        """Why nothing can be said of the files of a source."""
+        return self._tree.find_fault(within)
+
+    def find(self, pattern: str, *, within: str) -> dict[str, FileSignature]:
+        """The objects, by path; ``UnusableError`` where the store does not answer."""
+        files: dict[str, FileSignature] = {}
+        for path in self._tree.find(pattern, within=within):
+            file = self._tree.read(path, by_content=False)
+            if file is not None:
+                files[path] = FileSignature(0, file.size, file.modified_ns, file.changed_ns, file.content)
+        return files
 
 
 class _Walk:
@@ -152,8 +185,21 @@ class _Walk:
         self._is_folder: dict[str, bool] = {}
         self._names: dict[str, list[str]] = {}
 
-    def find(self, pattern: str) -> dict[str, FileSignature]:
+    def name_of(self, folder: str) -> str:
+        """How people know the folder."""
+        return str(self.source / folder)
+
+    def find_fault(self, within: str) -> str:
+        """Why nothing can be said of the files of a source; the folders that are on the way there are noted."""
+        fault = find_folder_fault(self.source / within)
+        if fault:
+            with suppress(OSError):
+                self.go_to(within)
+        return fault
+
+    def find(self, pattern: str, *, within: str) -> dict[str, FileSignature]:
         """The files, by path; ``OSError`` where a folder or a file cannot be looked at."""
+        del within
         folder, _, last = pattern.rpartition("/")
         files: dict[str, FileSignature] = {}
         for above in self.go_to(folder):

@@ -19,6 +19,7 @@ from reloads.airflow.source_look import SourceView, look_at_sources
 from reloads.errors import ReloadsError, one_line
 from reloads.files import printable_name
 from reloads.requests.doorbell_notes import arrived
+from reloads.stores.address import store_url
 from reloads.tables.file_sources import FileSource
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ class SourceWatch:
     def _pause(self, listener: SourceListener, next_round: float, now: float) -> float:
         """How long nothing is to be done unless something is heard."""
         pause = min(self._news.seconds_to_next_look(now=now), next_round - now, self._rescan_seconds)
-        return min(pause, DEAF_LOOK_SECONDS) if listener.is_deaf else pause
+        # A look at a store is paid for, and nothing is heard of it in any case.
+        is_deaf = listener.is_deaf and not store_url(self._source)
+        return min(pause, DEAF_LOOK_SECONDS) if is_deaf else pause
 
     def _look(self, listener: SourceListener, loop: asyncio.AbstractEventLoop) -> tuple[SourceView, bool]:
         """What lies there, and whether a folder is listened to from now on, so that a look must follow."""
@@ -140,7 +143,8 @@ class _Troubles:
     def note(self, view: SourceView) -> None:
         """All that is wrong with the sources by this look."""
         for subject in self._said.keys() - view.troubles.keys():
-            if Path(subject) in view.folders:
+            # What is said of a store is no more once it answers.
+            if Path(subject) in view.folders or "://" in subject:
                 log.warning("the folder %s is there again", printable_name(subject))
         for subject, sentence in view.troubles.items():
             if self._said.get(subject) != sentence:

@@ -71,11 +71,11 @@ class Engine:
         Without days, they read one file of any day, which tells the columns that there are.
         """
         for name, source in table.file_sources.items():
-            paths = self._sample(source) if days is None else self.raw.paths_of(table, name, days)
+            paths = self._sample(source) if days is None else self.raw.names_of(table, name, days)
             patterns = [pattern(path) for path in paths] or [self._stand_in(source, days)]
             self.db.execute(f"set variable {quote_name(name)} = $1::varchar[]", [patterns])
 
-    def _sample(self, source: FileSource) -> list[Path]:
+    def _sample(self, source: FileSource) -> list[str]:
         sample = self.raw.find_sample(source)
         return [sample] if sample else []
 
@@ -86,7 +86,7 @@ class Engine:
         """
         if not source.optional:
             missing = source.files.pattern(days.ranges[0].first) if days else source.files.any_day()
-            return f"{pattern(self.raw.source)}/{missing}"
+            return f"{pattern(self.raw.root)}/{missing}"
         day = days.ranges[0].first if days else date(1970, 1, 1)
         name = re.sub(r"[*?]", "x", source.files.pattern(day))
         path = self._folder / "no-files" / name
@@ -158,7 +158,8 @@ def connect(
         db.execute("set enable_progress_bar = true")
         db.execute("set enable_progress_bar_print = false")
         _set_time_zone(db, time_zone)
-        db.execute("set variable source = $1", [str(raw.source)])
+        db.execute("set variable source = $1", [raw.root])
+        let_read_stores(db, raw.root)
         engine = Engine(db, raw=raw, folder=folder, limit=limit or TimeLimit.begin(table.name, None))
         engine.set_files(table, days)
         with engine.limit.bounded(db):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
 
+from reloads.stores.object_store import ObjectStore
 from reloads.threaded_file import ThreadedFile
-from reloads.warehouse.object_store import ObjectStore
 
 if TYPE_CHECKING:
     import duckdb

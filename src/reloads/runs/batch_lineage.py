@@ -11,6 +11,7 @@ from reloads.outcome import CheckResult, Outcome
 from reloads.rewriting.check_statements import list_checks
 from reloads.rewriting.report import commits_of
 from reloads.settings import Settings
+from reloads.stores.address import public_name
 from reloads.tables.catalog import Catalog
 from reloads.tables.definition import Table
 from reloads.tables.lineage import input_days
@@ -45,10 +46,10 @@ class BatchLineage:
     files: int
     columns: Mapping[str, str]
     read: Mapping[str, tuple[Dimensions, ...]]
-    """Of each table that the query reads, by its folder, the partitions of the days that were asked for."""
+    """Of each table that the query reads, by its folder or URL, the partitions of the days that were asked for."""
     source: str
     raw_files: tuple[str, ...]
-    """The raw files that were read, by their absolute paths; none that no source of ``sources.toml`` names."""
+    """The raw files that were read, by their absolute paths or URLs; none that no source of ``sources.toml`` names."""
     checks: tuple[Checked, ...]
 
 
@@ -71,15 +72,15 @@ def describe_batch(
         for entry in commit.after.values():
             raw_files.update(entry.making.files if entry.making else ())
     return BatchLineage(
-        output=str(folder.folder),
+        output=public_name(settings.warehouse, table.name),
         written=tuple(_dimensions(table, name) for name in sorted(written, key=str)),
         rows=sum(rows for rows, _ in written.values()),
         bytes=sum(size for _, size in written.values()),
         files=len([size for _, size in written.values() if size]),
         columns=columns,
         read=_find_read(settings, catalog, table, batch),
-        source=str(settings.source),
-        raw_files=tuple(str(settings.source / path) for path in sorted(raw_files)),
+        source=public_name(settings.source, ""),
+        raw_files=tuple(public_name(settings.source, path) for path in sorted(raw_files)),
         checks=_find_checks(table, outcome),
     )
 
@@ -95,7 +96,9 @@ def _find_read(settings: Settings, catalog: Catalog, table: Table, batch: Batch)
         for day in days:
             entries = snapshot.of_day(day)
             names += [each for each in entries if entries[each].version and folder.has_form_of(each)]
-        read[str(folder.folder)] = tuple(_dimensions(source, each) for each in sorted(names, key=str))
+        read[public_name(settings.warehouse, name)] = tuple(
+            _dimensions(source, each) for each in sorted(names, key=str)
+        )
     return read
 
 

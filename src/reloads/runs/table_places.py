@@ -20,6 +20,7 @@ from pathlib import Path
 from reloads.requests.untold import FOLDER as UNTOLD
 from reloads.requests.watermark import KINDS, watermark_file
 from reloads.settings import Settings
+from reloads.stores.address import store_url
 from reloads.warehouse.layout import (
     cursors_folder,
     delta_folder,
@@ -27,7 +28,6 @@ from reloads.warehouse.layout import (
     failed_folder,
     log_folder,
     state_folder,
-    store_url,
     versions_folder,
 )
 

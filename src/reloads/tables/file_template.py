@@ -11,7 +11,8 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from fnmatch import translate
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from reloads.days import DateRange, Days
@@ -26,6 +27,19 @@ _CODES = {"day": {"Y", "m", "d"}, "month": {"Y", "m"}, "year": {"Y"}}
 _DIGITS = {"Y": 4, "m": 2, "d": 2}
 _PLACE = re.compile(r"\{(day|month|year)(?::([^{}]*))?\}")
 _CODE = re.compile(r"%([Ymd])")
+
+
+WILD = re.compile(r"[*?]")
+"""What stands for other characters in a pattern."""
+
+
+@lru_cache(maxsize=10_000)
+def name_pattern(part: str) -> re.Pattern[str]:
+    """What the names match that one part of a pattern stands for; as in a shell, no hidden ones unless it says so."""
+    # Brackets in a template are letters.
+    expression = translate(part.replace("[", "[[]"))
+    is_wild = WILD.search(part) and not part.startswith(".")
+    return re.compile(rf"(?!\.){expression}" if is_wild else expression)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from typing import Protocol
 from uuid import uuid4
 
 from reloads.files import link_or_copy, sync_all
+from reloads.stores.client import is_plain_http
+from reloads.stores.credentials import keys_for_now
 from reloads.warehouse.commit import Entry
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.layout import delta_folder, versions_folder
 from reloads.warehouse.mirror import Mirror, mirror_of
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
-from reloads.warehouse.store_client import is_plain_http
-from reloads.warehouse.store_credentials import keys_for_now
 
 
 class DeltaPlace(Protocol):

@@ -20,17 +20,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
 
 DATA_FILE = "data.parquet"
 """The one file of a partition."""
-
-
-@lru_cache(maxsize=256)
-def store_url(warehouse: Path) -> str | None:
-    """The URL of the object store that the folder is a mirror of, which is its name; None for any other folder."""
-    url = unquote(warehouse.name)
-    return url if "://" in url else None
 
 
 def staging_root(warehouse: Path) -> Path:

@@ -22,9 +22,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from reloads.files import cannot_write, make_folder, write_atomically
-from reloads.warehouse.layout import store_url
-from reloads.warehouse.object_store import ObjectStore
-from reloads.warehouse.store_probe import probe
+from reloads.stores.address import store_url
+from reloads.stores.object_store import ObjectStore
+from reloads.stores.probe import probe
 
 LEAST_FREE, ENOUGH_FREE = 0.2, 0.25
 """The share of its disk that a mirror leaves to others, and up to which it makes room once there is less."""

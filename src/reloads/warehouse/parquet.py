@@ -18,7 +18,7 @@ FILE_NAME = "reloads file"
 PATH = quote_name(FILE_NAME)
 
 
-def pattern(file: Path) -> str:
+def pattern(file: Path | str) -> str:
     """The pattern that matches this file alone; DuckDB takes patterns only.
 
     No pattern matches a path that has a backslash beside one of these characters, so such a file counts as missing.

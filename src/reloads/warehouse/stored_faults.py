@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from reloads.stores.object_store import Found
 from reloads.warehouse.access import open_table
 from reloads.warehouse.commit import Entry
 from reloads.warehouse.current_view import version_file
 from reloads.warehouse.fault import REMOVE, Fault
 from reloads.warehouse.layout import versions_folder
 from reloads.warehouse.mirror import Mirror, mirror_of
-from reloads.warehouse.object_store import Found
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.state import Snapshot, State

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from reloads.stores.object_store import Found
 from reloads.warehouse.checkpoint import CHECKPOINTS
 from reloads.warehouse.layout import cursors_folder, dropped_folder, failed_folder, log_folder, versions_folder
 from reloads.warehouse.mirror import Mirror
-from reloads.warehouse.object_store import Found
 
 
 @dataclass(frozen=True)

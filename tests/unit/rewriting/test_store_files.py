@@ -13,7 +13,7 @@ from obstore.store import S3Store
 from reloads.requests.request import parse_request
 from reloads.rewriting.store_files import StoreFiles, let_read_stores
 from reloads.runs.local_run import run_locally
-from reloads.warehouse.object_store import ObjectStore
+from reloads.stores.object_store import ObjectStore
 from tests.support.chain import NOW, Chain
 from tests.support.s3_server import BUCKET, S3Server
 

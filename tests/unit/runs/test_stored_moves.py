@@ -17,8 +17,8 @@ from reloads.inspection.verify import verify
 from reloads.runs.drop_table import drop_table, restore_table
 from reloads.runs.rename_table import rename_table
 from reloads.runs.settle_step import settle_batches
+from reloads.stores.object_store import ObjectStore
 from reloads.warehouse.move_notes import list_begun
-from reloads.warehouse.object_store import ObjectStore
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.stored_move import StoredMove
 from reloads.warehouse.upgrade import open_catalog

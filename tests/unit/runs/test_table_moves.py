@@ -28,10 +28,10 @@ from reloads.requests.watermark import read_watermark, write_watermark
 from reloads.runs.drop_table import drop_table, dropped_tables, remove_dropped, restore_table, size_of
 from reloads.runs.rename_table import rename_table
 from reloads.settings import Settings
+from reloads.stores.address import store_url
+from reloads.stores.object_store import ObjectStore
 from reloads.tables.catalog import Catalog
-from reloads.warehouse.layout import store_url
 from reloads.warehouse.move_notes import list_begun
-from reloads.warehouse.object_store import ObjectStore
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.staging import staging_folder
 from tests.support.chain import NOW, Chain

@@ -172,8 +172,8 @@ def test_a_look_at_the_paths_of_days_finds_what_a_walk_of_the_whole_tree_finds(
             assert not found.is_unknown
         for number, (source, window) in enumerate(read):
             wanted = [day - timedelta(days=back) for day in days for back in range(window)]
-            paths = raw_files.paths_of(table, f"s{number}", Days.of(days))
-            assert sorted(paths) == sorted(home / path for path in tree.of(source, Days.of(wanted)))
+            paths = raw_files.names_of(table, f"s{number}", Days.of(days))
+            assert sorted(paths) == sorted(str(home / path) for path in tree.of(source, Days.of(wanted)))
     finally:
         shutil.rmtree(home)
 

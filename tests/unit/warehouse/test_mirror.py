@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import OperatorError
+from reloads.stores.object_store import ObjectStore
 from reloads.warehouse.access import open_table, state_of
 from reloads.warehouse.commit import Making, Point
 from reloads.warehouse.cursors import Cursor, Position, followers
 from reloads.warehouse.expiry import expire
 from reloads.warehouse.mirror import fetch_files
-from reloads.warehouse.object_store import ObjectStore
 from reloads.warehouse.partition_name import PartitionName
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.publication import NewFile, Publication, Published

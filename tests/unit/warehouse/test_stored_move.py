@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reloads.days import Days
 from reloads.errors import RequestError
+from reloads.stores.object_store import ObjectStore
 from reloads.warehouse.access import state_of
 from reloads.warehouse.commit import Point
 from reloads.warehouse.commit_log import CommitLog, ConflictError
@@ -21,7 +22,6 @@ from reloads.warehouse.expiry import expire
 from reloads.warehouse.log_ends import HeldError
 from reloads.warehouse.mirror import Mirror, fetch_files, mirror_of
 from reloads.warehouse.move_notes import TableMove
-from reloads.warehouse.object_store import ObjectStore
 from reloads.warehouse.partitions import TableFolder
 from reloads.warehouse.stored_faults import remove_orphans
 from reloads.warehouse.stored_move import StoredMove, list_stored, plan_stored_move

@@ -31,10 +31,11 @@ from reloads.runs.settle_step import settle_batches
 from reloads.runs.small_run import BegunRun, begin_run
 from reloads.runs.undo import undo_request
 from reloads.settings import Settings
+from reloads.stores.address import store_url
 from reloads.tables.catalog import Catalog
 from reloads.warehouse.commit import Point
 from reloads.warehouse.current_view import PREPARED
-from reloads.warehouse.layout import cursors_folder, log_folder, state_folder, store_url, versions_folder
+from reloads.warehouse.layout import cursors_folder, log_folder, state_folder, versions_folder
 from reloads.warehouse.mirror import mirror_of
 from reloads.warehouse.partitions import TableFolder, folder_of
 from reloads.warehouse.state import State as WarehouseState

@@ -14,9 +14,9 @@ from reloads.inspection.doctor.finding import Finding, good, warning, wrong
 from reloads.inspection.doctor.probe import probe_file
 from reloads.locks import take_lock
 from reloads.settings import PREFIX, Settings
-from reloads.warehouse.layout import store_url
-from reloads.warehouse.object_store import ObjectStore
-from reloads.warehouse.store_probe import probe
+from reloads.stores.address import store_url
+from reloads.stores.object_store import ObjectStore
+from reloads.stores.probe import probe
 
 SPARE_BYTES = 100_000_000
 SPARE_FILES = 1000
@@ -118,13 +118,25 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
     """The folder of raw files, where a table may read some."""
     if not any((settings.tables / name).exists() for name in ("sources.sql", "sources.toml")):
         return
-    if not settings.source.is_dir():
+    if url := store_url(settings.source):
+        yield _examine_source_store(url)
+    elif not settings.source.is_dir():
         sentence = f"{settings.source} does not exist, and {settings.tables} has sources that lie there"
         yield wrong("source folder", f"{sentence}; make it, or set {PREFIX}SOURCE")
     elif not os.access(settings.source, os.R_OK | os.X_OK):
         yield wrong("source folder", f"{settings.source} cannot be read; grant access to user {os.getuid()}")
     else:
         yield good("source folder", f"{settings.source} can be read")
+
+
+def _examine_source_store(url: str) -> Finding:
+    try:
+        is_empty = next(ObjectStore(url).look(""), None) is None
+    except OperatorError as error:
+        return wrong("source store", str(error))
+    if is_empty:
+        return wrong("source store", f"nothing lies below {url}; see that {PREFIX}SOURCE is the place of the raw files")
+    return good("source store", f"{url} can be listed")
 
 
 def _find_largest(warehouse: Path) -> tuple[str, int]:

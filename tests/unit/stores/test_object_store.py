@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from reloads.errors import OperatorError
+from reloads.stores.object_store import ObjectStore
+from reloads.stores.probe import probe
 from reloads.warehouse.mirror import Mirror
-from reloads.warehouse.object_store import ObjectStore
-from reloads.warehouse.store_probe import probe
 from tests.support.s3_proxy import Request, S3Proxy
 from tests.support.s3_server import BUCKET, SECRET, S3Server, use_profile
 

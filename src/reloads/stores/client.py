@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reloads.errors import OperatorError, one_line, shorten
-from reloads.warehouse.store_credentials import find_credentials, no_credentials, was_never_asked
+from reloads.stores.credentials import find_credentials, no_credentials, was_never_asked
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client

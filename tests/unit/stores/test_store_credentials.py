@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from reloads.errors import OperatorError
-from reloads.warehouse.object_store import ObjectStore
-from reloads.warehouse.store_credentials import keys_for_now
+from reloads.stores.credentials import keys_for_now
+from reloads.stores.object_store import ObjectStore
 from tests.support.role_service import CONTAINER, INSTANCE, TOKEN, RoleService, role_service
 from tests.support.s3_proxy import Request, S3Proxy
 from tests.support.s3_server import BUCKET, KEY, ROLE_KEYS

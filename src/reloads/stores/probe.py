@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from reloads.errors import OperatorError
-from reloads.warehouse.object_store import ObjectStore
+from reloads.stores.object_store import ObjectStore
 
 
 def probe(store: ObjectStore) -> None:

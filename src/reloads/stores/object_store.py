@@ -5,6 +5,7 @@ A request that fails is tried again for up to three minutes, with longer and lon
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reloads.warehouse.store_client import as_operator_error, connect
+from reloads.stores.client import as_operator_error, connect
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore as Client
 
 REQUESTS_AT_ONCE = 16
@@ -34,6 +36,8 @@ class Found:
     key: str
     size: int
     modified_at: datetime
+    tag: str = ""
+    """Another one once the object is replaced; empty where the store gives none."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class ObjectStore:
 
         with as_operator_error(self.url):
             found = obstore.head(self._client, key)
-        return Found(key, found["size"], found["last_modified"])
+        return _found(key, found)
 
     def read_part(self, key: str, begin: int, count: int) -> bytes:
         """So many bytes of the object from there on; raises ``FileNotFoundError`` where there is none."""
@@ -87,6 +91,16 @@ class ObjectStore:
 
         with as_operator_error(self.url):
             return bytes(obstore.get_range(self._client, key, start=begin, length=count))
+
+    def digest(self, key: str) -> str:
+        """The SHA-256 of the object's bytes; raises ``FileNotFoundError`` where there is none."""
+        import obstore
+
+        sha256 = hashlib.sha256()
+        with as_operator_error(self.url):
+            for chunk in obstore.get(self._client, key).stream():
+                sha256.update(chunk)
+        return sha256.hexdigest()
 
     def create(self, key: str, data: bytes) -> None:
         """Write an object that must not be there; of several that do so, all but one raise ``FileExistsError``."""
@@ -159,7 +173,7 @@ class ObjectStore:
         with as_operator_error(self.url):
             for page in obstore.list(self._client, prefix, chunk_size=1000):
                 for each in page:
-                    yield Found(each["path"], each["size"], each["last_modified"])
+                    yield _found(each["path"], each)
 
     def _upload(self, item: tuple[str, Path]) -> None:
         import obstore
@@ -212,3 +226,7 @@ class ObjectStore:
     def _client(self) -> Client:
         # By process, as what a fork leaves of a client's threads hangs.
         return connect(self.url, os.getpid())
+
+
+def _found(key: str, described: ObjectMeta) -> Found:
+    return Found(key, described["size"], described["last_modified"], described["e_tag"] or "")

@@ -1,0 +1,1 @@
+"""Object stores: what lies in them, and how they are asked."""
