@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
+from typing import Any
 
 from reloads.days import Days
 from reloads.errors import ReloadsError
@@ -43,6 +44,39 @@ class Seen:
     digests: Mapping[date, str] = field(default_factory=dict)
     noted_at: str = ""
     """Tells the acts of asking from each other, also where files take turns."""
+    asking: Asking | None = None
+    """What is being asked. Whoever finds it asks for that first, whatever files have changed since."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The days that files ask for, by a request of that id."""
+
+    id: str
+    days: Days
+    at: datetime
+
+    def to_record(self, table: Table) -> Record:
+        """The request."""
+        return Record(
+            id=self.id,
+            mode="arrival",
+            table=table.name,
+            days=self.days,
+            accepted_at=self.at,
+            # The clock or a person may have loaded them before it is their turn.
+            only="stale",
+            reason="raw files arrived",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A value for a watermark."""
+        return {"id": self.id, "days": self.days.texts(), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Asking:
+        """The inverse."""
+        return cls(str(fields["id"]), Days.parse(fields["days"]), datetime.fromisoformat(fields["at"]))
 
 
 def answer_arrivals(settings: Settings, catalog: Catalog, *, now: datetime, is_due: bool = False) -> list[Announcement]:
@@ -110,9 +144,9 @@ def _ask_locked(
     settings: Settings, catalog: Catalog, table: Table, *, raw: RawFiles, now: datetime, among: Days | None
 ) -> list[Record]:
     queue = Queue(settings.landing)
+    seen, records = _read_seen(settings, table)
     recent_days = days_to_look_at(table, today=settings.day_of(now))
     open_days = Days.union(record.outstanding for record in queue.accepted(table.name) if not record.keys)
-    seen = _read_seen(settings, table)
     digests: dict[date, str] = {}
     days = recent_days - open_days
     for day in days if among is None else days & among:
@@ -122,18 +156,16 @@ def _ask_locked(
             digests[day] = _digest(look.files)
     new_days = Days.of(day for day, digest in digests.items() if seen.digests.get(day) != digest)
     if not new_days:
-        return []
+        return records
     state = TableState.at(table, new_days, warehouse=settings.warehouse, inputs=catalog.all_inputs(table), raw=raw)
     asking_days = Days.of(day for day in new_days if state.why_arrived(day))
     if table.settings.on_arrival == "corrections":
         asking_days = Days.of(day for day in asking_days if state.has_day(day))
-    records: list[Record] = []
-    if asking_days:
-        records = queue.add_all([_build_request(table, asking_days, digests, seen.noted_at, now=now)])
     kept = {day: digest for day, digest in seen.digests.items() if day in recent_days}
     noted = kept | {day: digests[day] for day in new_days}
-    _write_seen(settings, table, Seen(noted, now.isoformat()))
-    return records
+    asking = Asking(_name_request(table, asking_days, digests, seen.noted_at), asking_days, now)
+    _write_seen(settings, table, Seen(noted, now.isoformat(), asking if asking_days else None))
+    return records + _ask(settings, table)
 
 
 def look_anew(settings: Settings, table: Table, days: Days) -> None:
@@ -144,7 +176,7 @@ def look_anew(settings: Settings, table: Table, days: Days) -> None:
     if not table.settings.on_arrival:
         return
     with _lock(settings, table):
-        seen = _read_seen(settings, table)
+        seen, _ = _read_seen(settings, table)
         kept = {day: digest for day, digest in seen.digests.items() if day not in days}
         if len(kept) < len(seen.digests):
             _write_seen(settings, table, Seen(kept, seen.noted_at))
@@ -160,7 +192,8 @@ def note_taken_back(
     if not table.settings.on_arrival:
         return
     with _lock(settings, table):
-        raw, seen = RawFiles.look(settings), _read_seen(settings, table)
+        raw = RawFiles.look(settings)
+        seen, _ = _read_seen(settings, table)
         noted: dict[date, str] = {}
         for day in days_to_look_at(table, today=settings.day_of(now)) & Days.of(made_from):
             # Files that have asked are not to ask twice, though they were not loaded, nor if their folder is away.
@@ -172,18 +205,9 @@ def note_taken_back(
             _write_seen(settings, table, Seen({**seen.digests, **noted}, now.isoformat()))
 
 
-def _build_request(table: Table, days: Days, digests: Mapping[date, str], noted_at: str, *, now: datetime) -> Record:
+def _name_request(table: Table, days: Days, digests: Mapping[date, str], noted_at: str) -> str:
     text = "\0".join([table.name, noted_at, *(f"{day} {digests[day]}" for day in days)])
-    return Record(
-        id=f"arrival-{table.name}-{sha256(text.encode()).hexdigest()[:12]}",
-        mode="arrival",
-        table=table.name,
-        days=days,
-        accepted_at=now,
-        # The clock or a person may have loaded them before it is their turn.
-        only="stale",
-        reason="raw files arrived",
-    )
+    return f"arrival-{table.name}-{sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _digest(files: Mapping[str, RawFile]) -> str:
@@ -192,20 +216,35 @@ def _digest(files: Mapping[str, RawFile]) -> str:
     return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _read_seen(settings: Settings, table: Table) -> Seen:
-    return read_watermark(settings.landing, "arrivals", table.name, _parse_seen) or Seen()
+def _read_seen(settings: Settings, table: Table) -> tuple[Seen, list[Record]]:
+    """What was seen; and the request, if somebody was killed who was about to make it."""
+    records = _ask(settings, table)
+    return read_watermark(settings.landing, "arrivals", table.name, _parse_seen) or Seen(), records
+
+
+def _ask(settings: Settings, table: Table) -> list[Record]:
+    """Make the request that is noted, unless it was made."""
+    seen = read_watermark(settings.landing, "arrivals", table.name, _parse_seen)
+    if seen is None or seen.asking is None:
+        return []
+    records = Queue(settings.landing).add_all([seen.asking.to_record(table)])
+    _write_seen(settings, table, Seen(seen.digests, seen.noted_at))
+    return records
 
 
 def _parse_seen(text: str) -> Seen:
     try:
         fields = json.loads(text)
         digests = {date.fromisoformat(day): str(digest) for day, digest in fields["digests"].items()}
-        return Seen(digests, str(fields["noted_at"]))
+        asking = Asking.from_json(fields["asking"]) if "asking" in fields else None
+        return Seen(digests, str(fields["noted_at"]), asking)
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError("it is of another form") from error
 
 
 def _write_seen(settings: Settings, table: Table, seen: Seen) -> None:
     digests = {str(day): digest for day, digest in sorted(seen.digests.items())}
-    text = json.dumps({"noted_at": seen.noted_at, "digests": digests})
-    write_watermark(settings.landing, "arrivals", table.name, text)
+    fields: dict[str, Any] = {"noted_at": seen.noted_at, "digests": digests}
+    if seen.asking:
+        fields["asking"] = seen.asking.to_json()
+    write_watermark(settings.landing, "arrivals", table.name, json.dumps(fields))

@@ -51,6 +51,7 @@ def as_operator_error(url: str) -> Iterator[None]:
         from obstore.exceptions import (
             AlreadyExistsError,
             BaseError,
+            InvalidPathError,
             PermissionDeniedError,
             PreconditionError,
             UnauthenticatedError,
@@ -64,10 +65,19 @@ def as_operator_error(url: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as error:
         if was_never_asked(error):
             raise no_credentials(url, error) from error
-        cure = "give AWS tools credentials that may read, write, list and delete there"
-        raise OperatorError(f"{url} refuses access ({_reason(error)}); {cure}") from error
+        raise _refused(url, error) from error
+    except InvalidPathError as error:
+        raise OperatorError(f"{url} holds an object whose name cannot be read ({_reason(error)}); rename it") from error
     except BaseError as error:
+        # A refused list has no error of its own.
+        if "403 Forbidden" in str(error):
+            raise _refused(url, error) from error
         raise OperatorError(f"{url} does not answer ({_reason(error)}); see that it can be reached") from error
+
+
+def _refused(url: str, error: Exception) -> OperatorError:
+    cure = "give AWS tools credentials that may list and read there, and write and delete if it is the warehouse"
+    return OperatorError(f"{url} refuses access ({_reason(error)}); {cure}")
 
 
 def _reason(error: Exception) -> str:

@@ -6,9 +6,9 @@ Nothing here relies on the order of keys: a server that keeps folders lists them
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 from reloads.stores.object_store import Found, ObjectStore
 
@@ -26,47 +26,48 @@ class Sight:
     found: Sequence[Found]
     begun: int
     ended: int
-    """Ticks: what lay there when the tick ``begun`` was counted is seen, and nothing that came after ``ended``."""
+    """Ticks of the listing: what lay there at ``begun`` is seen, and nothing that came after ``ended``."""
 
 
 class Listing:
-    """Lists the tree below ``root``, which is empty for the store; asks for each thing once.
+    """Lists the tree below ``root``, which is empty for the whole store; asks for nothing again without need.
 
-    ``ticks`` counts what is asked, so that the sights of several listings can be told apart by time. All methods raise
-    ``OperatorError`` where the store does not answer.
+    All methods raise ``OperatorError`` where the store does not answer.
     """
 
-    def __init__(self, store: ObjectStore, root: str, ticks: Iterator[int]) -> None:
-        self._store, self._root, self._ticks = store, root, ticks
-        self._whole: _Tree | None = None
-        self._first: _Tree | None = None
-        self._folders: dict[str, Sight] = {}
+    def __init__(self, store: ObjectStore, root: str) -> None:
+        self._store, self._root = store, root
+        self._ticks = count(1)
+        self._is_small: bool | None = None
+        self._trees: list[_Tree] = []
+        self._sights: dict[str, list[Sight]] = {}
 
     def below(self, folder: str, *, after: int = 0) -> Sight:
-        """The objects below a folder of the tree, as they lay there at some time after that tick."""
-        whole = self._list_whole()
-        if whole and whole.begun > after:
-            return whole.below(folder)
-        sight = self._folders.get(folder)
-        if sight is None or sight.begun <= after:
-            sight = self._list(folder, None).below(folder)
-            self._folders[folder] = sight
-        return sight
+        """The objects below a folder of the tree: the oldest sight of them that was begun after that tick."""
+        if self._look_at_size() or len(self._sights) >= FOLDERS_ONE_BY_ONE:
+            trees = (tree for tree in self._trees if tree.begun > after)
+            return (next(trees, None) or self._list_whole()).below(folder)
+        sights = self._sights.setdefault(folder, [])
+        if not sights or sights[-1].begun <= after:
+            sights.append(self._list(folder, None).below(folder))
+        return next(sight for sight in sights if sight.begun > after)
 
     def is_empty(self) -> bool:
         """Whether nothing at all lies in the tree."""
-        whole = self._list_whole()
-        return not whole.keys if whole else False
+        return self._look_at_size() and not self._trees[0].keys
 
-    def _list_whole(self) -> _Tree | None:
-        """The tree, if it is small or much of it was asked for."""
-        if self._whole is None and self._first is None:
-            self._first = self._list(self._root, WHOLE_OBJECTS)
-            if len(self._first.keys) < WHOLE_OBJECTS:
-                self._whole = self._first
-        if self._whole is None and len(self._folders) >= FOLDERS_ONE_BY_ONE:
-            self._whole = self._list(self._root, None)
-        return self._whole
+    def _look_at_size(self) -> bool:
+        """Whether the tree is small; if so, it is listed."""
+        if self._is_small is None:
+            tree = self._list(self._root, WHOLE_OBJECTS)
+            self._is_small = len(tree.keys) < WHOLE_OBJECTS
+            if self._is_small:
+                self._trees.append(tree)
+        return self._is_small
+
+    def _list_whole(self) -> _Tree:
+        self._trees.append(self._list(self._root, None))
+        return self._trees[-1]
 
     def _list(self, folder: str, most: int | None) -> _Tree:
         begun = next(self._ticks)

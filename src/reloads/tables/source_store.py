@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import count
 
 from reloads.errors import OperatorError
 from reloads.files import printable_name
@@ -26,18 +25,15 @@ class SourceStore:
     def __init__(self, url: str) -> None:
         self.root = url
         self._store = ObjectStore(url)
-        self._ticks = count(1)
-        # Markers by listings of their own: what a sender wrote before its marker is in a listing begun after that one.
-        self._files: dict[str, Listing] = {}
-        self._markers: dict[str, Listing] = {}
-        self._asked_at: dict[str, int] = {}
+        self._listings: dict[str, Listing] = {}
+        self._seen_at: dict[str, int] = {}
         self._found: dict[str, Found] = {}
 
     def find_fault(self, within: str) -> str:
         """Why nothing can be said of the files of a source; so where there is not one, as the URL may be wrong."""
         place = f"{self.root}/{within}".rstrip("/")
         try:
-            is_empty = self._listing(self._files, within).is_empty()
+            is_empty = self._listing(within).is_empty()
         except OperatorError as error:
             return str(error)
         return (
@@ -47,10 +43,10 @@ class SourceStore:
     def has(self, path: str, *, within: str) -> bool:
         """Whether there is such an object."""
         try:
-            sight = self._listing(self._markers, within).below(path.rpartition("/")[0])
+            sight = self._listing(within).below(path.rpartition("/")[0])
         except OperatorError as error:
             raise UnusableError(str(error)) from error
-        self._asked_at[path] = sight.ended
+        self._seen_at[path] = sight.ended
         return any(found.key == path for found in sight.found)
 
     def find(self, pattern: str, *, within: str, marker: str = "") -> list[str]:
@@ -58,9 +54,8 @@ class SourceStore:
         parts = pattern.split("/")
         fixed = next((place for place, part in enumerate(parts) if WILD.search(part)), len(parts) - 1)
         try:
-            sight = self._listing(self._files, within).below(
-                "/".join(parts[:fixed]), after=self._asked_at.get(marker, 0)
-            )
+            # What a sender wrote before its marker is in each sight that was begun after the one of the marker.
+            sight = self._listing(within).below("/".join(parts[:fixed]), after=self._seen_at.get(marker, 0))
         except OperatorError as error:
             raise UnusableError(str(error)) from error
         expressions = [name_pattern(part) for part in parts]
@@ -68,7 +63,7 @@ class SourceStore:
         for found in sight.found:
             names = found.key.split("/")
             is_named = len(names) == len(parts) and all(map(_matches, expressions, names))
-            if is_named and found.key != marker:
+            if is_named and (found.key != marker or not WILD.search(pattern)):
                 self._found[found.key] = found
                 paths.append(found.key)
         return paths
@@ -87,10 +82,10 @@ class SourceStore:
             raise UnusableError(str(error)) from error
         return RawFile(found.size, written_ns, written_ns, content)
 
-    def _listing(self, listings: dict[str, Listing], within: str) -> Listing:
-        if within not in listings:
-            listings[within] = Listing(self._store, within, self._ticks)
-        return listings[within]
+    def _listing(self, within: str) -> Listing:
+        if within not in self._listings:
+            self._listings[within] = Listing(self._store, within)
+        return self._listings[within]
 
 
 def _matches(expression: re.Pattern[str], name: str) -> bool:

@@ -33,10 +33,10 @@ class SourceTree(Protocol):
         """Whether there is such a file. Raises ``UnusableError``."""
 
     def find(self, pattern: str, *, within: str, marker: str = "") -> list[str]:
-        """The paths that a pattern names, sorted, without the marker; one without ``*`` and ``?`` need not be there.
+        """The paths that a pattern names, sorted; one without ``*`` and ``?`` need not be there.
 
-        As in a shell, ``*`` and ``?`` name no hidden files. All that lay there before it was last asked for the
-        ``marker`` is found. Raises ``UnusableError``.
+        As in a shell, ``*`` and ``?`` name no hidden files, nor do they name the ``marker``. All that lay there before
+        it was last asked for the marker is found. Raises ``UnusableError``.
         """
 
     def read(self, path: str, *, by_content: bool) -> RawFile | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -26,7 +25,8 @@ from tests.unit.whole.arrivals_model import (
     paths_of,
     sort_rows,
 )
-from tests.unit.whole.file_home import RESTED_SECONDS, FileHome, wait_for_clock
+from tests.unit.whole.file_home import RESTED_SECONDS, FileHome
+from tests.unit.whole.senders import FolderSenders, Senders
 from tests.unit.whole.small_home import Json
 
 SOURCES_TOML = """
@@ -65,19 +65,20 @@ RESTLESS_SECONDS = 3600.0
 class ArrivalsHome(FileHome):
     """A home, and the files of senders, of which each moment is remembered."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, senders: Senders | None = None) -> None:
         super().__init__(home, sources=SOURCES, toml=SOURCES_TOML)
+        self.senders = senders or FolderSenders(self.settings.source, home)
+        self.settings = self.settings.model_copy(update={"source": self.senders.source})
         self._define_tables()
-        self.versions: dict[str, int] = {}
-        """How often each file was written, moved or removed."""
         self._contents: dict[str, Content] = {}
         self._away: set[str] = set()
         self.half_written: dict[str, Raw] = {}
         """What senders still have to write, by file."""
         self.moments: list[Moment] = []
         for folder in ("flights", "notes", "clicks", "weather", "late"):
-            (self.settings.source / folder).mkdir()
-            (self.settings.source / folder / "README").write_text("An empty folder counts as one that is not mounted.")
+            self.senders.write(
+                f"{folder}/README", "An empty folder counts as one that is not mounted.", by_rename=False
+            )
         self._remember()
 
     def _define_tables(self) -> None:
@@ -116,18 +117,16 @@ class ArrivalsHome(FileHome):
         """Write the file, in place or beside and renamed over it."""
         if self._is_away(path):
             return
-        target = self.settings.source / path
-        target.parent.mkdir(exist_ok=True)
-        written = target.with_name(".being-written") if by_rename else target
-        written.write_text(_text_of(path, content))
-        if by_rename:
-            written.rename(target)
+        self.senders.write(path, _text_of(path, content), by_rename=by_rename)
         self._contents[path] = content
         self.half_written.pop(path, None)
-        self._note_change(path)
+        self._remember()
 
     def write_half(self, path: str, lines: Raw) -> None:
-        """The sender has written the first lines only, and goes on."""
+        """The sender has written the first lines only, and goes on, where that can be seen."""
+        if not self.senders.writes_in_place:
+            self.deliver_file(path, lines)
+            return
         self.deliver_file(path, lines[: len(lines) // 2])
         if not self._is_away(path):
             self.half_written[path] = lines
@@ -141,47 +140,38 @@ class ArrivalsHome(FileHome):
 
     def remove(self, path: str) -> None:
         if path in self._contents and not self._is_away(path):
-            (self.settings.source / path).unlink()
+            self.senders.remove(path)
             del self._contents[path]
             self.half_written.pop(path, None)
-            self._note_change(path)
+            self._remember()
 
     def move_out_and_in(self, path: str) -> None:
         """The same file goes, and comes back."""
         if path in self._contents and not self._is_away(path):
-            target = self.settings.source / path
-            target.rename(self.home / "elsewhere")
-            (self.home / "elsewhere").rename(target)
-            self._note_change(path)
+            self.senders.move_out_and_in(path)
+            self._remember()
 
     def set_marker(self, day: date, *, is_there: bool) -> None:
         path = f"clicks/{day}/DONE"
         if self._is_away(path):
             return
-        target = self.settings.source / path
         if is_there:
-            target.parent.mkdir(exist_ok=True)
-            target.write_text("")
+            self.senders.write(path, "", by_rename=False)
             self._contents[path] = ()
-        else:
-            target.unlink(missing_ok=True)
-            self._contents.pop(path, None)
+        elif path in self._contents:
+            self.senders.remove(path)
+            del self._contents[path]
         self._remember()
 
     def take_folder_away(self, folder: str, *, leaves_mount_point: bool) -> None:
         if folder not in self._away:
-            (self.settings.source / folder).rename(self.home / f"away-{folder}")
-            if leaves_mount_point:
-                (self.settings.source / folder).mkdir()
+            self.senders.take_away(folder, leaves_mount_point=leaves_mount_point)
             self._away.add(folder)
             self._remember()
 
     def bring_folders_back(self) -> None:
         for folder in sorted(self._away):
-            target = self.settings.source / folder
-            with suppress(FileNotFoundError):
-                target.rmdir()
-            (self.home / f"away-{folder}").rename(target)
+            self.senders.bring_back(folder)
         self._away.clear()
         self._remember()
 
@@ -194,8 +184,12 @@ class ArrivalsHome(FileHome):
         return self._contents.get(path)
 
     def version_of(self, table: str, day: date) -> object:
-        """Tells the files of a day from all others that lay there before."""
-        return tuple((path, self.versions[path]) for path in paths_of(table, day) if path in self._contents)
+        """Tells the files of a day from others that lay there before, as far as anybody can."""
+        return tuple((path, self.senders.version(path)) for path in paths_of(table, day) if path in self._contents)
+
+    def stay_of(self, table: str, day: date) -> object:
+        """Tells them from equal ones, too, between which there were others."""
+        return tuple((path, self.senders.stay(path)) for path in paths_of(table, day) if path in self._contents)
 
     @property
     def moment(self) -> Moment:
@@ -203,13 +197,6 @@ class ArrivalsHome(FileHome):
 
     def _is_away(self, path: str) -> bool:
         return kind_of(path) in self._away
-
-    def _note_change(self, path: str) -> None:
-        self.versions[path] = self.versions.get(path, 0) + 1
-        target = self.settings.source / path
-        if target.exists():
-            wait_for_clock(target)
-        self._remember()
 
     def _remember(self) -> None:
         stable_seconds = RESTLESS_SECONDS if self.half_written else RESTED_SECONDS

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -24,6 +24,7 @@ from reloads.tables.catalog import Catalog
 from reloads.tables.raw_files import RawFiles
 from reloads.warehouse.commit_log import CommitLog
 from tests.unit.whole.file_home import SOURCES_TOML, TODAY, FileHome
+from tests.unit.whole.small_home import killed_everywhere
 
 DAY, NEXT = "2024-02-01", "2024-02-02"
 QUERY = "select day, k, v from raw_sales"
@@ -533,3 +534,33 @@ def test_thousands_of_files_at_once_are_one_request_and_the_newest_are_loaded_fi
     assert {record.table: len(record.days) for record in home.arrivals()} == {"sales": 3650, "large": 3650}
     planned = Days.union(Days.parse(batch["days"]) for batch in home.plan("sales"))
     assert planned == Days.between(TODAY - timedelta(days=99), TODAY)
+
+
+# a kill, a cancel and another file
+
+
+def test_a_day_that_was_cancelled_is_asked_for_once_wherever_the_look_was_killed_and_whatever_came_since(
+    tmp_path: Path,
+) -> None:
+    def build(folder: Path) -> FileHome:
+        home = FileHome(folder)
+        home.define("sales", QUERY, ARRIVES)
+        for day in (DAY, NEXT):
+            home.sell(day, ("a", 1))
+        return home
+
+    cancelled: list[bool] = []
+    for each in killed_everywhere(tmp_path, build, lambda home: cast("FileHome", home).look()):
+        home = cast("FileHome", each)
+        asked = home.queue.records("accepted")
+        for record in asked:
+            cancel_request(home.queue, record.id, now=home.now())
+        home.sell(NEXT, ("a", 2))
+        home.look_and_work()
+        home.look_and_work()
+        assert [date.fromisoformat(DAY) in record.days for record in home.arrivals()].count(True) == 1
+        assert home.rows("sales", "day, v") == [
+            (date.fromisoformat(day), value) for day, value in ((DAY, 1), (NEXT, 2)) if day == NEXT or not asked
+        ]
+        cancelled.append(bool(asked))
+    assert set(cancelled) == {False, True}

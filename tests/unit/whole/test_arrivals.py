@@ -60,6 +60,7 @@ from tests.unit.whole.arrivals_model import (
     kind_of,
 )
 from tests.unit.whole.arrivals_world import ArrivalsHome, all_paths, good_lines
+from tests.unit.whole.senders import BucketSenders, Senders
 
 days = st.sampled_from(DAYS)
 tables = st.sampled_from(TABLES)
@@ -112,13 +113,18 @@ class Arrivals(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = ArrivalsHome(Path(mkdtemp(dir=SCRATCH)))
+        home = Path(mkdtemp(dir=SCRATCH))
+        self.world = ArrivalsHome(home, self.senders(home))
         self.model = Model()
         self.runs: dict[str, Run] = {}
         self.ended_runs: list[Run] = []
         self.is_disturbed = False
         """Whether a process was killed, so that somebody has to come by before all is well."""
         self._numbers = count(1)
+
+    def senders(self, _home: Path) -> Senders | None:
+        """Who sends files; into the source folder of the home where it is None."""
+        return None
 
     def teardown(self) -> None:
         try:
@@ -168,10 +174,10 @@ class Arrivals(RuleBasedStateMachine):
         for day in record.days:
             result = self.world.moment.result(record.table, day)
             assert not isinstance(result, Missing), f"{record.id} asks for {day}, but {result}"
-            version = self.world.version_of(record.table, day)
+            stay = self.world.stay_of(record.table, day)
             asked = self.model.asked.get((record.table, day))
-            assert asked != version, f"{record.id} asks for {day} again, by {version}"
-            self.model.asked[record.table, day] = version
+            assert asked != stay, f"{record.id} asks for {day} again, by {stay}"
+            self.model.asked[record.table, day] = stay
 
     def _excuse(self, table: str, day: date) -> None:
         self.model.excused[table, day] = self.world.version_of(table, day) if table in BASE else None
@@ -486,7 +492,7 @@ class Arrivals(RuleBasedStateMachine):
 
     def _note_loaded(self, table: str, loaded: Days) -> None:
         for day in loaded:
-            self.model.asked[table, day] = self.world.version_of(table, day)
+            self.model.asked[table, day] = self.world.stay_of(table, day)
             self.model.excused.pop((table, day), None)
 
     @precondition(lambda self: any(run.begun or not run.batches for run in self.runs.values()))
@@ -643,7 +649,18 @@ def _progress(records: Mapping[str, Record]) -> dict[str, tuple[Days, bool]]:
 EXAMPLES = int(os.environ.get("ARRIVALS_EXAMPLES", "10"))
 SECONDS_OF_A_HISTORY = 60
 
+
+class StoredArrivals(Arrivals):
+    """The same with the files in a bucket."""
+
+    def senders(self, home: Path) -> Senders:
+        return BucketSenders(home)
+
+
 TestArrivals = pytest.mark.timeout(900 + SECONDS_OF_A_HISTORY * EXAMPLES)(Arrivals.TestCase)
+TestStoredArrivals = pytest.mark.usefixtures("s3")(
+    pytest.mark.timeout(900 + SECONDS_OF_A_HISTORY * EXAMPLES)(StoredArrivals.TestCase)
+)
 TestArrivals.settings = hypothesis.settings(
     deadline=None,
     derandomize="ARRIVALS_EXAMPLES" not in os.environ,
@@ -653,4 +670,10 @@ TestArrivals.settings = hypothesis.settings(
     phases=[p for p in hypothesis.Phase if p.name in ("explicit", "generate") or "ARRIVALS_SHRINK" in os.environ],
     suppress_health_check=list(HealthCheck),
     print_blob=True,
+)
+# A request to the store takes longer than a look at a file: half as much of it.
+TestStoredArrivals.settings = hypothesis.settings(
+    TestArrivals.settings,
+    max_examples=max(1, EXAMPLES // 2),
+    stateful_step_count=TestArrivals.settings.stateful_step_count,
 )
