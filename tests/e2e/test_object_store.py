@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import duckdb
@@ -14,9 +15,10 @@ import pytest
 from deltalake import DeltaTable
 from obstore.store import S3Store
 
+from reloads.requests.record import Record
 from stack.native.folders import Folders
 from tests.e2e.native_stack import NativeStackUnderTest, running_stack
-from tests.e2e.tables import GATE, ROUNDS
+from tests.e2e.tables import FILES, GATE, RAW, ROUNDS
 from tests.support.clone import CLONE
 from tests.support.pipeline import Pipeline
 from tests.support.polars_reader import count_by
@@ -27,6 +29,8 @@ from tests.support.tables import ROWS_A_DAY, ScenarioTable, write_table
 
 PREFIX = "e2e"
 DAYS = 30
+RAW_PREFIX = "raw"
+SALES = ScenarioTable("from raw_sales", {"on_arrival": True, "arrival_days": 3})
 APRIL = {"start_date": "2024-04-01", "end_date": "2024-04-30"}
 TABLE = ScenarioTable(ROUNDS, {"snapshots": "delta", "parallelism": 4, "days_per_batch": 10, "mb_per_batch": 0})
 
@@ -45,9 +49,17 @@ class Stored:
 
     @property
     def client(self) -> S3Store:
+        """What lies in the warehouse."""
+        return self._client(PREFIX)
+
+    def deliver(self, path: str, text: str) -> None:
+        """Write a raw file, or replace it."""
+        self._client(RAW_PREFIX).put(path, text.encode())
+
+    def _client(self, prefix: str) -> S3Store:
         return S3Store(
             BUCKET,
-            prefix=PREFIX,
+            prefix=prefix,
             endpoint=self.server.endpoint,
             access_key_id=KEY,
             secret_access_key=SECRET,
@@ -57,9 +69,7 @@ class Stored:
 
     def reload(self, number: int) -> None:
         """Ask for all of April with another content, and wait until it is done."""
-        beside = self.pipeline.source / "gates" / ".whole"
-        beside.write_text(f"{number}\n")
-        beside.replace(self.pipeline.source / "gates" / "whole.csv")
+        self.deliver("gates/whole.csv", f"{number}\n")
         self.pipeline.drop(f"round-{number}.json", table="whole", **APRIL)
         [record] = self.pipeline.wait_for_done(f"round-{number}.json")
         assert len(record.published) == DAYS
@@ -69,14 +79,15 @@ class Stored:
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     """A stack of its own whose warehouse is in a bucket."""
     folders = Folders(home=tmp_path_factory.mktemp("stored") / "home", clone=CLONE)
-    for name in ("tables", "source/gates", "landing"):
+    for name in ("tables", "landing"):
         (folders.home / name).mkdir(parents=True)
-    (folders.home / "tables" / "sources.sql").write_text(GATE)
-    (folders.home / "source" / "gates" / "whole.csv").write_text("1\n")
+    (folders.home / "tables" / "sources.sql").write_text(GATE + RAW.format(name="sales"))
+    (folders.home / "tables" / "sources.toml").write_text(FILES.format(name="sales"))
     write_table(folders.home / "tables", "whole", TABLE)
+    write_table(folders.home / "tables", "sales", SALES)
     with s3_server() as server, s3_proxy(server) as proxy:
         settings = {
-            "RELOADS_SOURCE": "source",
+            "RELOADS_SOURCE": f"s3://{BUCKET}/{RAW_PREFIX}",
             "RELOADS_RETRIES": "3",
             "RELOADS_RESCAN_SECONDS": "5",
             "RELOADS_DAILY_SCHEDULE": "0 0 29 2 *",
@@ -85,7 +96,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
             "AWS_ENDPOINT_URL": proxy.endpoint,
         }
         with running_stack(folders, settings) as running:
-            yield Stored(Pipeline(NativeStackUnderTest(running)), proxy, server)
+            stored = Stored(Pipeline(NativeStackUnderTest(running)), proxy, server)
+            stored.deliver("gates/whole.csv", "1\n")
+            yield stored
 
 
 def test_readers_see_whole_runs_and_readable_partitions_during_reloads(stored: Stored) -> None:
@@ -121,6 +134,27 @@ def test_a_store_that_is_cut_off_in_the_middle_of_a_publication_keeps_what_was_t
     assert len(cut) > 3
     assert reader.oddities == []
     assert _rounds(stored) == {11}
+
+
+def test_a_raw_file_that_comes_or_changes_in_the_bucket_loads_its_day(stored: Stored) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+
+    def amounts() -> list[int]:
+        found: list[int] = []
+        for key in [each["path"] for page in stored.client.list("sales") for each in page]:
+            table = pyarrow.parquet.read_table(io.BytesIO(bytes(stored.client.get(key).bytes())))
+            found += table.column("amount").to_pylist()
+        return found
+
+    for amount in (5, 7):
+        stored.deliver(f"sales/{yesterday}.csv", f"day,amount\n{yesterday},{amount}\n")
+        stored.pipeline.wait_for(f"{amount} in sales", partial(lambda amount: amounts() == [amount], amount))
+
+    def records() -> list[Record]:
+        return stored.pipeline.records_of_table("done", "sales")
+
+    stored.pipeline.wait_for("two done requests", lambda: len(records()) == 2)
+    assert {(record.mode, str(record.days)) for record in records()} == {("arrival", str(yesterday))}
 
 
 def _root() -> str:

@@ -10,6 +10,7 @@ import pytest
 from reloads import settings as settings_module
 from reloads.errors import OperatorError
 from reloads.settings import Settings, named_urls
+from reloads.stores.address import public_name, store_url
 
 
 def test_a_fresh_clone_needs_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +66,20 @@ def test_the_cores_of_a_container_are_those_that_it_has_time_for(
 )
 def test_folders_are_taken_from_home(environment: dict[str, str], landing: str) -> None:
     assert Settings.from_environment({"RELOADS_HOME": "/h", **environment}).landing == Path(landing)
+
+
+@pytest.mark.parametrize("name", ["warehouse", "source"])
+def test_a_folder_that_is_a_url_stands_for_an_object_store(name: str, tmp_path: Path) -> None:
+    url = "s3://bucket/a prefix"
+    settings = Settings.from_environment({"RELOADS_HOME": str(tmp_path), f"RELOADS_{name.upper()}": f"{url}/"})
+    folder = getattr(settings, name)
+    assert store_url(folder) == url
+    assert folder.parent == settings.mirrors
+    assert public_name(folder, "") == url
+    assert public_name(folder, "a/b") == f"{url}/a/b"
+    plain = Settings.from_environment({"RELOADS_HOME": str(tmp_path), f"RELOADS_{name.upper()}": "a"})
+    assert store_url(getattr(plain, name)) is None
+    assert public_name(getattr(plain, name), "b") == str(tmp_path / "a" / "b")
 
 
 def test_a_relative_home_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

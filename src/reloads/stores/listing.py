@@ -6,9 +6,9 @@ Nothing here relies on the order of keys: a server that keeps folders lists them
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 
 from reloads.stores.object_store import Found, ObjectStore
 
@@ -26,18 +26,18 @@ class Sight:
     found: Sequence[Found]
     begun: int
     ended: int
-    """Ticks of the listing: what lay there at ``begun`` is seen, and nothing that came after ``ended``."""
+    """Ticks: what lay there at ``begun`` is seen, and nothing that came after ``ended``."""
 
 
 class Listing:
     """Lists the tree below ``root``, which is empty for the whole store; asks for nothing again without need.
 
+    ``ticks`` counts the beginnings and ends of sights, so that those of several listings can be told apart by time.
     All methods raise ``OperatorError`` where the store does not answer.
     """
 
-    def __init__(self, store: ObjectStore, root: str) -> None:
-        self._store, self._root = store, root
-        self._ticks = count(1)
+    def __init__(self, store: ObjectStore, root: str, ticks: Iterator[int]) -> None:
+        self._store, self._root, self._ticks = store, root, ticks
         self._is_small: bool | None = None
         self._trees: list[_Tree] = []
         self._sights: dict[str, list[Sight]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import count
 
 from reloads.errors import OperatorError
 from reloads.files import printable_name
@@ -25,6 +26,7 @@ class SourceStore:
     def __init__(self, url: str) -> None:
         self.root = url
         self._store = ObjectStore(url)
+        self._ticks = count(1)
         self._listings: dict[str, Listing] = {}
         self._seen_at: dict[str, int] = {}
         self._found: dict[str, Found] = {}
@@ -84,7 +86,7 @@ class SourceStore:
 
     def _listing(self, within: str) -> Listing:
         if within not in self._listings:
-            self._listings[within] = Listing(self._store, within)
+            self._listings[within] = Listing(self._store, within, self._ticks)
         return self._listings[within]
 
 

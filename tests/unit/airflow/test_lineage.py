@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,15 @@ def test_what_was_written_is_a_dataset_with_its_partitions_and_counts() -> None:
     assert [(field["name"], field["type"]) for field in fields] == [("day", "DATE"), ("amount", "INTEGER")]
 
 
+def test_what_lies_in_a_bucket_is_named_by_the_bucket_and_the_key() -> None:
+    stored = replace(
+        LINEAGE, output="s3://lake/prefix/sales", source="s3://raw", raw_files=("s3://raw/2025-01-01.csv",), read={}
+    )
+    output, [files] = as_json(make_output(stored)), [as_json(each) for each in make_inputs(stored)]
+    assert (output["namespace"], output["name"]) == ("s3://lake", "prefix/sales")
+    assert (files["namespace"], files["name"]) == ("s3://raw", "/")
+
+
 def test_each_check_is_an_assertion() -> None:
     positive, small = as_json(make_output(LINEAGE))["facets"]["dataQualityAssertions"]["assertions"]
     assert (positive["name"], positive["success"], positive["severity"]) == ("positive", False, "error")
@@ -66,6 +76,7 @@ def test_what_was_read_is_a_dataset_for_each_table_and_one_for_the_raw_files() -
 
 WITHOUT_PROVIDER = """
 import sys
+from dataclasses import replace
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name.startswith(("airflow.providers.openlineage", "openlineage")):
@@ -85,6 +96,7 @@ def test_without_the_provider_nothing_of_it_is_imported() -> None:
 
 WITH_PROVIDER_OFF = """
 import sys
+from dataclasses import replace
 from reloads.airflow.lineage import emit_lineage
 emit_lineage(None, "a", {}, None, ti=None, run="run/1")
 print([name for name in sys.modules if name.startswith("openlineage.client")])

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, cast
+from urllib.parse import quote
 
 import pytest
 from watchdog.observers.inotify_c import InotifyFD
@@ -25,13 +26,18 @@ from reloads.airflow import folder_listener, source_listener, source_watch
 from reloads.airflow.doorbell import Doorbell
 from reloads.airflow.folder_listener import CallInLoop
 from reloads.airflow.source_listener import SourceListener
+from reloads.airflow.source_watch import SourceWatch
 from reloads.requests.doorbell_notes import arrived
 from reloads.requests.watermark import write_watermark
+from tests.support.raw_bucket import RawBucket
+from tests.support.s3_proxy import S3Proxy, no_fault
+from tests.support.s3_server import S3Server
 from tests.support.watchers import assert_no_watcher_lives, both_observers
 
 HOUR = 3600.0
 DAY = "2013-01-05"
 FILE = f"flights/{DAY}/a.csv"
+BUCKET_FOLDER = f"/mirrors/{quote('s3://lake/raw', safe='')}"
 SOURCES = '[flight_files]\nfiles = "flights/{day}/*.csv"\n'
 
 
@@ -461,3 +467,57 @@ async def test_names_that_are_no_text_can_be_sent_and_there_are_at_most_twenty(h
     assert len(ring["arrived"]) == 20
     assert "".join(ring["arrived"]).isprintable()
     assert ring["arrived"][0] == r"flights/2013-01-05/\xff\n00.csv"
+
+
+@in_a_loop
+async def test_it_rings_for_what_comes_changes_and_goes_in_a_bucket(home: Home, s3: S3Server) -> None:
+    assert s3.endpoint
+    raw = RawBucket()
+    home.source = raw.folder
+    raw.put("flights/readme", FILE)
+    async with ringing(home.doorbell(rescan=0.2)) as rings:
+        await rings.until([FILE])
+        assert home.notes() == ["flight_files"]
+        arrived(home.landing).take()
+        raw.put(FILE, text="more")
+        await rings.until([FILE])
+        raw.put("flights/2013-01-07/b.csv", "flights/2013-01-10/not-awaited.csv")
+        assert await rings.until(["flights/2013-01-07/b.csv"]) == [["flights/2013-01-07/b.csv"]]
+        raw.remove(FILE)
+        await rings.until([FILE])
+
+
+@in_a_loop
+async def test_a_bucket_that_refuses_is_said_twice_and_rings_for_what_came_meanwhile(
+    home: Home, proxy: S3Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = RawBucket()
+    home.source = raw.folder
+    raw.put("flights/readme", FILE)
+    async with ringing(home.doorbell(rescan=0.2)) as rings:
+        await rings.until([FILE])
+        proxy.fault = lambda request: 403 if request.act == "LIST" else None
+        while "refuses access" not in caplog.text:
+            await asyncio.sleep(0.01)
+        raw.put("flights/2013-01-07/b.csv")
+        proxy.fault = no_fault
+        await rings.until(["flights/2013-01-07/b.csv"])
+    sentences = [record.getMessage() for record in caplog.records]
+    assert len([sentence for sentence in sentences if "refuses access" in sentence]) == 1
+    assert sentences.count(f"the folder {raw.url}/flights is there again") == 1
+
+
+@pytest.mark.parametrize(("place", "seconds"), [("/source", source_listener.DEAF_LOOK_SECONDS), (BUCKET_FOLDER, 60.0)])
+def test_who_hears_nothing_looks_at_a_folder_often_and_asks_a_bucket_as_often_as_it_is_told(
+    tmp_path: Path, place: str, seconds: float
+) -> None:
+    watch = SourceWatch(
+        source=Path(place),
+        tables=tmp_path,
+        landing=tmp_path,
+        polling=True,
+        rescan_seconds=60,
+        stable_seconds=3,
+        time_zone="UTC",
+    )
+    assert watch._pause(SourceListener(polling=True), next_round=HOUR, now=0) == seconds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
 
 from reloads.batch import Batch
 from reloads.days import Days
@@ -11,6 +13,8 @@ from reloads.runs.batch_lineage import BatchLineage, describe_batch
 from reloads.runs.rewrite_step import run_batch
 from reloads.tables.catalog import Catalog
 from tests.support.chain import NOW, Chain
+from tests.support.raw_bucket import RawBucket
+from tests.support.s3_server import BUCKET, S3Server
 
 WEEK = Days.parse(["2025-01-09..2025-01-11"])
 
@@ -86,3 +90,20 @@ def test_raw_files_that_a_source_names_are_read(chain: Chain) -> None:
     rested = replace(chain, settings=chain.settings.model_copy(update={"stable_seconds": 0.0}))
     lineage = rewritten(rested, "a")
     assert lineage.raw_files == tuple(str(chain.settings.source / f"{day}.csv") for day in WEEK)
+
+
+def test_what_lies_in_a_bucket_is_named_by_its_url(tmp_path: Path, s3: S3Server) -> None:
+    assert s3.endpoint
+    raw = RawBucket()
+    raw.put(*(f"{day}.csv" for day in WEEK), text="day,amount\n2025-01-09,1\n2025-01-10,2\n2025-01-11,3\n")
+    url = f"s3://{BUCKET}/{uuid4().hex}"
+    chain = Chain.at(tmp_path, warehouse=url)
+    chain = replace(chain, settings=chain.settings.model_copy(update={"source": raw.folder}))
+    (chain.settings.tables / "sources.toml").write_text('[amounts]\nfiles = "{day}.csv"\n')
+    (chain.settings.tables / "sources.sql").write_text(
+        "create view raw as select distinct on (day) * from read_csv(getvariable('amounts'))"
+    )
+    lineage = rewritten(chain, "a")
+    assert (lineage.output, lineage.source) == (f"{url}/a", raw.url)
+    assert lineage.raw_files == tuple(f"{raw.url}/{day}.csv" for day in WEEK)
+    assert list(rewritten(chain, "b", run="run/2").read) == [f"{url}/a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -57,7 +58,7 @@ def test_what_lies_below_a_folder_is_seen_and_nothing_else(
         patches.setattr(listing, "WHOLE_OBJECTS", whole)
         patches.setattr(listing, "FOLDERS_ONE_BY_ONE", one_by_one)
         shelf = Shelf(keys, order=order)
-        of_store = Listing(cast("ObjectStore", shelf), "")
+        of_store = Listing(cast("ObjectStore", shelf), "", count(1))
         assert of_store.is_empty() is (not keys)
         for folder in asked:
             expected = sorted(key for key in keys if key.startswith(f"{folder}/" if folder else ""))
@@ -78,7 +79,7 @@ def test_what_was_there_before_a_sight_is_in_every_sight_that_is_asked_for_after
         patches.setattr(listing, "WHOLE_OBJECTS", whole)
         patches.setattr(listing, "FOLDERS_ONE_BY_ONE", one_by_one)
         shelf = Shelf({*others, "day/m"}, written_later=["day/a", "day/z", "day/n-DONE"])
-        of_store = Listing(cast("ObjectStore", shelf), "")
+        of_store = Listing(cast("ObjectStore", shelf), "", count(1))
         for folder in asked_before:
             of_store.below(folder)
         sight = of_store.below("day")
@@ -96,7 +97,7 @@ def test_a_small_tree_is_one_request_and_a_large_one_is_asked_for_by_folder(
 
     def asked(days: int) -> int:
         proxy.requests.clear()
-        of_store = Listing(store, "raw")
+        of_store = Listing(store, "raw", count(1))
         for day in range(1, days + 1):
             assert len(of_store.below(f"raw/2026-02-{day:02}").found) == 1
         assert set(proxy.counts()) == {"LIST"}

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from pathlib import Path
-from urllib.parse import quote
-from uuid import uuid4
+from itertools import count
 
 import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from obstore.store import S3Store
 
 from reloads.days import Days
 from reloads.stores import listing
 from reloads.tables.file_sources import FileSource
 from reloads.tables.raw_files import DayFiles, RawFiles
+from tests.support.raw_bucket import RawBucket
 from tests.support.raw_trees import Tree, days_around, source_of, sources, table_of, trees
-from tests.support.s3_proxy import Request, S3Proxy
+from tests.support.s3_proxy import Request, S3Proxy, no_fault
 from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server
 
 DAY = date(2024, 2, 29)
@@ -27,34 +25,20 @@ FLIGHTS = "flights/{day}/flights.csv"
 PARTS = "clicks/{day}/*.csv"
 
 
-class Raw:
-    """A prefix of the bucket for the raw files of one test."""
-
-    def __init__(self) -> None:
-        prefix = f"raw-{uuid4().hex}"
-        self.url = f"s3://{BUCKET}/{prefix}"
-        self.folder = Path("/mirrors", quote(self.url, safe=""))
-        self._client = S3Store(BUCKET, prefix=prefix, client_options={"allow_http": True})
-
-    def put(self, *paths: str, text: str = "x") -> None:
-        for path in paths:
-            self._client.put(path, text.encode())
-
-    def remove(self, path: str) -> None:
-        self._client.delete(path)
-
-    def files(self) -> RawFiles:
-        """A new look."""
-        return RawFiles(self.folder, stable_seconds=3600)
-
-    def look(self, source: FileSource, day: date = DAY) -> DayFiles:
-        return self.files().of_day(table_of(source), day)
-
-
 @pytest.fixture
-def raw(s3: S3Server) -> Raw:
+def raw(s3: S3Server) -> RawBucket:
     assert s3.endpoint
-    return Raw()
+    return RawBucket()
+
+
+def look_at(raw: RawBucket) -> RawFiles:
+    """A new look."""
+    return RawFiles(raw.folder, stable_seconds=3600)
+
+
+def look(raw: RawBucket, source: FileSource) -> DayFiles:
+    """A new look at the day."""
+    return look_at(raw).of_day(table_of(source), DAY)
 
 
 @settings(max_examples=40)
@@ -69,7 +53,7 @@ def test_a_look_at_the_days_finds_what_a_walk_of_the_whole_bucket_finds(
     s3: S3Server, tree: Tree, read: list[tuple[FileSource, int]], days: list[date], whole: int, one_by_one: int
 ) -> None:
     assert s3.endpoint
-    raw = Raw()
+    raw = RawBucket()
     # The client of the tests cannot write a name of two lines.
     tree = Tree({path: size for path, size in tree.sizes.items() if "\n" not in path})
     for path, size in tree.sizes.items():
@@ -78,7 +62,7 @@ def test_a_look_at_the_days_finds_what_a_walk_of_the_whole_bucket_finds(
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(listing, "WHOLE_OBJECTS", whole)
         patches.setattr(listing, "FOLDERS_ONE_BY_ONE", one_by_one)
-        files = raw.files()
+        files = look_at(raw)
         for day in days:
             expected: dict[str, int] = {}
             is_ready = True
@@ -92,101 +76,92 @@ def test_a_look_at_the_days_finds_what_a_walk_of_the_whole_bucket_finds(
             assert not found.is_unknown
 
 
-def test_a_file_is_as_it_was_until_its_bytes_are_others(raw: Raw) -> None:
+def test_a_file_is_as_it_was_until_its_bytes_are_others(raw: RawBucket) -> None:
     source = source_of(FLIGHTS)
     path = f"flights/{DAY}/flights.csv"
     raw.put(path)
-    [first] = raw.look(source).files.values()
+    [first] = look(raw, source).files.values()
     raw.put(path)
-    [again] = raw.look(source).files.values()
+    [again] = look(raw, source).files.values()
     assert first.is_same(again)
     raw.put(path, text="y")
-    [changed] = raw.look(source).files.values()
+    [changed] = look(raw, source).files.values()
     assert not first.is_same(changed)
-    assert raw.look(source).missing == "", "an object comes whole, so nobody waits until it has rested"
+    assert look(raw, source).missing == "", "an object comes whole, so nobody waits until it has rested"
 
 
-def test_files_known_by_their_content_are_read_once_for_each_that_is_another(raw: Raw, proxy: S3Proxy) -> None:
+def test_files_known_by_their_content_are_read_once_for_each_that_is_another(raw: RawBucket, proxy: S3Proxy) -> None:
     source = source_of(FLIGHTS, compare="content")
     path = f"flights/{DAY}/flights.csv"
     raw.put(path)
-    hashes = {file.content for _ in range(3) for file in raw.look(source).files.values()}
+    hashes = {file.content for _ in range(3) for file in look(raw, source).files.values()}
     raw.put(path, text="y")
-    hashes |= {file.content for _ in range(3) for file in raw.look(source).files.values()}
+    hashes |= {file.content for _ in range(3) for file in look(raw, source).files.values()}
     assert len(hashes) == 2
     assert proxy.counts()["GET"] == 2
 
 
-def test_a_place_where_nothing_lies_says_nothing_of_what_was_removed(raw: Raw) -> None:
+def test_a_place_where_nothing_lies_says_nothing_of_what_was_removed(raw: RawBucket) -> None:
     raw.put("other.csv")
-    found = raw.look(source_of(FLIGHTS))
+    found = look(raw, source_of(FLIGHTS))
     assert found.is_unknown
     assert found.missing == f"nothing lies below {raw.url}/flights; see that this is the place, or put its files there"
     raw.put("flights/readme")
-    found = raw.look(source_of(FLIGHTS))
+    found = look(raw, source_of(FLIGHTS))
     assert not found.is_unknown
     assert found.missing == f"flights/{DAY}/flights.csv is not there"
 
 
-def test_a_store_that_refuses_is_a_sentence_and_nothing_was_removed(raw: Raw, proxy: S3Proxy) -> None:
+def test_a_store_that_refuses_is_a_sentence_and_nothing_was_removed(raw: RawBucket, proxy: S3Proxy) -> None:
     raw.put(f"flights/{DAY}/flights.csv")
     proxy.fault = lambda request: 403 if request.act == "LIST" else None
-    found = raw.look(source_of(FLIGHTS))
+    found = look(raw, source_of(FLIGHTS))
     assert found.is_unknown
     assert found.missing.startswith(f"{raw.url} refuses access")
     assert "\n" not in found.missing
 
 
-def test_a_name_that_nobody_can_ask_for_is_a_sentence(raw: Raw, s3: S3Server) -> None:
+def test_a_name_that_nobody_can_ask_for_is_a_sentence(raw: RawBucket, s3: S3Server) -> None:
     raw.put("flights/readme")
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=s3.endpoint, **keys)
     client.put_object(Bucket=BUCKET, Key=raw.url.removeprefix(f"s3://{BUCKET}/") + "/flights/a\nb.csv", Body=b"")
-    found = raw.look(source_of(FLIGHTS))
+    found = look(raw, source_of(FLIGHTS))
     assert found.is_unknown
     assert re.fullmatch(rf"{raw.url} holds an object whose name cannot be read \(.*\); rename it", found.missing)
 
 
 @pytest.mark.parametrize("at", range(5))
 @pytest.mark.parametrize("whole", [1, 8_000])
-def test_of_a_day_whose_marker_is_seen_all_files_are_seen_whenever_they_came(
-    raw: Raw, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch, at: int, whole: int
+def test_of_a_day_whose_marker_is_seen_all_files_are_seen_whenever_it_came(
+    raw: RawBucket, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch, at: int, whole: int
 ) -> None:
     """A sender writes its files and then its marker, before one of the requests of a look or after all of them."""
     monkeypatch.setattr(listing, "WHOLE_OBJECTS", whole)
-    raw.put("clicks/readme", f"clicks/{DAY - timedelta(days=1)}/a.csv", f"clicks/{DAY - timedelta(days=1)}/DONE")
-    other = source_of(PARTS)
-    source = source_of(PARTS, marker="clicks/{day}/DONE")
-    sender = Raw()
-    sender._client = raw._client
-    seen: list[Request] = []
+    raw.put("clicks/readme", f"clicks/{DAY}/a.csv", "ready/readme")
+    requests = count()
 
     def send_before(request: Request) -> None:
-        if request.act != "LIST":
-            return
-        if len(seen) == at:
-            seen.append(request)
-            sender.put(f"clicks/{DAY}/a.csv", f"clicks/{DAY}/b.csv", f"clicks/{DAY}/DONE")
-        else:
-            seen.append(request)
+        if request.act == "LIST" and next(requests) == at:
+            proxy.fault = no_fault
+            raw.put(f"clicks/{DAY}/b.csv", f"ready/{DAY}")
 
     proxy.fault = send_before
-    files = raw.files()
+    files = look_at(raw)
     # Another source, which needs no marker, has looked at the same folder before.
-    files.of_source(other, DAY)
-    found = files.of_source(source, DAY)
-    proxy.fault = lambda _: None
+    assert files.of_source(source_of(PARTS), DAY).files
+    found = files.of_source(source_of(PARTS, marker="ready/{day}"), DAY)
     assert found.missing or sorted(found.files) == [f"clicks/{DAY}/a.csv", f"clicks/{DAY}/b.csv"]
 
 
-def test_a_year_of_days_is_asked_for_with_few_requests(raw: Raw, proxy: S3Proxy) -> None:
+def test_a_year_of_days_is_asked_for_with_few_requests(raw: RawBucket, proxy: S3Proxy) -> None:
     days = Days.between(date(2023, 1, 1), date(2023, 12, 31))
     for day in days:
         raw.put(f"flights/{day}/flights.csv", f"flights/{day}/DONE")
     for settings_of_source, requests in (({}, 1), ({"marker": "flights/{day}/DONE"}, 2)):
         table = table_of(source_of(FLIGHTS, **settings_of_source))
         proxy.requests.clear()
-        files = raw.files()
+        files = look_at(raw)
         for day in days:
             assert files.of_day(table, day).missing == ""
         assert proxy.counts() == {"LIST": requests}

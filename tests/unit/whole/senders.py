@@ -6,12 +6,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
-from uuid import uuid4
 
-from obstore.store import S3Store
-
-from tests.support.s3_server import BUCKET
+from tests.support.raw_bucket import RawBucket
 from tests.unit.whole.file_home import wait_for_clock
 
 
@@ -101,38 +97,37 @@ class BucketSenders:
 
     writes_in_place = False
 
-    def __init__(self, home: Path) -> None:
-        prefix = f"raw-{uuid4().hex}"
-        self.source = home / quote(f"s3://{BUCKET}/{prefix}", safe="")
-        self._client = S3Store(BUCKET, prefix=prefix, client_options={"allow_http": True})
+    def __init__(self) -> None:
+        self._bucket = RawBucket()
+        self.source = self._bucket.folder
         self._texts: dict[str, str] = {}
         self._stays: Counter[str] = Counter()
-        self._away: dict[str, bytes] = {}
+        self._away: dict[str, str] = {}
 
     def write(self, path: str, text: str, *, by_rename: bool) -> None:
         del by_rename
-        self._client.put(path, text.encode())
+        self._bucket.put(path, text=text)
         self._stays[path] += self._texts.get(path) != text
         self._texts[path] = text
 
     def remove(self, path: str) -> None:
-        self._client.delete(path)
+        self._bucket.remove(path)
         del self._texts[path]
 
     def move_out_and_in(self, path: str) -> None:
-        data = bytes(self._client.get(path).bytes())
-        self._client.delete(path)
-        self._client.put(path, data)
+        text = self._bucket.read(path)
+        self._bucket.remove(path)
+        self._bucket.put(path, text=text)
 
     def take_away(self, folder: str, *, leaves_mount_point: bool) -> None:
         del leaves_mount_point
-        for key in [each["path"] for page in self._client.list(folder) for each in page]:
-            self._away[key] = bytes(self._client.get(key).bytes())
-            self._client.delete(key)
+        for path in self._bucket.list(folder):
+            self._away[path] = self._bucket.read(path)
+            self._bucket.remove(path)
 
     def bring_back(self, folder: str) -> None:
-        for key in [key for key in self._away if key.startswith(f"{folder}/")]:
-            self._client.put(key, self._away.pop(key))
+        for path in [path for path in self._away if path.startswith(f"{folder}/")]:
+            self._bucket.put(path, text=self._away.pop(path))
 
     def version(self, path: str) -> object:
         return self._texts.get(path)
