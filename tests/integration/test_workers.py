@@ -19,10 +19,12 @@ from tests.integration.tables import YEAR_ROWS
 from tests.integration.worker_stack import COUNT, FAULTS, PROJECTS, Workers
 from tests.integration.worker_warehouse import (
     SCHEDULERS,
+    SOURCE_URL,
     URL,
     Bucket,
     SharedFolder,
     Warehouse,
+    deliver_into_bucket,
     files_of_clone,
     reach_bucket,
 )
@@ -49,7 +51,9 @@ def fleet(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conta
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(SETTING_NAMES.match, list(os.environ)):
             patch.delenv(name)
-        settings = {**SETTINGS, "WORKER_TASKS": "1", **({"WAREHOUSE_URL": URL} if kind == "edge" else {})}
+        settings = {**SETTINGS, "WORKER_TASKS": "1"}
+        if kind == "edge":
+            settings |= {"WAREHOUSE_URL": URL, "SOURCE_URL": SOURCE_URL}
         with running_stack(
             tmp_path_factory.mktemp(f"workers-{kind}"),
             settings=settings,
@@ -123,6 +127,21 @@ def test_what_touches_the_drop_folder_stays_with_the_schedulers(pipe: Pipeline, 
     assert hosts["rewrite"] == workers.names
     assert hosts.keys() == {"plan", "rewrite", "settle"}
     assert hosts["plan"] | hosts["settle"] <= SCHEDULERS
+
+
+def test_a_worker_reads_raw_files_where_they_are(
+    fleet: ContainerStack, pipe: Pipeline, workers: Workers, warehouse: Warehouse, kind: str
+) -> None:
+    day, path = "2013-01-05", "flights/flight_date=2013-01-05/flights.csv"
+    raw_file = fleet.home / ".local" / "source" / path
+    if kind == "edge":
+        deliver_into_bucket(raw_file, path)
+
+    pipe.drop("raw.json", table="flights", start_date=day)
+
+    [record] = pipe.wait_for_done("raw.json")
+    assert {part.worker for part in record.workers} <= workers.names
+    assert warehouse.rows("flights")[day] == len(raw_file.read_text().splitlines()) - 1
 
 
 def test_the_log_of_a_batch_is_shown_where_that_of_any_task_is(pipe: Pipeline) -> None:

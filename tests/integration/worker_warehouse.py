@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from obstore.store import S3Store
 
 from reloads.warehouse.commit_log import CommitLog
 from reloads.warehouse.partitions import TableFolder
@@ -22,6 +23,7 @@ from tests.support.s3_server import BUCKET, KEY, SECRET
 from tests.support.warehouses import identities, keys, name_of_key, read
 
 URL = f"s3://{BUCKET}/fleet"
+SOURCE_URL = f"s3://{BUCKET}/raw"
 S3_PORT = 8333
 SERVE = f"/weed mini -dir=/data -ip=127.0.0.1 -ip.bind=0.0.0.0 -s3.port={S3_PORT} -bucket={BUCKET}"
 SERVE += " -admin.ui=false -webdav=false"
@@ -144,6 +146,12 @@ def aws_variables(host: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": f"http://{host}:{S3_PORT}",
         "AWS_REGION": "us-east-1",
     }
+
+
+def deliver_into_bucket(file: Path, path: str) -> None:
+    """Write a raw file there."""
+    store = S3Store.from_url(SOURCE_URL, client_options={"allow_http": True})
+    store.put(path, file)
 
 
 def reach_bucket(stack: ContainerStack, patch: pytest.MonkeyPatch) -> None:
