@@ -122,7 +122,7 @@ def look_at_days(settings: Settings, catalog: Catalog, name: str, days: Days) ->
     """What is published of these days; raises as ``read_calendar`` does."""
     table = catalog[name]
     inputs = catalog.all_inputs(table)
-    return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs, raw=RawFiles.look(settings))
+    return TableState.at(table, days, warehouse=settings.warehouse, inputs=inputs, raw=RawFiles.look_to_show(settings))
 
 
 def show_days(settings: Settings, state: TableState, claims: Claims, *, now: datetime) -> Calendar:

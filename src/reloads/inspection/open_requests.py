@@ -33,7 +33,7 @@ def list_open_requests(
     if paused is None:
         paused = read_paused(settings.landing, now=now)
     catalog = catalog or _load_catalog(settings)
-    raw = RawFiles.look(settings)
+    raw = RawFiles.look_to_show(settings)
     standings = find_standings(records, catalog=catalog, raw=raw, names=settings.names, paused=paused)
     return [(record, standings[record.id]) for record in records]
 

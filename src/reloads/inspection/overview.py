@@ -1,9 +1,10 @@
 """All tables at one look: how many days of each are in which state, and how large it is.
 
 What is published of a day is looked at once, and again when a commit of the table or of one of its inputs may have
-changed it, or the table's definition changed. What requests and raw files say is looked at each time. A file that
-somebody puts into a folder, or takes from it, is noticed after ten minutes at the latest; a calendar of the table
-notices it at once. A look asks an object store once for the log of each table, however many tables read it.
+changed it, or the table's definition changed. What requests and raw files say is looked at each time; what raw files in
+an object store say, as often as the doorbell does. A file that somebody puts into a folder, or takes from it, is
+noticed after ten minutes at the latest; a calendar of the table notices it at once. A look asks an object store once
+for the log of each table, however many tables read it.
 """
 
 from __future__ import annotations

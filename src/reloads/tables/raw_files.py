@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from time import time
+from time import monotonic, time
 
 from reloads.days import Days
 from reloads.files import printable_name
 from reloads.raw_file import RawFile
 from reloads.settings import Settings
+from reloads.stores.address import store_url
 from reloads.tables.definition import Table
 from reloads.tables.file_sources import FileSource
 from reloads.tables.file_template import WILD
 from reloads.tables.lineage import input_days
 from reloads.tables.source_folder import SKEW_SECONDS
 from reloads.tables.source_tree import UnusableError, source_tree
+
+SAMPLE_DAYS = 31
+"""How far back a store is looked for a file of which only the columns matter."""
 
 COARSE_SECONDS = 2.0
 """The steps of the times of a file system that knows whole seconds only: FAT has the longest ones."""
@@ -40,13 +44,27 @@ class DayFiles:
     """Whether a folder is away or cannot be read, so that nothing can be said of what was removed."""
 
 
+_shown: dict[Path, tuple[float, RawFiles]] = {}
+"""When each store was looked at last to show it, and what was seen."""
+
+
 class RawFiles:
     """Looks at the raw files of days, at each path once; a new look needs another instance."""
 
     @classmethod
     def look(cls, settings: Settings) -> RawFiles:
-        """A look at the source folder now."""
+        """A look at what lies there now."""
         return cls(settings.source, stable_seconds=settings.stable_seconds)
+
+    @classmethod
+    def look_to_show(cls, settings: Settings) -> RawFiles:
+        """A look to show somebody: of a store one of this process, as old as the doorbell's may be, as each costs."""
+        if store_url(settings.source) is None:
+            return cls.look(settings)
+        kept = _shown.get(settings.source)
+        if kept is None or monotonic() - kept[0] > settings.rescan_seconds:
+            kept = _shown[settings.source] = (monotonic(), cls.look(settings))
+        return kept[1]
 
     def __init__(self, source: Path, *, stable_seconds: float, clock: Callable[[], float] = time) -> None:
         self._tree = source_tree(source, clock=clock)
@@ -77,7 +95,15 @@ class RawFiles:
         return [f"{self.root}/{path}" for path in paths]
 
     def find_sample(self, source: FileSource) -> str | None:
-        """One file of whatever day, the last by its name, which tells what columns there are; lists all of them."""
+        """One file of whatever day, the last by its name, which tells what columns there are; lists all of them.
+
+        In a store all are listed only where there is none of the last days.
+        """
+        if self._tree.is_store:
+            today = datetime.fromtimestamp(self._clock(), UTC).date()
+            for day in reversed(list(Days.between(today - timedelta(days=SAMPLE_DAYS), today))):
+                if files := self.of_source(source, day).files:
+                    return f"{self.root}/{max(files)}"
         try:
             found = self._tree.find(source.files.any_day(), within=source.files.folder)
         except UnusableError:
@@ -123,7 +149,7 @@ class RawFiles:
         return f"no file like {shown} is there{beside}" if WILD.search(pattern) else f"{shown} is not there{beside}"
 
     def _find_young(self, files: Mapping[str, RawFile], rest_seconds: float) -> str:
-        if self._tree.comes_whole:
+        if self._tree.is_store:
             return ""
         now = self._clock()
         for path, file in files.items():

@@ -36,7 +36,7 @@ def find_folder_fault(folder: Path) -> str:
 class SourceFolder:
     """The tree in a folder; looks at each path once."""
 
-    comes_whole = False
+    is_store = False
 
     def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
         self.root = str(folder)

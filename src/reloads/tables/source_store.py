@@ -21,7 +21,7 @@ class SourceStore:
     A file is known by its size and its tag, as another one in its place has another tag.
     """
 
-    comes_whole = True
+    is_store = True
 
     def __init__(self, url: str) -> None:
         self.root = url

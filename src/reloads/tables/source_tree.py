@@ -23,8 +23,8 @@ class SourceTree(Protocol):
     root: str
     """The tree itself, as queries and people name it: an absolute path or a URL."""
 
-    comes_whole: bool
-    """Whether nobody sees a file before all of it is written."""
+    is_store: bool
+    """Whether nobody sees a file before all of it is written, and each look costs requests."""
 
     def find_fault(self, within: str) -> str:
         """Why nothing can be said of what lies there, in a clause; empty where something can. So of an empty folder."""

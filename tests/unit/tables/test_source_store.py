@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 import boto3
+import hypothesis
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reloads.days import Days
+from reloads.settings import Settings
 from reloads.stores import listing
 from reloads.tables.file_sources import FileSource
 from reloads.tables.raw_files import DayFiles, RawFiles
@@ -41,7 +43,7 @@ def look(raw: RawBucket, source: FileSource) -> DayFiles:
     return look_at(raw).of_day(table_of(source), DAY)
 
 
-@settings(max_examples=40)
+@hypothesis.settings(max_examples=40)
 @given(
     tree=trees(),
     read=st.lists(st.tuples(sources(), st.integers(1, 40)), max_size=3),
@@ -165,3 +167,38 @@ def test_a_year_of_days_is_asked_for_with_few_requests(raw: RawBucket, proxy: S3
         for day in days:
             assert files.of_day(table, day).missing == ""
         assert proxy.counts() == {"LIST": requests}
+
+
+def test_of_a_large_source_a_sample_is_one_of_the_last_days_and_else_the_last_of_all(
+    raw: RawBucket, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "WHOLE_OBJECTS", 2)
+    source = source_of(FLIGHTS)
+    today = datetime.now(UTC).date()
+    for day in Days.between(date(2023, 1, 1), date(2023, 1, 20)):
+        raw.put(f"flights/{day}/flights.csv")
+    assert look_at(raw).find_sample(source) == f"{raw.url}/flights/2023-01-20/flights.csv"
+    recent = f"flights/{today - timedelta(days=3)}/flights.csv"
+    raw.put(recent)
+    proxy.requests.clear()
+    assert look_at(raw).find_sample(source) == f"{raw.url}/{recent}"
+    assert proxy.counts()["LIST"] <= 6
+
+
+def test_a_look_to_show_asks_once_for_a_while_and_one_to_plan_by_asks_each_time(raw: RawBucket, proxy: S3Proxy) -> None:
+    source = source_of(FLIGHTS)
+    path = f"flights/{DAY}/flights.csv"
+    raw.put("flights/readme")
+    settings = Settings.from_environment({}).model_copy(update={"source": raw.folder, "rescan_seconds": 3600.0})
+
+    def is_there(raw_files: RawFiles) -> bool:
+        return path in raw_files.of_source(source, DAY).files
+
+    assert not is_there(RawFiles.look_to_show(settings))
+    raw.put(path)
+    proxy.requests.clear()
+    assert not is_there(RawFiles.look_to_show(settings))
+    assert proxy.counts() == {}
+    assert is_there(RawFiles.look(settings))
+    assert is_there(RawFiles.look_to_show(settings.model_copy(update={"rescan_seconds": 0.0})))
+    assert is_there(RawFiles.look_to_show(settings))
