@@ -21,7 +21,7 @@ FOLDERS_ONE_BY_ONE = 100
 
 @dataclass(frozen=True)
 class Sight:
-    """What was seen below a folder."""
+    """What was seen, and when."""
 
     found: Sequence[Found]
     begun: int
@@ -39,55 +39,54 @@ class Listing:
     def __init__(self, store: ObjectStore, root: str, ticks: Iterator[int]) -> None:
         self._store, self._root, self._ticks = store, root, ticks
         self._is_small: bool | None = None
-        self._trees: list[_Tree] = []
-        self._sights: dict[str, list[Sight]] = {}
+        self._whole: list[_Folder] = []
+        self._folders: dict[str, list[_Folder]] = {}
 
-    def below(self, folder: str, *, after: int = 0) -> Sight:
-        """The objects below a folder of the tree: the oldest sight of them that was begun after that tick."""
-        if self._look_at_size() or len(self._sights) >= FOLDERS_ONE_BY_ONE:
-            trees = (tree for tree in self._trees if tree.begun > after)
-            return (next(trees, None) or self._list_whole()).below(folder)
-        sights = self._sights.setdefault(folder, [])
-        if not sights or sights[-1].begun <= after:
-            sights.append(self._list(folder, None).below(folder))
-        return next(sight for sight in sights if sight.begun > after)
+    def find(self, beginning: str, *, after: int = 0) -> Sight:
+        """The objects of the tree whose keys begin with that text: the oldest sight that was begun after that tick."""
+        if self._look_at_size() or len(self._folders) >= FOLDERS_ONE_BY_ONE:
+            return self._look(self._root, self._whole, after).find(beginning)
+        folder = beginning.rpartition("/")[0]
+        return self._look(folder, self._folders.setdefault(folder, []), after).find(beginning)
 
     def is_empty(self) -> bool:
         """Whether nothing at all lies in the tree."""
-        return self._look_at_size() and not self._trees[0].keys
+        return self._look_at_size() and not self._whole[0].keys
 
     def _look_at_size(self) -> bool:
         """Whether the tree is small; if so, it is listed."""
         if self._is_small is None:
-            tree = self._list(self._root, WHOLE_OBJECTS)
-            self._is_small = len(tree.keys) < WHOLE_OBJECTS
+            listed = self._list(self._root, WHOLE_OBJECTS)
+            self._is_small = len(listed.keys) < WHOLE_OBJECTS
             if self._is_small:
-                self._trees.append(tree)
+                self._whole.append(listed)
         return self._is_small
 
-    def _list_whole(self) -> _Tree:
-        self._trees.append(self._list(self._root, None))
-        return self._trees[-1]
+    def _look(self, folder: str, kept: list[_Folder], after: int) -> _Folder:
+        """The oldest of those kept that was begun after that tick; a new one where there is none."""
+        for each in kept:
+            if each.begun > after:
+                return each
+        kept.append(self._list(folder, None))
+        return kept[-1]
 
-    def _list(self, folder: str, most: int | None) -> _Tree:
+    def _list(self, folder: str, most: int | None) -> _Folder:
         begun = next(self._ticks)
         found = sorted(islice(self._store.look(folder), most), key=lambda each: each.key)
-        return _Tree(found, [each.key for each in found], begun, next(self._ticks))
+        return _Folder(found, [each.key for each in found], begun, next(self._ticks))
 
 
 @dataclass(frozen=True)
-class _Tree:
-    """What lies in it, by its keys in order."""
+class _Folder:
+    """What lies below a folder, by its keys in order."""
 
     found: Sequence[Found]
     keys: Sequence[str]
     begun: int
     ended: int
 
-    def below(self, folder: str) -> Sight:
-        prefix = f"{folder}/" if folder else ""
-        first = bisect_left(self.keys, prefix)
-        last = first
-        while last < len(self.keys) and self.keys[last].startswith(prefix):
+    def find(self, beginning: str) -> Sight:
+        first = last = bisect_left(self.keys, beginning)
+        while last < len(self.keys) and self.keys[last].startswith(beginning):
             last += 1
         return Sight(self.found[first:last], self.begun, self.ended)

@@ -38,14 +38,14 @@ class SourceStore:
             is_empty = self._listing(within).is_empty()
         except OperatorError as error:
             return str(error)
-        return (
-            f"nothing lies below {printable_name(place)}; see that this is the place, or put its files there" * is_empty
-        )
+        if is_empty:
+            return f"nothing lies below {printable_name(place)}; see that this is the place, or put its files there"
+        return ""
 
     def has(self, path: str, *, within: str) -> bool:
         """Whether there is such an object."""
         try:
-            sight = self._listing(within).below(path.rpartition("/")[0])
+            sight = self._listing(within).find(path)
         except OperatorError as error:
             raise UnusableError(str(error)) from error
         self._seen_at[path] = sight.ended
@@ -53,19 +53,19 @@ class SourceStore:
 
     def find(self, pattern: str, *, within: str, marker: str = "") -> list[str]:
         """The paths that a pattern names and that are there."""
-        parts = pattern.split("/")
-        fixed = next((place for place, part in enumerate(parts) if WILD.search(part)), len(parts) - 1)
+        wild = WILD.search(pattern)
+        beginning = pattern[: wild.start()] if wild else pattern
         try:
             # What a sender wrote before its marker is in each sight that was begun after the one of the marker.
-            sight = self._listing(within).below("/".join(parts[:fixed]), after=self._seen_at.get(marker, 0))
+            sight = self._listing(within).find(beginning, after=self._seen_at.get(marker, 0))
         except OperatorError as error:
             raise UnusableError(str(error)) from error
-        expressions = [name_pattern(part) for part in parts]
+        expressions = [name_pattern(part) for part in pattern.split("/")]
         paths: list[str] = []
         for found in sight.found:
             names = found.key.split("/")
-            is_named = len(names) == len(parts) and all(map(_matches, expressions, names))
-            if is_named and (found.key != marker or not WILD.search(pattern)):
+            is_named = len(names) == len(expressions) and all(map(_matches, expressions, names))
+            if is_named and (found.key != marker or not wild):
                 self._found[found.key] = found
                 paths.append(found.key)
         return paths

@@ -1,8 +1,9 @@
 """What the API server does every few seconds beside answering.
 
-It writes the notes of runs and which tables are paused, which nobody else can, as only the API server has Airflow's
-database; it looks at all tables, so that nobody waits for that; and it sends messages, as it runs also where DAGs are
-paused, and in containers has the only way out. This runs from its start to its end, in threads.
+It writes the notes of runs and which tables are paused, and has requests announced again that no DAG heard of: nobody
+else can, as only the API server has Airflow's database. It looks at all tables, so that nobody waits for that. And it
+sends messages, as it runs also where DAGs are paused, and in containers has the only way out. This runs from its start
+to its end, in threads.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reloads.airflow.page.heard_tables import HeardTables
     from reloads.airflow.page.messenger import Messenger
     from reloads.airflow.page.run_notes import RunNotes
     from reloads.names import Names
@@ -116,6 +118,7 @@ def make_works_of_server() -> Mapping[str, Work]:
     works = ServerWorks()
     return {
         "noting the paused tables": works.note_paused,
+        "announcing what nobody heard": works.announce_unheard,
         "writing the notes of runs": works.write_run_notes,
         "looking at all tables": works.look_at_tables,
     }
@@ -146,6 +149,7 @@ class ServerWorks:
     def __init__(self) -> None:
         self._notes: dict[tuple[Path, Names], RunNotes] = {}
         self._has_metrics = False
+        self._heard: dict[Path, HeardTables] = {}
 
     def note_paused(self) -> None:
         """Write down which tables are paused, for the terminal."""
@@ -158,6 +162,18 @@ class ServerWorks:
             with create_session() as session:
                 paused = find_paused_tables(session, settings.names)
             note_paused(settings.landing, paused, now=datetime.now(UTC))
+
+    def announce_unheard(self) -> None:
+        """Have requests announced again whose tables' DAGs were not there, or paused, until now."""
+        from airflow.utils.session import create_session
+
+        from reloads.airflow.page.heard_tables import HeardTables, find_heard_tables
+        from reloads.requests.queue import Queue
+
+        if settings := find_settings():
+            with create_session() as session:
+                heard = find_heard_tables(session, settings.names)
+            self._heard.setdefault(settings.landing, HeardTables()).look(Queue(settings.landing), heard)
 
     def write_run_notes(self) -> None:
         """Write the notes of runs that are missing."""
