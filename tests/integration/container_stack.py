@@ -22,6 +22,7 @@ from tests.support.tables import write_table
 # The same for every run of one clone, so that it can remove what an earlier one left that was killed.
 PROJECT = f"reloads-it-{sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:6]}"
 IMAGE = f"{PROJECT}-airflow"
+CLOCK_IMAGE = f"{IMAGE}-clock"
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer", "retention")
 WITHOUT_PYTHON = ("postgres", "redis")
 RESTART_SECONDS = 60
@@ -167,7 +168,7 @@ def running_stack(
 def remove_all(project: str = PROJECT) -> None:
     """Remove every trace of the project from Docker."""
     _remove(project)
-    docker("image", "rm", "--force", f"{project}-airflow")
+    docker("image", "rm", "--force", f"{project}-airflow-clock", f"{project}-airflow")
 
 
 def _of_project(project: str) -> tuple[str, str]:

@@ -6,20 +6,18 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.integration.container_stack import IMAGE, ContainerStack
+from tests.integration.container_stack import CLOCK_IMAGE, IMAGE, ContainerStack
 from tests.integration.docker import docker
 from tests.support.pipeline import Pipeline
 from tests.support.recoveries import Recoveries
 
 TWO_HOURS = 7200
 WITH_CLOCK = ("api-server", "scheduler", "dag-processor", "triggerer")
-CLOCK_IMAGE = f"{IMAGE}-clock"
 # The image of the stack, and a library that makes processes believe in another time.
 DOCKERFILE = f"""\
 FROM {IMAGE}
@@ -83,8 +81,8 @@ class Clocks:
 
 
 @pytest.fixture(scope="module")
-def clocks(stack: ContainerStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clocks]:
-    """The stack with a clock of its own for each service; all are right."""
+def clocks(stack: ContainerStack, tmp_path_factory: pytest.TempPathFactory) -> Clocks:
+    """The stack with a clock of its own for each service; all are right. It stays so until the stack is removed."""
     context, folder = tmp_path_factory.mktemp("image"), tmp_path_factory.mktemp("clocks")
     (context / "Dockerfile").write_text(DOCKERFILE)
     proxies: list[str] = []
@@ -95,12 +93,8 @@ def clocks(stack: ContainerStack, tmp_path_factory: pytest.TempPathFactory) -> I
     clocks = Clocks(stack, folder)
     for service in WITH_CLOCK:
         clocks.set(service, 0)
-    try:
-        stack.compose(*REPLACE, override=clocks.override())
-        yield clocks
-    finally:
-        stack.compose(*REPLACE)
-        docker("image", "rm", "--force", CLOCK_IMAGE)
+    stack.compose(*REPLACE, override=clocks.override())
+    return clocks
 
 
 def _last_checks(stack: ContainerStack, service: str, *, count: int) -> list[int]:
