@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from reloads.days import Days
 from reloads.tables.definition import Table, TableSettings
 from reloads.tables.file_sources import FileSource
+from reloads.tables.raw_files import RawFiles
 
 TEMPLATES = [
     ("{day}.csv", None),
@@ -88,6 +90,23 @@ class Tree:
         if source.marker and source.marker.pattern(day) not in self.sizes:
             return False
         return source.optional or bool(self.of(source, Days.of([day])))
+
+
+def check_look(tree: Tree, raw_files: RawFiles, read: Sequence[tuple[FileSource, int]], days: Sequence[date]) -> Table:
+    """See that each of these days has the files of the tree and no others, of a table that reads these sources."""
+    table = table_of(*(source for source, _ in read), windows=tuple(window for _, window in read))
+    for day in days:
+        expected: dict[str, int] = {}
+        is_ready = True
+        for source, window in read:
+            wanted = [day - timedelta(days=back) for back in range(window)]
+            expected |= tree.of(source, Days.of(wanted))
+            is_ready = is_ready and all(tree.is_ready(source, each) for each in wanted)
+        found = raw_files.of_day(table, day)
+        assert {path: file.size for path, file in found.files.items()} == expected
+        assert (found.missing == "") is is_ready
+        assert not found.is_unknown
+    return table
 
 
 @st.composite

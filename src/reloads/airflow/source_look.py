@@ -5,20 +5,15 @@ Nothing is said here of what is to be done about a file: whoever is woken looks 
 
 from __future__ import annotations
 
-import fnmatch
 import json
-import os
-import re
-import stat
 import tomllib
-from collections import Counter
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from reloads.airflow.arrival_news import FileSignature, Group, GroupSight
+from reloads.airflow.arrival_news import Group, GroupSight
+from reloads.airflow.source_walk import FolderWalk, StoreWalk, Walk
 from reloads.days import Days
 from reloads.errors import ReloadsError, one_line
 from reloads.files import printable_name
@@ -26,17 +21,12 @@ from reloads.requests.watermark import list_watermarks, read_watermark
 from reloads.stores.address import store_url
 from reloads.tables.file_sources import FileSource, FileSources
 from reloads.tables.lineage import LONGEST_WINDOW
-from reloads.tables.source_folder import find_folder_fault
-from reloads.tables.source_store import SourceStore
 from reloads.tables.source_tree import UnusableError
 
 MAX_DAYS = 10_000
 """So many days of a source are watched, the newest."""
 ARRIVAL_DAYS = 31
 """What ``arrival_days`` of ``table.toml`` is where it is not given."""
-ASKED_ONE_BY_ONE = 500
-"""More paths in one folder are looked for in its listing, where most of them are not there."""
-_HAS_GLOB = re.compile(r"[*?]")
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,7 @@ def look_at_sources(*, source: Path, tables: Path, landing: Path, today: date) -
     awaited = _read_awaited_days(landing, troubles)
     recent = find_recent_days(tables, today=today)
     url = store_url(source)
-    walk = _StoreWalk(url) if url else _Walk(source)
+    walk = StoreWalk(url) if url else FolderWalk(source)
     groups: dict[Group, GroupSight | None] = {}
     for name, file_source in file_sources.sources.items():
         days = (recent | awaited.get(name, Days())).newest(MAX_DAYS)
@@ -122,7 +112,7 @@ def _parse_awaited_days(text: str) -> dict[str, Days]:
 
 
 def _look_at_source(
-    name: str, source: FileSource, days: Days, walk: _Walk | _StoreWalk, troubles: dict[str, str]
+    name: str, source: FileSource, days: Days, walk: Walk, troubles: dict[str, str]
 ) -> dict[Group, GroupSight | None]:
     patterns = {source.files.pattern(day): source.marker.pattern(day) if source.marker else "" for day in days}
     fault = walk.find_fault(source.files.folder)
@@ -144,127 +134,3 @@ def _look_at_source(
             troubles[walk.name_of(source.files.folder)] = str(error)
             groups[Group(name, pattern)] = None
     return groups
-
-
-class _StoreWalk:
-    """Finds the objects of patterns; there are no folders to listen to."""
-
-    folders: Collection[Path] = ()
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._tree = SourceStore(url)
-
-    def name_of(self, folder: str) -> str:
-        """How people know the folder."""
-        return f"{self._url}/{folder}".rstrip("/")
-
-    def find_fault(self, within: str) -> str:
-        """Why nothing can be said of the files of a source."""
-        return self._tree.find_fault(within)
-
-    def find(self, pattern: str, *, within: str) -> dict[str, FileSignature]:
-        """The objects, by path; ``UnusableError`` where the store does not answer."""
-        files: dict[str, FileSignature] = {}
-        for path in self._tree.find(pattern, within=within):
-            file = self._tree.read(path, by_content=False)
-            if file is not None:
-                files[path] = FileSignature(0, file.size, file.modified_ns, file.changed_ns, file.content)
-        return files
-
-
-class _Walk:
-    """Finds the files of patterns, and notes the folders on their way; looks at each folder once."""
-
-    def __init__(self, source: Path) -> None:
-        self.source = source
-        self.folders: set[Path] = set()
-        self._root = str(source)
-        self._asked: Counter[str] = Counter()
-        self._listed: dict[str, frozenset[str] | None] = {}
-        self._is_folder: dict[str, bool] = {}
-        self._names: dict[str, list[str]] = {}
-
-    def name_of(self, folder: str) -> str:
-        """How people know the folder."""
-        return str(self.source / folder)
-
-    def find_fault(self, within: str) -> str:
-        """Why nothing can be said of the files of a source; the folders that are on the way there are noted."""
-        fault = find_folder_fault(self.source / within)
-        if fault:
-            with suppress(OSError):
-                self.go_to(within)
-        return fault
-
-    def find(self, pattern: str, *, within: str) -> dict[str, FileSignature]:
-        """The files, by path; ``OSError`` where a folder or a file cannot be looked at."""
-        del within
-        folder, _, last = pattern.rpartition("/")
-        files: dict[str, FileSignature] = {}
-        for above in self.go_to(folder):
-            for path in self._match(above, last):
-                status = self._stat(path)
-                if status is not None and stat.S_ISREG(status.st_mode):
-                    files[path] = FileSignature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        return files
-
-    def go_to(self, pattern: str) -> list[str]:
-        """The folders of that pattern, which may be empty for the source folder."""
-        found = [""] if self._check_folder("") else []
-        for part in pattern.split("/") if pattern else []:
-            found = [path for above in found for path in self._match(above, part) if self._check_folder(path)]
-        return found
-
-    def _match(self, folder: str, part: str) -> list[str]:
-        """The paths in a folder that one part of a pattern names; those without ``*`` and ``?`` need not be there."""
-        prefix = f"{folder}/" if folder else ""
-        if not _HAS_GLOB.search(part):
-            return [prefix + part]
-        if folder not in self._names:
-            self._names[folder] = self._list(folder)
-        # Brackets in a template are letters.
-        regex = re.compile(fnmatch.translate(part.replace("[", "[[]")))
-        names = (name for name in self._names[folder] if part.startswith(".") or not name.startswith("."))
-        return [prefix + name for name in names if regex.match(name)]
-
-    def _list(self, folder: str) -> list[str]:
-        try:
-            return [path.name for path in (self.source / folder).iterdir()]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    def _check_folder(self, path: str) -> bool:
-        if path not in self._is_folder:
-            status = self._stat(path)
-            self._is_folder[path] = status is not None and stat.S_ISDIR(status.st_mode)
-            if self._is_folder[path]:
-                self.folders.add(self.source / path)
-        return self._is_folder[path]
-
-    def _stat(self, path: str) -> os.stat_result | None:
-        if self._is_surely_away(path):
-            return None
-        try:
-            return os.stat(f"{self._root}/{path}")  # noqa: PTH116 - ten thousand paths take half as long as text
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def _is_surely_away(self, path: str) -> bool:
-        """Whether a listing says so of one of very many paths in a folder; it is quicker than to ask for each."""
-        folder, _, name = path.rpartition("/")
-        self._asked[folder] += 1
-        if self._asked[folder] <= ASKED_ONE_BY_ONE:
-            return False
-        if folder not in self._listed:
-            self._listed[folder] = self._list_names(folder)
-        names = self._listed[folder]
-        return names is not None and name not in names
-
-    def _list_names(self, folder: str) -> frozenset[str] | None:
-        """The names in a folder; None where it cannot be listed."""
-        try:
-            names = os.listdir(f"{self._root}/{folder}")  # noqa: PTH208 - as above
-        except OSError:
-            return None
-        return frozenset(names)

@@ -20,7 +20,7 @@ from reloads.raw_file import RawFile
 from reloads.tables.file_sources import FileSource
 from reloads.tables.raw_files import DayFiles, RawFiles, days_to_look_at
 from tests.support.process_kill import SCRATCH
-from tests.support.raw_trees import Tree, days_around, put, source_of, sources, table_of, trees
+from tests.support.raw_trees import Tree, check_look, days_around, put, source_of, sources, table_of, trees
 
 DAY = date(2024, 2, 29)
 STABLE_SECONDS = 30.0
@@ -52,22 +52,11 @@ def age(file: Path, seconds: float) -> float:
 def test_a_look_at_the_paths_of_days_finds_what_a_walk_of_the_whole_tree_finds(
     tree: Tree, read: list[tuple[FileSource, int]], days: list[date]
 ) -> None:
-    table = table_of(*(source for source, _ in read), windows=tuple(window for _, window in read))
     home = Path(tempfile.mkdtemp(dir=SCRATCH))
     try:
         tree.write(home)
         raw_files = RawFiles(home, stable_seconds=STABLE_SECONDS, clock=lambda: YEARS_LATER)
-        for day in days:
-            expected: dict[str, int] = {}
-            is_ready = True
-            for source, window in read:
-                wanted = [day - timedelta(days=back) for back in range(window)]
-                expected |= tree.of(source, Days.of(wanted))
-                is_ready = is_ready and all(tree.is_ready(source, each) for each in wanted)
-            found = raw_files.of_day(table, day)
-            assert {path: file.size for path, file in found.files.items()} == expected
-            assert (found.missing == "") is is_ready
-            assert not found.is_unknown
+        table = check_look(tree, raw_files, read, days)
         for number, (source, window) in enumerate(read):
             wanted = [day - timedelta(days=back) for day in days for back in range(window)]
             paths = raw_files.names_of(table, f"s{number}", Days.of(days))

@@ -18,7 +18,7 @@ from reloads.stores import listing
 from reloads.tables.file_sources import FileSource
 from reloads.tables.raw_files import DayFiles, RawFiles
 from tests.support.raw_bucket import RawBucket
-from tests.support.raw_trees import Tree, days_around, source_of, sources, table_of, trees
+from tests.support.raw_trees import Tree, check_look, days_around, source_of, sources, table_of, trees
 from tests.support.s3_proxy import Request, S3Proxy, no_fault
 from tests.support.s3_server import BUCKET, KEY, SECRET, S3Server
 
@@ -60,22 +60,10 @@ def test_a_look_at_the_days_finds_what_a_walk_of_the_whole_bucket_finds(
     tree = Tree({path: size for path, size in tree.sizes.items() if "\n" not in path})
     for path, size in tree.sizes.items():
         raw.put(path, text="x" * size)
-    table = table_of(*(source for source, _ in read), windows=tuple(window for _, window in read))
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(listing, "WHOLE_OBJECTS", whole)
         patches.setattr(listing, "FOLDERS_ONE_BY_ONE", one_by_one)
-        files = look_at(raw)
-        for day in days:
-            expected: dict[str, int] = {}
-            is_ready = True
-            for source, window in read:
-                wanted = [day - timedelta(days=back) for back in range(window)]
-                expected |= tree.of(source, Days.of(wanted))
-                is_ready = is_ready and all(tree.is_ready(source, each) for each in wanted)
-            found = files.of_day(table, day)
-            assert {path: file.size for path, file in found.files.items()} == expected
-            assert (found.missing == "") is is_ready
-            assert not found.is_unknown
+        check_look(tree, look_at(raw), read, days)
 
 
 def test_a_file_is_as_it_was_until_its_bytes_are_others(raw: RawBucket) -> None:
