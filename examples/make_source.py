@@ -144,14 +144,20 @@ def write_over(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+def _folder(text: str) -> Path:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is no folder, and the example data is laid out in one; name another")
+    return Path(text)
+
+
 def main() -> None:
     """Lay out what is missing and say how much that was."""
     parser = argparse.ArgumentParser(description="Lay the example data out as raw CSV files, one a day.")
     parser.add_argument(
         "target",
         nargs="?",
-        type=Path,
-        default=Path(os.environ.get("RELOADS_SOURCE") or REPOSITORY / ".local" / "source"),
+        type=_folder,
+        default=os.environ.get("RELOADS_SOURCE") or str(REPOSITORY / ".local" / "source"),
         help="folder to write to (default: $RELOADS_SOURCE, else .local/source in the repository)",
     )
     parser.add_argument("--force", action="store_true", help="write the files that are there already, too")

@@ -46,13 +46,18 @@ ONE_AFTER_THE_OTHER = {"browser": "integration"}
 """Containers that come and go change the networks of this machine, and a browser then gives up what it is loading."""
 
 
+REPEATED = ("test_stored_moves.py", "test_stored_warehouse.py", "test_table_moves.py")
+"""Beside those of stacks, of whole histories and of Hypothesis: tests that do hundreds of times what others do once."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that share a stack first, and measure no coverage where it costs much and says nothing."""
-    items.sort(key=lambda item: [*STACKS, ""].index(_stack_of(item.nodeid)))
+    """Run what takes long first, tests that share a stack above all; measure no coverage where it says nothing."""
+    items.sort(key=lambda item: ([*STACKS, ""].index(_stack_of(item.nodeid)), item.path.parent.name != "whole"))
     for item in items:
-        # They do hundreds of times what others do once, and to measure them takes a third of their time.
-        if item.path.parent.name in (*STACKS, "whole") or item.get_closest_marker("hypothesis"):
+        is_repeated = item.path.parent.name in (*STACKS, "whole") or item.path.name in REPEATED
+        # To measure them takes a third of their time.
+        if is_repeated or item.get_closest_marker("hypothesis"):
             item.add_marker("no_cover")
 
 

@@ -30,7 +30,7 @@ QUERY = "select count(*), sum(number), len(list_distinct(list(rewritten_at))), s
 EXPECTED = (YEAR_ROWS, YEAR_ROWS * (YEAR_ROWS + 1) // 2, 1)
 # Not RELOADS_SEED: what begins with RELOADS_ has to be a setting.
 SEED = "FAULTS_SEED"
-RANDOM_SECONDS = 60
+RANDOM_SECONDS = 45
 # A reader who looks all the while takes a processor away from those who recover.
 PAUSE_SECONDS = 0.02
 

@@ -112,6 +112,12 @@ def test_a_second_run_touches_nothing(source: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
 
 
+def test_it_is_not_laid_out_in_an_object_store() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        make_source(RELOADS_SOURCE="s3://lake/raw")
+    assert "s3://lake/raw is no folder" in caught.value.stderr
+
+
 def test_a_corrected_day_survives_unless_forced_and_a_lost_day_comes_back(tmp_path: Path, source: Path) -> None:
     make_source(RELOADS_SOURCE=str(tmp_path))
     corrected = tmp_path / "flights" / "flight_date=2013-01-01" / "flights.csv"

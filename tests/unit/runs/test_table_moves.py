@@ -329,7 +329,6 @@ def restore(chain: Chain) -> None:
     restore_table(chain.settings, LAST)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(("prepare", "act", "table"), [((), rename, "last"), ((), drop, ""), ((drop,), restore, LAST)])
 def test_a_kill_at_any_step_leaves_the_table_whole_or_away_and_the_same_command_completes_it(
     prepare: Sequence[Act], act: Act, table: str, kind: str

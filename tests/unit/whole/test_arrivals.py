@@ -671,9 +671,9 @@ TestArrivals.settings = hypothesis.settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-# A request to the store takes longer than a look at a file: half as much of it.
+# A request to the store takes longer than a look at a file: a third as much of it.
 TestStoredArrivals.settings = hypothesis.settings(
     TestArrivals.settings,
-    max_examples=max(1, EXAMPLES // 2),
+    max_examples=max(1, EXAMPLES // 3),
     stateful_step_count=TestArrivals.settings.stateful_step_count,
 )

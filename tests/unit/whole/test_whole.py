@@ -637,7 +637,7 @@ def _ask_of_request(request: Mapping[str, object], table: str) -> Ask:
     return ask_of(record)
 
 
-EXAMPLES = int(os.environ.get("WHOLE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("WHOLE_EXAMPLES", "9"))
 SECONDS_OF_A_HISTORY = 60
 """More than it takes on a busy machine."""
 

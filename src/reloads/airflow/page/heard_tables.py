@@ -7,12 +7,14 @@ again, minutes later; here it is as soon as the DAG is there.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from airflow.models.dag import DagModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from reloads.names import Names
+from reloads.requests.batch_notes import open_runs
 from reloads.requests.neglect import knock
 from reloads.requests.queue import Queue
 
@@ -29,15 +31,15 @@ class HeardTables:
     def __init__(self) -> None:
         self._heard: set[str] | None = None
 
-    def look(self, queue: Queue, heard: Collection[str]) -> None:
-        """Have the open requests of the tables that are heard from now on announced, but for those that a run took.
+    def look(self, queue: Queue, heard: Collection[str], *, now: datetime) -> None:
+        """Have the open requests of the tables that are heard of from now on announced, unless a run is at work there.
 
-        The first look only learns which are heard: requests that are open by then are looked after by the doorbell.
+        That one looks after them when it settles. The first look only learns which tables are heard of: what is open by
+        then is looked after by the doorbell.
         """
         new_tables = set(heard) - self._heard if self._heard is not None else set()
-        if new_tables:
-            accepted = [record for record in queue.records("accepted") if record.table in new_tables]
-            unheard = [record for record in accepted if not record.planned and not record.skipped]
-            if unheard:
-                knock(queue, unheard)
+        unheard = {table for table in new_tables if not open_runs(queue.landing, table, now=now)}
+        records = [record for record in queue.records("accepted") if record.table in unheard] if unheard else []
+        if records:
+            knock(queue, records)
         self._heard = set(heard)

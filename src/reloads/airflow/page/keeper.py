@@ -173,7 +173,8 @@ class ServerWorks:
         if settings := find_settings():
             with create_session() as session:
                 heard = find_heard_tables(session, settings.names)
-            self._heard.setdefault(settings.landing, HeardTables()).look(Queue(settings.landing), heard)
+            known = self._heard.setdefault(settings.landing, HeardTables())
+            known.look(Queue(settings.landing), heard, now=datetime.now(UTC))
 
     def write_run_notes(self) -> None:
         """Write the notes of runs that are missing."""

@@ -11,6 +11,9 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from reloads.airflow.page.keeper import make_works_of_server
+from reloads.batch import Batch
+from reloads.days import Days
+from reloads.requests.batch_notes import note_run
 from reloads.requests.neglect import attend, find_neglected
 from tests.support.chain import Chain
 
@@ -84,15 +87,18 @@ def test_a_request_whose_dag_was_paused_or_gone_is_announced_once_it_is_back(
     assert announced_next(chain) == ["a"]
 
 
-def test_a_request_that_a_run_took_is_not_announced_again(
+def test_a_request_of_a_table_with_a_run_at_work_is_left_to_that_run(
     chain: Chain, look: Look, has_dag: Callable[..., None]
 ) -> None:
-    ask(chain, "a")
-    chain.plan("a")
-    attend(chain.queue, chain.queue.records("accepted"))
-    has_dag("a")
+    for table in ("a", "b"):
+        has_dag(table, is_paused=True)
     look()
-    assert announced_next(chain) == []
+    ask(chain, "a", "b")
+    note_run(chain.settings.landing, "a", [Batch(Days.parse(["2025-01-01"]))], run="run/1")
+    for table in ("a", "b"):
+        has_dag(table)
+    look()
+    assert announced_next(chain) == ["b"]
 
 
 def test_a_server_that_starts_announces_nothing_by_itself(
