@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
@@ -164,8 +164,9 @@ def _ask_locked(
     kept = {day: digest for day, digest in seen.digests.items() if day in recent_days}
     noted = kept | {day: digests[day] for day in new_days}
     asking = Asking(_name_request(table, asking_days, digests, seen.noted_at), asking_days, now)
-    _write_seen(settings, table, Seen(noted, now.isoformat(), asking if asking_days else None))
-    return records + _ask(settings, table)
+    seen = Seen(noted, now.isoformat(), asking if asking_days else None)
+    _write_seen(settings, table, seen)
+    return records + _ask(settings, table, seen)
 
 
 def look_anew(settings: Settings, table: Table, days: Days) -> None:
@@ -218,17 +219,16 @@ def _digest(files: Mapping[str, RawFile]) -> str:
 
 def _read_seen(settings: Settings, table: Table) -> tuple[Seen, list[Record]]:
     """What was seen; and the request, if somebody was killed who was about to make it."""
-    records = _ask(settings, table)
-    return read_watermark(settings.landing, "arrivals", table.name, _parse_seen) or Seen(), records
+    seen = read_watermark(settings.landing, "arrivals", table.name, _parse_seen) or Seen()
+    return seen, _ask(settings, table, seen)
 
 
-def _ask(settings: Settings, table: Table) -> list[Record]:
+def _ask(settings: Settings, table: Table, seen: Seen) -> list[Record]:
     """Make the request that is noted, unless it was made."""
-    seen = read_watermark(settings.landing, "arrivals", table.name, _parse_seen)
-    if seen is None or seen.asking is None:
+    if seen.asking is None:
         return []
     records = Queue(settings.landing).add_all([seen.asking.to_record(table)])
-    _write_seen(settings, table, Seen(seen.digests, seen.noted_at))
+    _write_seen(settings, table, replace(seen, asking=None))
     return records
 
 
