@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.integration.container_stack import PROJECT, ContainerStack
-from tests.integration.docker import docker
+from tests.integration.docker import docker, pause
 
 NETWORK = f"{PROJECT}_inside"
 
@@ -28,7 +28,7 @@ def _crash(service: str, stack: ContainerStack) -> None:
 
 
 def _pause(stack: ContainerStack) -> None:
-    docker("pause", stack.container("postgres"))
+    pause(stack.container("postgres"))
 
 
 def _unpause(stack: ContainerStack) -> None:

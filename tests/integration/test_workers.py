@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from itertools import count
 
@@ -203,17 +204,18 @@ def test_batches_are_done_by_another_if_a_worker_is_killed_one_is_off_the_networ
     [survivor] = workers.names - victims.keys()
     since = time.monotonic()
 
-    for name, fault in victims.items():
-        fault.begin(workers, name)
-    seconds = pipe.wait_for_all({"year done": lambda: pipe.are_done("faults.json")}, since=since)
+    # They end here, too, if the test fails: the next one needs all workers.
+    with ExitStack() as ends:
+        for name, fault in victims.items():
+            fault.begin(workers, name)
+            if fault.end:
+                ends.callback(fault.end, workers, name)
+        seconds = pipe.wait_for_all({"year done": lambda: pipe.are_done("faults.json")}, since=since)
 
-    days_by_worker = {part.worker: part.days for part in pipe.records("done", "faults.json")[0].workers}
-    assert survivor in days_by_worker
-    pipe.wait_for_quiet("fleet")
-    before = warehouse.files("fleet")
-    for name, fault in victims.items():
-        if fault.end:
-            fault.end(workers, name)
+        days_by_worker = {part.worker: part.days for part in pipe.records("done", "faults.json")[0].workers}
+        assert survivor in days_by_worker
+        pipe.wait_for_quiet("fleet")
+        before = warehouse.files("fleet")
     # Whoever comes back late has nothing of the year to publish any more.
     pipe.wait_for("all workers", workers.are_healthy)
     pipe.wait_for("nobody at work", lambda: not workers.at_work(pipe, "fleet"))

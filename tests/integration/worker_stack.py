@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from tests.integration.container_stack import PROJECT, ContainerStack
-from tests.integration.docker import docker
+from tests.integration.docker import docker, pause
 from tests.support.pipeline import Pipeline
 
 COUNT = 4
@@ -60,7 +60,7 @@ class Workers:
             docker("start", name)
 
     def pause(self, name: str) -> None:
-        docker("pause", name)
+        pause(name)
 
     def resume(self, name: str) -> None:
         docker("unpause", name)
