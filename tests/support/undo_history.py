@@ -55,6 +55,17 @@ def corrected(chain: Chain, table: str = "a") -> Record:
     return reload(chain, table, "2025-01-01", "2025-01-04")
 
 
+def tried_twice(chain: Chain, day: str, *tries: int) -> Record:
+    """A request for the day of ``a`` whose batch was tried several times, each time with another amount."""
+    record = chain.ask("a", day, cascade=False)
+    batches = chain.plan("a")
+    for amount in tries:
+        deliver(chain, day, amount)
+        outcomes = chain.rewrite("a", batches, run="run")
+    chain.settle("a", batches, outcomes)
+    return chain.find_record(record.id)[1]
+
+
 def undone(chain: Chain, request: Record | str, *, force: bool = False) -> Record:
     request_id = request if isinstance(request, str) else request.id
     [record] = undo_request(chain.settings, request_id, force=force, now=next(A_LATER_MOMENT), by="ann")

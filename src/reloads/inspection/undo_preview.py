@@ -22,7 +22,7 @@ SOMEBODY = "somebody who put a file there"
 
 @dataclass(frozen=True)
 class PutBack:
-    """A partition that would be put back, and its rows; None where there was nothing before, so it would be removed."""
+    """A partition that would be put back, and its rows; None where it would be removed, as there was nothing before."""
 
     table: str
     partition: str
@@ -69,7 +69,8 @@ def preview_undo(settings: Settings, catalog: Catalog, text: str, *, force: bool
             if name in strangers:
                 found.later.append(Later(table.name, str(name), SOMEBODY))
             else:
-                rows_after = entry.rows if entry and entry.version else None
+                nothing = None if name in rows_now else 0
+                rows_after = entry.rows if entry and entry.version else nothing
                 found.back.append(PutBack(table.name, str(name), rows_now.get(name, 0), rows_after))
         found.later += [Later(table.name, str(name), request) for name, request in _in_order(take_back)]
         found.expired += sorted(map(str, take_back.expired))

@@ -1,7 +1,8 @@
 """What an undo of a request takes back: for each partition that it changed, the content from before it.
 
 A partition went through contents, one commit after the other. A request's change can be taken back while the content
-that it brought is the current one; an undo that came in between counts as if what it took back had never been.
+that it brought is the current one; an undo that came in between counts as if what it took back had never been, also
+where the content came out as before.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ class _Search:
             before = self._commits[first].before.get(name)
             if before and before.version and not self._state.keeps(name, before):
                 expired.add(name)
-            elif self._snapshot.entries[name].version or (before and before.version):
+            elif self._snapshot.entries[name].version or before:
                 back[name] = before
                 first_changes[name.day_name] = min(first, first_changes.get(name.day_name, first))
         days = self._days(first_changes)

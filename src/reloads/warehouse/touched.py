@@ -34,15 +34,17 @@ class Touched:
         self._snapshot, self._publication, self._number = snapshot, publication, number
         self._file_names = file_names
         self._files = {name: file for name, file in publication.files.items() if name not in skipped}
-        self._vanished = [name for name in publication.vanished if name not in skipped and self._has_file(name)]
+        # An undo puts back who a content is of, and not only the content: what came before it can be undone then.
+        self._is_undo = publication.act == "undo"
+        self._vanished = [name for name in publication.vanished if name not in skipped and self._can_vanish(name)]
 
-    def _has_file(self, name: PartitionName) -> bool:
+    def _can_vanish(self, name: PartitionName) -> bool:
         entry = self._snapshot.entries.get(name)
-        return entry is not None and bool(entry.version)
+        return entry is not None and (bool(entry.version) or self._is_undo)
 
     def _is_confirmed(self, name: PartitionName, file: NewFile) -> bool:
         entry = self._snapshot.entries.get(name)
-        if entry is None or not entry.version or name in self._publication.damaged:
+        if entry is None or not entry.version or name in self._publication.damaged or self._is_undo:
             return False
         is_same = bool(file.content) and entry.content == file.content
         is_same = is_same or self._publication.same.get(name) == entry.version

@@ -13,6 +13,7 @@ from reloads.requests.record import Record
 from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from tests.support.chain import NOW, Chain
+from tests.support.undo_history import deliver, reload, tried_twice
 
 KEYED = "select day, amount, 'x' || (amount % 2) as shop from raw"
 
@@ -57,6 +58,18 @@ def test_what_is_shown_is_what_is_put_back(chain: Chain, query: str, *, force: b
     assert {each.partition for each in shown.back} == changed
     assert {each.partition for each in shown.back if each.rows_after is None} == changed - after.keys()
     assert {each.request for each in shown.later} == (set() if force else {later.id})
+
+
+def test_a_partition_that_has_no_rows_and_had_none_is_put_back_and_not_removed(chain: Chain) -> None:
+    chain.define("a", KEYED, 'keys = ["shop"]')
+    for amount in (2, 3):
+        deliver(chain, "2025-01-02", amount)
+        reload(chain, "a", "2025-01-02")
+    record = tried_twice(chain, "2025-01-02", 4, 3)
+    assert preview(chain, record.id).back == [
+        PutBack("a", "day=2025-01-02/shop=x0", 0, 0),
+        PutBack("a", "day=2025-01-02/shop=x1", 1, 1),
+    ]
 
 
 def test_to_look_writes_nothing(chain: Chain) -> None:

@@ -46,6 +46,7 @@ from tests.support.undo_history import (
     loaded,
     published,
     reload,
+    tried_twice,
     undone,
     whys,
 )
@@ -89,6 +90,24 @@ def test_a_key_value_that_lost_its_file_is_back_and_one_that_appeared_is_gone(lo
     assert [name[20:] for name in published(loaded, "shops") if "01-02" in name] == ["0", "3", "4"]
     undone(loaded, request)
     assert (published(loaded, "shops"), folders(loaded, "shops")) == (before, their_folders)
+
+
+@pytest.mark.parametrize("keys", ["", 'keys = ["shop"]'], ids=["days", "keys"])
+def test_an_undo_of_what_came_out_as_before_gives_the_day_back_to_who_rewrote_it_then(chain: Chain, keys: str) -> None:
+    chain.define("a", SHOPS, keys)
+    deliver(chain, "2025-01-02", 100)
+    reload(chain, "a", "2025-01-02")
+    before = published(chain)
+    deliver(chain, "2025-01-02", 200)
+    earlier = reload(chain, "a", "2025-01-02")
+    between = published(chain)
+    request = tried_twice(chain, "2025-01-02", 300, 200)
+    assert published(chain).keys() == between.keys()
+
+    undone(chain, request)
+    assert published(chain) == between
+    undone(chain, earlier)
+    assert published(chain) == before
 
 
 @pytest.mark.parametrize("slices", [1, 2])

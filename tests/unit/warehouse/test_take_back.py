@@ -102,6 +102,24 @@ def here(tmp_path: Path) -> History:
     return History(TableFolder(tmp_path, "sales", "day"))
 
 
+@pytest.mark.parametrize("kept", ["", "1"])
+def test_what_came_out_as_before_is_still_taken_back_so_that_what_came_earlier_can_be(here: History, kept: str) -> None:
+    monday = here.name((MONDAY, ""))
+    here.load({monday: "0"}, "zeroth")
+    here.load({monday: kept}, "first")
+    here.load({monday: "2"}, "second")
+    here.load({monday: kept}, "second")
+
+    assert here.find("first").later == {monday: "second"}
+
+    assert set(here.undo("second", "u").back) == {monday}
+
+    assert here.find("second").undone_by
+    assert here.shown() == ({monday: kept} if kept else {})
+    assert set(here.undo("first", "v").back) == {monday}
+    assert here.shown() == {monday: "0"}
+
+
 def test_an_undo_leaves_the_versions_of_before_as_they_were(here: History) -> None:
     monday = here.name((MONDAY, ""))
     here.load({monday: "1"}, "first")
