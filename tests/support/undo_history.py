@@ -55,7 +55,7 @@ def corrected(chain: Chain, table: str = "a") -> Record:
     return reload(chain, table, "2025-01-01", "2025-01-04")
 
 
-def tried_twice(chain: Chain, day: str, *tries: int) -> Record:
+def tried_again(chain: Chain, day: str, *tries: int) -> Record:
     """A request for the day of ``a`` whose batch was tried several times, each time with another amount."""
     record = chain.ask("a", day, cascade=False)
     batches = chain.plan("a")

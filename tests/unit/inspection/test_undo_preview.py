@@ -13,7 +13,7 @@ from reloads.requests.record import Record
 from reloads.runs.undo import undo_request
 from reloads.tables.catalog import Catalog
 from tests.support.chain import NOW, Chain
-from tests.support.undo_history import deliver, reload, tried_twice
+from tests.support.undo_history import deliver, reload, tried_again
 
 KEYED = "select day, amount, 'x' || (amount % 2) as shop from raw"
 
@@ -65,7 +65,7 @@ def test_a_partition_that_has_no_rows_and_had_none_is_put_back_and_not_removed(c
     for amount in (2, 3):
         deliver(chain, "2025-01-02", amount)
         reload(chain, "a", "2025-01-02")
-    record = tried_twice(chain, "2025-01-02", 4, 3)
+    record = tried_again(chain, "2025-01-02", 4, 3)
     assert preview(chain, record.id).back == [
         PutBack("a", "day=2025-01-02/shop=x0", 0, 0),
         PutBack("a", "day=2025-01-02/shop=x1", 1, 1),

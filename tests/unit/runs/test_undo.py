@@ -46,7 +46,7 @@ from tests.support.undo_history import (
     loaded,
     published,
     reload,
-    tried_twice,
+    tried_again,
     undone,
     whys,
 )
@@ -101,7 +101,7 @@ def test_an_undo_of_what_came_out_as_before_gives_the_day_back_to_who_rewrote_it
     deliver(chain, "2025-01-02", 200)
     earlier = reload(chain, "a", "2025-01-02")
     between = published(chain)
-    request = tried_twice(chain, "2025-01-02", 300, 200)
+    request = tried_again(chain, "2025-01-02", 300, 200)
     assert published(chain).keys() == between.keys()
 
     undone(chain, request)
